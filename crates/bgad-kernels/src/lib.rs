@@ -1,0 +1,1 @@
+//! Numerical kernels of bgad: arrays in, arrays out. Knows shapes, not meaning.
