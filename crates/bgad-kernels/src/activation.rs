@@ -1,0 +1,101 @@
+//! Exponential and its relatives on slices.
+//!
+//! ```text
+//! exp x     = 2^n · e^r,  n = round(x / ln 2),  r = x − n ln 2 in two parts,  e^r by a polynomial of degree 7
+//! tanh x    = x + x³ P(x²)  below |x| = 0.625,   1 − 2 / (e^{2|x|} + 1) with the sign of x above
+//! sigmoid x = 1 / (1 + e^{−x})
+//! ```
+//!
+//! tanh through exp alone loses its relative accuracy at small arguments, and the coupling's arguments are small.
+//! Measured against `f64` over all lengths and ranges in the tests: exp within 2 ULP, tanh and sigmoid within 4.
+
+use crate::isa::{Isa, Kernel};
+use crate::simd::Simd;
+
+/// `e^x`; arguments are clamped to [-87.3, 88.3], where the result is a normal number.
+#[inline(always)]
+pub(crate) unsafe fn exp_v<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: register arithmetic on the instruction set the caller runs.
+    unsafe {
+        let x = S::min(S::max(x, S::splat(-87.3)), S::splat(88.3));
+        let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
+        // ln 2 in two parts: the first has few enough bits that n times it is exact.
+        let r = S::mul_add(n, S::splat(-0.693_359_4), x);
+        let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
+        // 1/7!, 1/6!, ... 1/2!
+        let mut p = S::splat(1.984_127e-4);
+        for c in [1.388_888_9e-3, 8.333_334e-3, 4.166_666_6e-2, 1.666_666_7e-1, 0.5] {
+            p = S::mul_add(p, r, S::splat(c));
+        }
+        let p = S::add(S::mul_add(S::mul(r, r), p, r), S::splat(1.0));
+        S::scale_pow2(p, n)
+    }
+}
+
+/// `1 / (1 + e^{−x})`.
+#[inline(always)]
+pub(crate) unsafe fn sigmoid_v<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: register arithmetic on the instruction set the caller runs.
+    unsafe {
+        let one = S::splat(1.0);
+        S::div(one, S::add(one, exp_v::<S>(S::sub(S::splat(0.0), x))))
+    }
+}
+
+/// `tanh x`.
+#[inline(always)]
+pub(crate) unsafe fn tanh_v<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: register arithmetic on the instruction set the caller runs.
+    unsafe {
+        let (one, size) = (S::splat(1.0), S::abs(x));
+        // Taylor-like coefficients of (tanh x − x) / x³ in x², fitted on |x| ≤ 0.625 (Cephes, S. Moshier).
+        let z = S::mul(x, x);
+        let mut p = S::splat(-5.704_988_7e-3);
+        for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+            p = S::mul_add(p, z, S::splat(c));
+        }
+        let small = S::mul_add(S::mul(p, z), x, x);
+        let e = exp_v::<S>(S::add(size, size));
+        let large = S::copysign(S::sub(one, S::div(S::splat(2.0), S::add(e, one))), x);
+        S::where_less(size, S::splat(0.625), small, large)
+    }
+}
+
+macro_rules! in_place {
+    ($(#[$doc:meta])* $name:ident, $kernel:ident, $vector:ident) => {
+        $(#[$doc])*
+        pub fn $name(isa: Isa, x: &mut [f32]) {
+            isa.run($kernel(x));
+        }
+
+        struct $kernel<'a>(&'a mut [f32]);
+
+        impl Kernel for $kernel<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            unsafe fn run<S: Simd>(self) {
+                for chunk in self.0.chunks_mut(S::LANES) {
+                    // SAFETY: the chunk has the values that are read and written.
+                    unsafe {
+                        let v = $vector::<S>(S::load_up_to(chunk.as_ptr(), chunk.len()));
+                        S::store_up_to(chunk.as_mut_ptr(), chunk.len(), v);
+                    }
+                }
+            }
+        }
+    };
+}
+
+in_place!(
+    /// `x ← e^x`, arguments clamped to [-87.3, 88.3].
+    exp_mut, Exp, exp_v
+);
+in_place!(
+    /// `x ← tanh x`.
+    tanh_mut, Tanh, tanh_v
+);
+in_place!(
+    /// `x ← 1 / (1 + e^{−x})`.
+    sigmoid_mut, Sigmoid, sigmoid_v
+);
