@@ -99,3 +99,64 @@ in_place!(
     /// `x ← 1 / (1 + e^{−x})`.
     sigmoid_mut, Sigmoid, sigmoid_v
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worst_ulp(
+        isa: Isa,
+        f: fn(Isa, &mut [f32]),
+        exact: fn(f64) -> f64,
+        range: std::ops::Range<f32>,
+    ) -> f64 {
+        let count = 100_003;
+        let step = (range.end - range.start) / count as f32;
+        let x: Vec<f32> = (0..count).map(|i| range.start + i as f32 * step).collect();
+        let mut y = x.clone();
+        f(isa, &mut y);
+        x.iter()
+            .zip(&y)
+            .map(|(&x, &y)| {
+                let want = exact(f64::from(x));
+                let ulp = f64::from((want as f32).abs().max(f32::MIN_POSITIVE)) * f64::from(f32::EPSILON);
+                (f64::from(y) - want).abs() / ulp
+            })
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn errors_stay_within_the_stated_ulps() {
+        for isa in Isa::available() {
+            for (name, f, exact, range, allowed) in [
+                ("exp", exp_mut as fn(Isa, &mut [f32]), f64::exp as fn(f64) -> f64, -87.0..88.0, 2.0),
+                ("exp", exp_mut, f64::exp, -0.01..0.01, 2.0),
+                ("tanh", tanh_mut, f64::tanh, -12.0..12.0, 4.0),
+                ("tanh", tanh_mut, f64::tanh, -1e-3..1e-3, 4.0),
+                ("sigmoid", sigmoid_mut, |x| 1.0 / (1.0 + (-x).exp()), -80.0..80.0, 4.0),
+            ] {
+                let worst = worst_ulp(isa, f, exact, range.clone());
+                assert!(worst <= allowed, "{name} on {} over {range:?}: {worst} ULP", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_length_and_the_extremes() {
+        for isa in Isa::available() {
+            for len in 0..=40 {
+                let mut x: Vec<f32> = (0..len).map(|i| i as f32 - 20.0).collect();
+                tanh_mut(isa, &mut x);
+                for (i, y) in x.iter().enumerate() {
+                    assert!((y - (i as f32 - 20.0).tanh()).abs() <= 3e-7, "length {len}, {i}");
+                }
+            }
+            let mut x = [-1e30, -200.0, 0.0, 200.0, 1e30];
+            tanh_mut(isa, &mut x);
+            assert_eq!(x, [-1.0, -1.0, 0.0, 1.0, 1.0]);
+            let mut x = [-1e30, -1000.0, 0.0];
+            exp_mut(isa, &mut x);
+            assert!(x[0] >= 0.0 && x[0] < 2e-38 && x[1] == x[0] && x[2] == 1.0, "{x:?}");
+        }
+    }
+}

@@ -237,7 +237,10 @@ impl<E: Ends> Kernel for Product<'_, E> {
                 // SAFETY: `offset` is inside the packed data; the ends were checked against `m` and `n`.
                 unsafe {
                     let panel = b.panels.as_ptr().add(offset);
-                    S::tile(vectors, PanelRows { a, lda, rows: rows.clone(), m, k: b.k, panel, column, ends });
+                    S::tile(
+                        vectors,
+                        PanelRows { a, lda, rows: rows.clone(), m, k: b.k, panel, column, ends },
+                    );
                 }
             }
         }
@@ -284,5 +287,180 @@ impl<E: Ends> Tile for PanelRows<E> {
             }
             row += ROWS;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values in [-1, 1) that differ everywhere.
+    fn values(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / 8_388_608.0 - 1.0
+            })
+            .collect()
+    }
+
+    /// What a product is.
+    fn reference(
+        a: &[f32],
+        lda: usize,
+        m: usize,
+        k: usize,
+        n: usize,
+        b: impl Fn(usize, usize) -> f32,
+    ) -> Vec<f64> {
+        let mut c = vec![0.0; m * n];
+        for i in 0..m {
+            for j in 0..n {
+                c[i * n + j] = (0..k).map(|p| f64::from(a[i * lda + p]) * f64::from(b(p, j))).sum();
+            }
+        }
+        c
+    }
+
+    #[track_caller]
+    fn assert_close(got: f32, want: f64, terms: usize, what: &str) {
+        // Terms of size one, a rounding each: half an epsilon a term, and the result's own rounding.
+        let allowed = f64::from(f32::EPSILON) * (terms as f64 + 2.0) * want.abs().max(1.0);
+        assert!((f64::from(got) - want).abs() <= allowed, "{what}: {got} is not {want}");
+    }
+
+    #[test]
+    fn affine_agrees_with_the_reference_at_all_tails() {
+        for isa in Isa::available() {
+            for (m, k, n) in (1..=50).map(|n| (n % 27 + 1, 51 - n, n)).chain([
+                (1, 1, 1),
+                (17, 0, 5),
+                (49, 7, 97),
+                (130, 33, 120),
+                (100, 700, 24),
+            ]) {
+                let (lda, ldc) = (k + 3, n + 2);
+                let a = values(m * lda, 1);
+                let b = values(k * n, 2);
+                let (bias, residual) = (values(n, 3), values(m * ldc, 4));
+                let want = reference(&a, lda, m, k, n, |p, j| b[j * k + p]);
+                let packed = Packed::transposed(isa, k, n, &b);
+                for activation in [Activation::None, Activation::Relu, Activation::Relu6, Activation::Silu] {
+                    let mut c = vec![9.0; m * ldc];
+                    let options = AffineOptions { bias: Some(&bias), activation, residual: Some(&residual) };
+                    affine(&a, lda, m, &packed, options, &mut c, ldc);
+                    for (i, row) in c.chunks(ldc).enumerate() {
+                        for j in 0..n {
+                            let x = want[i * n + j] + f64::from(bias[j]);
+                            let y = match activation {
+                                Activation::None => x,
+                                Activation::Relu => x.max(0.0),
+                                Activation::Relu6 => x.clamp(0.0, 6.0),
+                                Activation::Silu => x / (1.0 + (-x).exp()),
+                            };
+                            let what = format!("{} {m}x{k}x{n} {activation:?} [{i},{j}]", isa.name());
+                            assert_close(row[j], y + f64::from(residual[i * ldc + j]), k, &what);
+                        }
+                        assert_eq!(row[n..], [9.0; 2], "nothing is written between the rows");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn accumulate_adds_to_what_is_there() {
+        for isa in Isa::available() {
+            for (m, k, n) in [(1, 1, 1), (5, 9, 3), (33, 12, 47), (97, 30, 24)] {
+                let (a, b, c0) = (values(m * k, 5), values(k * n, 6), values(m * n, 7));
+                let mut c = c0.clone();
+                accumulate(&a, k, m, &Packed::new(isa, k, n, &b), &mut c, n);
+                let want = reference(&a, k, m, k, n, |p, j| b[p * n + j]);
+                for i in 0..m * n {
+                    assert_close(c[i], want[i] + f64::from(c0[i]), k + 1, isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn transposed_product_agrees_with_the_reference_at_all_tails() {
+        for isa in Isa::available() {
+            for (m, n) in (1..=52).map(|n| (53 - n, n)).chain([(12, 280), (376, 120)]) {
+                let rows = (m + n) % 40;
+                let (lda, ldb, ldc) = (m + 1, n + 5, n + 1);
+                let (a, b) = (values(rows * lda, 8), values(rows * ldb, 9));
+                let c0 = values(m * ldc, 10);
+                let mut c = c0.clone();
+                accumulate_transposed(isa, rows, (m, n), &a, lda, &b, ldb, &mut c, ldc);
+                for i in 0..m {
+                    for j in 0..n {
+                        let sum: f64 =
+                            (0..rows).map(|r| f64::from(a[r * lda + i]) * f64::from(b[r * ldb + j])).sum();
+                        assert_close(c[i * ldc + j], sum + f64::from(c0[i * ldc + j]), rows + 1, isa.name());
+                    }
+                    assert_eq!(c[i * ldc + n], c0[i * ldc + n], "nothing is written between the rows");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tables_start_and_end_a_product() {
+        for isa in Isa::available() {
+            for (m, k, n) in [(1, 1, 1), (30, 5, 7), (65, 12, 280)] {
+                let ld = isa.padded(n);
+                let (a, b) = (values(m * k, 11), values(k * n, 12));
+                let packed = Packed::new(isa, k, n, &b);
+                // Table rows are zero past column n, as the owner keeps them.
+                let table = |rows: usize, seed| {
+                    let mut t = values(rows * ld, seed);
+                    t.chunks_mut(ld).for_each(|row| row[n..].fill(0.0));
+                    t
+                };
+                let (x, y) = (table(3, 13), table(4, 14));
+                let column: Vec<u32> = (0..m as u32).map(|i| i % 3).collect();
+                let row: Vec<u32> = (0..m as u32).map(|i| i * 7 % 4).collect();
+                let mut c = vec![9.0; m * ld];
+                let tables = Tables { x: &x, y: &y, ld, column: &column, row: &row };
+                relu_from_tables(&a, k, m, &packed, tables, &mut c, ld);
+                let want = reference(&a, k, m, k, n, |p, j| b[p * n + j]);
+                let (mut dx, mut dy) = (vec![0.0; x.len()], vec![0.0; y.len()]);
+                let mut d = vec![9.0; m * ld];
+                let sums = TablesMut { x: &mut dx, y: &mut dy, ld, column: &column, row: &row };
+                gated_into_tables(&a, k, m, &packed, &c, sums, &mut d, ld);
+                let mut want_dx = vec![0.0; x.len()];
+                for i in 0..m {
+                    for j in 0..n {
+                        let (tx, ty) = (x[column[i] as usize * ld + j], y[row[i] as usize * ld + j]);
+                        let h = (want[i * n + j] + f64::from(tx) + f64::from(ty)).max(0.0);
+                        assert_close(c[i * ld + j], h, k + 2, "from tables");
+                        let g = if c[i * ld + j] > 0.0 { want[i * n + j] } else { 0.0 };
+                        assert_close(d[i * ld + j], g, k, "gated");
+                        want_dx[column[i] as usize * ld + j] += g;
+                    }
+                    assert!(c[i * ld + n..(i + 1) * ld].iter().all(|&h| h == 0.0), "padding is zero");
+                }
+                for (got, want) in dx.iter().zip(&want_dx) {
+                    assert_close(*got, *want, m + k, "sum into the column table");
+                }
+                let total = |t: &[f32]| t.iter().map(|&v| f64::from(v)).sum::<f64>();
+                assert!(
+                    (total(&dx) - total(&dy)).abs() < 1e-3 * (m * n) as f64,
+                    "both tables get everything"
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no row 4")]
+    fn table_index_out_of_range_is_refused() {
+        let isa = Isa::best();
+        let packed = Packed::new(isa, 1, 1, &[1.0]);
+        let (x, y, ld) = (vec![0.0; 3 * 16], vec![0.0; 3 * 16], 16);
+        let tables = Tables { x: &x, y: &y, ld, column: &[3], row: &[0] };
+        relu_from_tables(&[1.0], 1, 1, &packed, tables, &mut [0.0; 16], ld);
     }
 }

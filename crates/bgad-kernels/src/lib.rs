@@ -4,6 +4,8 @@
 //! Rust; an [`Isa`] picks at run time. This is the only crate of the project with `unsafe`.
 
 pub mod activation;
+pub mod adam;
+pub mod coupling;
 pub mod gemm;
 mod isa;
 mod simd;

@@ -1,4 +1,3 @@
 //! Boundary-guided anomaly detection (BGAD, Yao et al., CVPR 2023) on an ordinary CPU.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-
