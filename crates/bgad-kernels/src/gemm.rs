@@ -66,6 +66,11 @@ impl Packed {
         }
     }
 
+    /// Multiplies every value.
+    pub fn scale(&mut self, factor: f32) {
+        self.panels.iter_mut().for_each(|v| *v *= factor);
+    }
+
     /// Rows of the packed matrix: the length of the product's inner sum.
     pub fn k(&self) -> usize {
         self.k

@@ -1,3 +1,12 @@
 //! Boundary-guided anomaly detection (BGAD, Yao et al., CVPR 2023) on an ordinary CPU.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+pub mod boundary;
+pub mod flow;
+pub mod focal;
+pub mod likelihood;
+pub mod loss;
+pub mod position;
+
+#[cfg(test)]
+mod golden;

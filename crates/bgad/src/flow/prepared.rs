@@ -1,0 +1,266 @@
+//! A flow folded and packed for the kernels, and its forward pass.
+//!
+//! ```text
+//! W2' = 0.1 W2,  b2' = 0.1 b2          R' = R diag(g),  r = R o          x' = R' [x1; y2] + r
+//! T_x[column] = P_x[column] W1cx + b1  T_y[row] = P_y[row] W1cy
+//! ```
+
+use bgad_kernels::gemm::{self, Activation, AffineOptions, Packed, Tables};
+use bgad_kernels::{Isa, coupling};
+use rayon::prelude::*;
+
+use super::parameters::{Flow, FlowShape};
+use super::{CLAMP, SUBNET_SCALE, TILE};
+use crate::likelihood::logp_per_channel;
+use crate::position::{AXIS_CHANNELS, axis_code};
+
+/// Where each row of a batch of features stood in its map.
+#[derive(Clone, Copy, Debug)]
+pub struct Positions<'a> {
+    /// Column of each feature vector.
+    pub column: &'a [u32],
+    /// Row of each feature vector.
+    pub row: &'a [u32],
+}
+
+impl<'a> Positions<'a> {
+    /// The part of the batch in `range`.
+    pub fn slice(self, range: std::ops::Range<usize>) -> Positions<'a> {
+        Positions { column: &self.column[range.clone()], row: &self.row[range] }
+    }
+}
+
+/// A flow in the form that runs: for one training step, or for good in a trained model.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(super) isa: Isa,
+    pub(super) shape: FlowShape,
+    /// Width and height of the feature map.
+    pub(super) grid: (usize, usize),
+    /// Row length of hidden layers and tables: the hidden width in whole vectors.
+    pub(super) hidden_ld: usize,
+    pub(super) blocks: Vec<PreparedBlock>,
+    /// Σ ln g over all blocks and channels.
+    log_scale: f32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PreparedBlock {
+    pub w1x: Packed,
+    pub w2: Packed,
+    pub b2: Vec<f32>,
+    pub table_x: Vec<f32>,
+    pub table_y: Vec<f32>,
+    pub rotation: Packed,
+    pub rotation_bias: Vec<f32>,
+    pub g: Vec<f32>,
+    pub o: Vec<f32>,
+    pub backward: Option<PackedBackward>,
+}
+
+/// The transposed factors, for training only.
+#[derive(Clone, Debug)]
+pub(super) struct PackedBackward {
+    pub w1x: Packed,
+    pub w2: Packed,
+    pub rotation: Packed,
+}
+
+/// `g` of a block: `0.1 softplus_β(γ)` with β = 0.5, linear above 20 as PyTorch's is.
+pub(super) fn scale(gamma: f32) -> f64 {
+    const BETA: f64 = 0.5;
+    let x = BETA * f64::from(gamma);
+    0.1 * if x > 20.0 { f64::from(gamma) } else { x.exp().ln_1p() / BETA }
+}
+
+/// `dg/dγ`.
+pub(super) fn scale_slope(gamma: f32) -> f64 {
+    let x = 0.5 * f64::from(gamma);
+    if x > 20.0 { 0.1 } else { 0.1 / (1.0 + (-x).exp()) }
+}
+
+impl Prepared {
+    /// Folds and packs `flow` for a feature map of `grid = (width, height)` positions; with the transposed factors
+    /// if `training`.
+    pub fn new(flow: &Flow, grid: (usize, usize), isa: Isa, training: bool) -> Prepared {
+        let shape = flow.shape;
+        let hidden_ld = isa.padded(shape.hidden());
+        let codes = (axis_code(grid.0), axis_code(grid.1));
+        let blocks: Vec<(PreparedBlock, f64)> = (0..shape.blocks)
+            .into_par_iter()
+            .map(|k| prepare_block(flow, k, (&codes.0, &codes.1), isa, training))
+            .collect();
+        let log_scale = blocks.iter().map(|(_, log_g)| log_g).sum::<f64>() as f32;
+        let blocks = blocks.into_iter().map(|(block, _)| block).collect();
+        Prepared { isa, shape, grid, hidden_ld, blocks, log_scale }
+    }
+
+    /// Sizes of the flow.
+    pub fn shape(&self) -> FlowShape {
+        self.shape
+    }
+
+    /// Log-likelihood per channel of each of the feature vectors `x`, `[n, C]`, into `out`, `[n]`.
+    ///
+    /// # Panics
+    ///
+    /// If lengths disagree or a position lies outside the map.
+    pub fn likelihood(&self, x: &[f32], at: Positions<'_>, scratch: &mut Scratch, out: &mut [f32]) {
+        let (c, n) = (self.shape.channels, out.len());
+        assert!(x.len() == n * c && at.column.len() == n && at.row.len() == n, "{n} vectors of {c} channels");
+        for first in (0..n).step_by(TILE) {
+            let rows = TILE.min(n - first);
+            let Scratch { hidden, a, x2, tanh, v, next, .. } = scratch;
+            let (mut v, mut next) = (&mut v[..rows * c], &mut next[..rows * c]);
+            v.copy_from_slice(&x[first * c..(first + rows) * c]);
+            let at = at.slice(first..first + rows);
+            let (mut log_det, mut energy) = ([0.0; TILE], [0.0; TILE]);
+            for (k, block) in self.blocks.iter().enumerate() {
+                self.couple(block, v, at, hidden, a, x2, tanh, &mut log_det[..rows]);
+                if k + 1 < self.blocks.len() {
+                    self.rotate(block, v, next);
+                    std::mem::swap(&mut v, &mut next);
+                } else {
+                    coupling::scaled_energy(self.isa, v, &block.g, &block.o, &mut energy[..rows]);
+                }
+            }
+            for (r, out) in out[first..first + rows].iter_mut().enumerate() {
+                *out = self.logp(energy[r], log_det[r]);
+            }
+        }
+    }
+
+    /// `l` from a row's energy and the sum of its couplings' log-scales.
+    pub(super) fn logp(&self, energy: f32, coupling_log_det: f32) -> f32 {
+        logp_per_channel(energy, coupling_log_det + self.log_scale, self.shape.channels)
+    }
+
+    /// The coupling of one block on a tile: `v` becomes `[x1; y2]`.
+    #[allow(clippy::too_many_arguments)] // a layer's buffers
+    pub(super) fn couple(
+        &self,
+        block: &PreparedBlock,
+        v: &mut [f32],
+        at: Positions<'_>,
+        hidden: &mut [f32],
+        a: &mut [f32],
+        x2: &mut [f32],
+        tanh: &mut [f32],
+        log_det: &mut [f32],
+    ) {
+        let (shape, rows) = (self.shape, log_det.len());
+        self.hidden(block, v, at, hidden);
+        let bias = AffineOptions { bias: Some(&block.b2), ..Default::default() };
+        gemm::affine(hidden, self.hidden_ld, rows, &block.w2, bias, a, 2 * shape.active());
+        coupling::forward(self.isa, self.active(rows), CLAMP, v, a, x2, tanh, log_det);
+    }
+
+    /// The hidden layer of one block on a tile, from the passive half of `v`.
+    pub(super) fn hidden(&self, block: &PreparedBlock, v: &[f32], at: Positions<'_>, hidden: &mut [f32]) {
+        let tables = Tables {
+            x: &block.table_x,
+            y: &block.table_y,
+            ld: self.hidden_ld,
+            column: at.column,
+            row: at.row,
+        };
+        let c = self.shape.channels;
+        gemm::relu_from_tables(v, c, at.column.len(), &block.w1x, tables, hidden, self.hidden_ld);
+    }
+
+    /// `next = R' v + r` on a tile.
+    pub(super) fn rotate(&self, block: &PreparedBlock, v: &[f32], next: &mut [f32]) {
+        let c = self.shape.channels;
+        let bias =
+            AffineOptions { bias: Some(&block.rotation_bias), activation: Activation::None, residual: None };
+        gemm::affine(v, c, v.len() / c, &block.rotation, bias, next, c);
+    }
+
+    /// Where the active halves of a tile lie.
+    pub(super) fn active(&self, rows: usize) -> coupling::Active {
+        let shape = self.shape;
+        coupling::Active { rows, d: shape.active(), offset: shape.passive(), ld: shape.channels }
+    }
+}
+
+fn prepare_block(
+    flow: &Flow,
+    k: usize,
+    codes: (&[f32], &[f32]),
+    isa: Isa,
+    training: bool,
+) -> (PreparedBlock, f64) {
+    let (shape, parts) = (flow.shape, flow.block(k));
+    let (c, d1, a, h) = (shape.channels, shape.passive(), 2 * shape.active(), shape.hidden());
+    let g: Vec<f64> = parts.gamma.iter().map(|&gamma| scale(gamma)).collect();
+    let log_g = g.iter().map(|g| g.ln()).sum();
+    let g: Vec<f32> = g.into_iter().map(|g| g as f32).collect();
+    let mut rotation = flow.rotation(k).to_vec();
+    let mut rotation_bias = vec![0.0; c];
+    for (row, bias) in rotation.chunks_mut(c).zip(&mut rotation_bias) {
+        *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
+        row.iter_mut().zip(&g).for_each(|(r, g)| *r *= g);
+    }
+    let ld = isa.padded(h);
+    let (w1c_x, w1c_y) = parts.w1c.split_at(AXIS_CHANNELS * h);
+    let table = |code: &[f32], w: &[f32], bias: Option<&[f32]>| {
+        let n = code.len() / AXIS_CHANNELS;
+        let mut table = vec![0.0; n * ld];
+        let options = AffineOptions { bias, ..Default::default() };
+        gemm::affine(code, AXIS_CHANNELS, n, &Packed::new(isa, AXIS_CHANNELS, h, w), options, &mut table, ld);
+        table
+    };
+    let mut w2 = Packed::transposed(isa, h, a, parts.w2);
+    w2.scale(SUBNET_SCALE);
+    let backward = training.then(|| {
+        let mut w2 = Packed::new(isa, a, h, parts.w2);
+        w2.scale(SUBNET_SCALE);
+        PackedBackward {
+            w1x: Packed::transposed(isa, h, d1, parts.w1x),
+            w2,
+            rotation: Packed::new(isa, c, c, &rotation),
+        }
+    });
+    let block = PreparedBlock {
+        w1x: Packed::new(isa, d1, h, parts.w1x),
+        w2,
+        b2: parts.b2.iter().map(|b| SUBNET_SCALE * b).collect(),
+        table_x: table(codes.0, w1c_x, Some(parts.b1)),
+        table_y: table(codes.1, w1c_y, None),
+        rotation: Packed::transposed(isa, c, c, &rotation),
+        rotation_bias,
+        g,
+        o: parts.offset.to_vec(),
+        backward,
+    };
+    (block, log_g)
+}
+
+/// Buffers of one tile, reused from tile to tile.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    pub(super) hidden: Vec<f32>,
+    pub(super) dhidden: Vec<f32>,
+    pub(super) a: Vec<f32>,
+    pub(super) x2: Vec<f32>,
+    pub(super) tanh: Vec<f32>,
+    pub(super) v: Vec<f32>,
+    pub(super) next: Vec<f32>,
+}
+
+impl Scratch {
+    /// Buffers for the flows of this shape.
+    pub fn new(prepared: &Prepared) -> Scratch {
+        let (shape, ld) = (prepared.shape, prepared.hidden_ld);
+        let rows = |width: usize| vec![0.0; TILE * width];
+        Scratch {
+            hidden: rows(ld),
+            dhidden: rows(ld),
+            a: rows(2 * shape.active()),
+            x2: rows(shape.active()),
+            tanh: rows(shape.active()),
+            v: rows(shape.channels),
+            next: rows(shape.channels),
+        }
+    }
+}
