@@ -1,5 +1,6 @@
 //! Bytes to upright pixels, within limits.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
@@ -102,9 +103,14 @@ fn classify(error: DecoderError, bytes: usize) -> ImageProblem {
 
 /// Whether the decoder wanted bytes past the end; the I/O error may be wrapped several times.
 fn is_early_end(error: &DecoderError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let early = |error: &std::io::Error| error.kind() == ErrorKind::UnexpectedEof;
+    // This variant gives away its I/O error's cause as its own, so the chain below would miss it.
+    if let DecoderError::IoError(error) = error {
+        return early(error);
+    }
+    let mut cause = error.source();
     while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::UnexpectedEof) {
+        if error.downcast_ref().is_some_and(early) {
             return true;
         }
         cause = error.source();
