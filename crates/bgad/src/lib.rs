@@ -1,12 +1,16 @@
 //! Boundary-guided anomaly detection (BGAD, Yao et al., CVPR 2023) on an ordinary CPU.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-pub mod boundary;
-pub mod flow;
-pub mod focal;
-pub mod likelihood;
-pub mod loss;
+
+// The modules in reading order.
+pub mod image;
 pub mod position;
+pub mod flow;
+pub mod likelihood;
+pub mod boundary;
+pub mod focal;
+pub mod loss;
+pub mod dataset;
 
 #[cfg(test)]
 mod golden;

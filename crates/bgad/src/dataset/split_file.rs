@@ -1,0 +1,206 @@
+//! The split file: four lists of paths in JSON, so that a run can be repeated and a test set agreed on.
+//!
+//! ```text
+//! {"train": [PATH..], "anomalies": [PATH..], "test_good": [PATH..], "test_bad": [PATH..]}
+//! ```
+//!
+//! A path is absolute, or relative to the data folder with `/` between its parts (`\` is read too). Masks are not
+//! listed: they are found as in a data folder, in `ground_truth/` or `masks/`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::{self, Survey};
+use super::masks::{self, MaskIndex};
+use super::{DatasetError, GOOD, Kind, Sample, Split};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lists {
+    train: Vec<String>,
+    #[serde(default)]
+    anomalies: Vec<String>,
+    #[serde(default)]
+    test_good: Vec<String>,
+    #[serde(default)]
+    test_bad: Vec<String>,
+}
+
+impl Split {
+    /// Reads a split file; its relative paths start at the data folder `root`, which need not have a known layout.
+    ///
+    /// The lists decide what is good and what is defective; the defect type is the name of the image's folder.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not of the form above, if a path does not exist or is listed twice, if no
+    /// image is left to train on, or if an anomaly to train on has no mask. The path is named.
+    pub fn read(path: &Path, root: &Path) -> Result<Split, DatasetError> {
+        let unreadable = |error| DatasetError::Unreadable { path: path.to_owned(), error };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let lists: Lists = serde_json::from_str(&text)
+            .map_err(|error| DatasetError::SplitSyntax { path: path.to_owned(), error })?;
+
+        let mut reader = Reader { split: path, root, listed: BTreeMap::new() };
+        let mut split = Split {
+            train: reader.samples("train", &lists.train)?,
+            anomalies: reader.samples("anomalies", &lists.anomalies)?,
+            test_good: reader.samples("test_good", &lists.test_good)?,
+            test_bad: reader.samples("test_bad", &lists.test_bad)?,
+        };
+        if split.train.is_empty() {
+            return Err(DatasetError::SplitWithoutTrain { split: path.to_owned() });
+        }
+        reader.find_masks(&mut split)?;
+        for samples in [&mut split.train, &mut split.anomalies, &mut split.test_good, &mut split.test_bad] {
+            samples.sort_by_cached_key(|sample| folder::portable(&sample.path, root));
+        }
+        Ok(split)
+    }
+
+    /// Writes the split file, with paths relative to `root` where they are below it. Whoever reads the file while
+    /// this runs, or after it was interrupted, finds the old one or the new one, whole.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written; the old one, if any, is then untouched.
+    pub fn write(&self, path: &Path, root: &Path) -> Result<(), DatasetError> {
+        let unwritable = |error| DatasetError::Unwritable { path: path.to_owned(), error };
+        let list = |samples: &[Sample]| -> io::Result<Vec<String>> {
+            samples.iter().map(|sample| written(&sample.path, root)).collect()
+        };
+        let write = || -> io::Result<()> {
+            let lists = Lists {
+                train: list(&self.train)?,
+                anomalies: list(&self.anomalies)?,
+                test_good: list(&self.test_good)?,
+                test_bad: list(&self.test_bad)?,
+            };
+            let mut text = serde_json::to_string_pretty(&lists)?;
+            text.push('\n');
+            replace(path, text.as_bytes())
+        };
+        write().map_err(unwritable)
+    }
+}
+
+/// What is known while the four lists are read.
+struct Reader<'a> {
+    split: &'a Path,
+    root: &'a Path,
+    /// Where each file, links resolved, was listed: list and entry.
+    listed: BTreeMap<PathBuf, (&'static str, String)>,
+}
+
+impl Reader<'_> {
+    fn samples(&mut self, list: &'static str, entries: &[String]) -> Result<Vec<Sample>, DatasetError> {
+        entries.iter().map(|entry| self.sample(list, entry)).collect()
+    }
+
+    fn sample(&mut self, list: &'static str, entry: &str) -> Result<Sample, DatasetError> {
+        let (split, missing) = (self.split.to_owned(), entry.to_owned());
+        // On Unix a name may hold a backslash; the path as it stands goes first.
+        let path = [entry.to_owned(), entry.replace('\\', "/")]
+            .into_iter()
+            .map(|entry| self.root.join(entry))
+            .find(|path| path.is_file())
+            .ok_or(DatasetError::SplitMissing { split, list, entry: missing, root: self.root.to_owned() })?;
+
+        let resolved =
+            path.canonicalize().map_err(|error| DatasetError::Unreadable { path: path.clone(), error })?;
+        if let Some((earlier, _)) = self.listed.insert(resolved, (list, entry.to_owned())) {
+            let (split, entry) = (self.split.to_owned(), entry.to_owned());
+            return Err(DatasetError::SplitTwice { split, entry, lists: [earlier, list] });
+        }
+        let kind = match list {
+            "train" | "test_good" => Kind::Good,
+            _ => Kind::Defect(self.defect_type(list, entry, &path)?),
+        };
+        Ok(Sample { path, mask: None, kind })
+    }
+
+    /// The name of the image's folder.
+    fn defect_type(&self, list: &'static str, entry: &str, path: &Path) -> Result<String, DatasetError> {
+        let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let folder = folder.unwrap_or_default();
+        if GOOD.iter().any(|good| folder.eq_ignore_ascii_case(good)) {
+            let (split, entry) = (self.split.to_owned(), entry.to_owned());
+            return Err(DatasetError::SplitGoodAsBad { split, list, entry });
+        }
+        Ok(folder)
+    }
+
+    fn find_masks(&self, split: &mut Split) -> Result<(), DatasetError> {
+        let bases = |image: &Path| -> Vec<PathBuf> {
+            // Elsewhere than below the root, the data folder is one above bad/ or two above test/TYPE/.
+            let below = image.starts_with(self.root).then(|| self.root.to_owned());
+            let above = image.ancestors().skip(2).take(2).map(Path::to_owned);
+            below.into_iter().chain(above).collect()
+        };
+        let mut indices: BTreeMap<PathBuf, MaskIndex> = BTreeMap::new();
+        for sample in split.anomalies.iter().chain(&split.test_bad) {
+            for base in bases(&sample.path) {
+                if !indices.contains_key(&base) {
+                    // Left-overs of a data folder are no fault of a split that does not name them.
+                    let index = MaskIndex::scan(&base, &mut Survey::default()).unwrap_or_default();
+                    indices.insert(base, index);
+                }
+            }
+        }
+        let index_of = |image: &Path| bases(image).iter().filter_map(|base| indices.get(base)).collect();
+
+        // Both lists at once: a mask that fits an image of either list is of one of them only.
+        let mut defective: Vec<Sample> = split.anomalies.drain(..).chain(split.test_bad.drain(..)).collect();
+        let anomalies = self.listed.values().filter(|(list, _)| *list == "anomalies").count();
+        masks::pair(&mut defective, index_of);
+        split.test_bad = defective.split_off(anomalies);
+        split.anomalies = defective;
+        match split.anomalies.iter().find(|sample| sample.mask.is_none()) {
+            Some(sample) => {
+                let entry = folder::portable(&sample.path, self.root);
+                Err(DatasetError::SplitWithoutMask { split: self.split.to_owned(), entry })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A path as the file holds it.
+fn written(path: &Path, root: &Path) -> io::Result<String> {
+    // The same folder may be written in two ways, relative here and absolute there.
+    let (path, root) = (std::path::absolute(path)?, std::path::absolute(root)?);
+    Ok(folder::portable(&path, &root))
+}
+
+/// Replaces a file as a whole: a new one beside it, on the disk, then renamed over it.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
+    let mut new_name = std::ffi::OsString::from(".");
+    new_name.push(name);
+    new_name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(new_name);
+
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    let written = write();
+    if written.is_err() {
+        // Nothing better can be done if this fails too; the first error is the one to report.
+        let _ = fs::remove_file(&new);
+        return written;
+    }
+    // The rename itself is on the disk once the folder is; not every system can open a folder, and the file is whole
+    // either way.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Image files become tensors here: decode, turn upright, resize; nothing further in sees a file or a pixel format.
+//!
+//! ```text
+//! image: file -> pixels (8 or 16 bit, or float) -> upright (EXIF) -> Lanczos3, anti-aliased, aspect not kept -> [0, 1]
+//! mask:  file -> pixels -> upright -> nearest, row i of the result is row floor((i + 1/2) in / out) -> pixel > 0
+//! ```
+//!
+//! The format is told by a file's content, never by its name. Alpha is dropped. Resizing happens in the depth of the
+//! file, so 16-bit images keep theirs; a grey image is resized as one channel and then repeated to three.
+
+mod decode;
+mod error;
+mod mask;
+mod resize;
+mod size;
+
+use std::path::Path;
+
+use ::image::DynamicImage;
+
+pub use error::{ImageError, ImageProblem};
+pub use mask::Mask;
+pub use size::{InputSize, InputSizeError, OriginalSize};
+
+/// An image at the network's input size: RGB in `[0, 1]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputImage {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// `[height, width, 3]`, row-major, interleaved, each value in `[0, 1]`.
+    pub rgb_hwc: Vec<f32>,
+}
+
+impl InputImage {
+    /// Reads an image file and brings it to `size`.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] naming the file, if it cannot be read, is not a PNG, JPEG, BMP or TIFF image, is damaged,
+    /// truncated or too large.
+    pub fn load(path: &Path, size: InputSize) -> Result<InputImage, ImageError> {
+        Ok(Self::load_with_original_size(path, size)?.0)
+    }
+
+    /// Like [`InputImage::load`], and also says how large the image was, after turning it upright.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::load`].
+    pub fn load_with_original_size(
+        path: &Path,
+        size: InputSize,
+    ) -> Result<(InputImage, OriginalSize), ImageError> {
+        let bytes = decode::read(path)?;
+        Self::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(path))
+    }
+
+    /// Decodes a whole image file held in memory and brings it to `size`.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::load`], with no file named.
+    pub fn decode(bytes: &[u8], size: InputSize) -> Result<InputImage, ImageError> {
+        Ok(Self::decode_with_original_size(bytes, size)?.0)
+    }
+
+    /// Like [`InputImage::decode`], and also says how large the image was, after turning it upright.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::decode`].
+    pub fn decode_with_original_size(
+        bytes: &[u8],
+        size: InputSize,
+    ) -> Result<(InputImage, OriginalSize), ImageError> {
+        let decoded = decode::decode(bytes)?;
+        let original = OriginalSize::of(&decoded);
+        Ok((Self::from_decoded(&decoded, size)?, original))
+    }
+
+    /// Brings decoded, upright pixels of any colour type to `size`.
+    ///
+    /// # Errors
+    ///
+    /// If an image of floating-point samples holds a value outside `[0, 1]`, or either size is zero.
+    pub fn from_decoded(decoded: &DynamicImage, size: InputSize) -> Result<InputImage, ImageError> {
+        let rgb_hwc = resize::to_rgb(decoded, size)?;
+        Ok(InputImage { height: size.height, width: size.width, rgb_hwc })
+    }
+
+    /// `(value - mean) / std` per channel: what a backbone eats, `[height, width, 3]`.
+    pub fn normalized(&self, mean: [f32; 3], std: [f32; 3]) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.rgb_hwc.len());
+        for rgb in self.rgb_hwc.as_chunks::<3>().0 {
+            for c in 0..3 {
+                out.push((rgb[c] - mean[c]) / std[c]);
+            }
+        }
+        out
+    }
+
+    /// The image in 8 bit, `[height, width, 3]`: what an overlay is drawn on.
+    pub fn to_rgb8(&self) -> Vec<u8> {
+        self.rgb_hwc.iter().map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8).collect()
+    }
+
+    /// The size, as one value.
+    pub fn size(&self) -> InputSize {
+        InputSize { height: self.height, width: self.width }
+    }
+}
+
+#[cfg(test)]
+mod tests;

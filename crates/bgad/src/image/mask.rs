@@ -1,0 +1,95 @@
+//! Ground-truth masks: which pixels of an image are defective.
+
+use std::path::Path;
+
+use ::image::DynamicImage;
+
+use super::{ImageError, ImageProblem, InputSize, OriginalSize, decode};
+
+/// A defect mask at the input size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// `[height, width]`, row-major: 1 where defective, else 0.
+    pub defective: Vec<u8>,
+}
+
+impl Mask {
+    /// Reads a mask of any format and depth: a pixel is defective if a channel other than alpha is above 0.
+    ///
+    /// `image` names the image that the mask belongs to and its size on disk (see
+    /// [`InputImage::load_with_original_size`](super::InputImage::load_with_original_size)); `None` skips the
+    /// comparison.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] naming the file, if it is no sound image, or if its size is not its image's: two sizes mean
+    /// that one of the two belongs to something else, and resizing would hide it.
+    pub fn load(
+        path: &Path,
+        size: InputSize,
+        image: Option<(&Path, OriginalSize)>,
+    ) -> Result<Mask, ImageError> {
+        let bytes = decode::read(path)?;
+        let decoded = decode::decode(&bytes).map_err(|error| error.of_file(path))?;
+        let found = OriginalSize::of(&decoded);
+        if let Some((image, expected)) = image.filter(|(_, expected)| *expected != found) {
+            let problem = ImageProblem::MaskSize { image: image.to_owned(), expected, found };
+            return Err(ImageError::from(problem).of_file(path));
+        }
+        Ok(Mask::from_decoded(&decoded, size))
+    }
+
+    /// Brings decoded pixels of any colour type to `size`.
+    ///
+    /// # Panics
+    ///
+    /// If `decoded` has no pixel while `size` has some; no decoder gives such an image.
+    pub fn from_decoded(decoded: &DynamicImage, size: InputSize) -> Mask {
+        let original = OriginalSize::of(decoded);
+        let defective = above_zero(decoded);
+        let mut resized = Vec::with_capacity(size.pixels());
+        for y in 0..size.height {
+            let row = nearest(y, original.height, size.height) * original.width;
+            resized.extend((0..size.width).map(|x| defective[row + nearest(x, original.width, size.width)]));
+        }
+        Mask { height: size.height, width: size.width, defective: resized }
+    }
+
+    /// A mask of an image without any defect.
+    pub fn clean(size: InputSize) -> Mask {
+        Mask { height: size.height, width: size.width, defective: vec![0; size.pixels()] }
+    }
+
+    /// Whether no pixel is defective, for instance because a small defect fell between the samples.
+    pub fn is_clean(&self) -> bool {
+        self.defective.iter().all(|&pixel| pixel == 0)
+    }
+}
+
+/// `floor((i + 1/2) from / to)`: the source pixel under the centre of target pixel `i`, as Pillow's NEAREST takes it.
+fn nearest(i: usize, from: usize, to: usize) -> usize {
+    (2 * i + 1) * from / (2 * to)
+}
+
+/// Per pixel 1 where any channel except alpha is above 0, `[h, w]`.
+fn above_zero(decoded: &DynamicImage) -> Vec<u8> {
+    fn any<T: PartialOrd + Default>(values: &[T]) -> u8 {
+        u8::from(values.iter().any(|value| *value > T::default()))
+    }
+    use DynamicImage::*;
+    match decoded {
+        ImageLuma8(pixels) => pixels.pixels().map(|p| any(&p.0)).collect(),
+        ImageLumaA8(pixels) => pixels.pixels().map(|p| any(&p.0[..1])).collect(),
+        ImageRgb8(pixels) => pixels.pixels().map(|p| any(&p.0)).collect(),
+        ImageRgba8(pixels) => pixels.pixels().map(|p| any(&p.0[..3])).collect(),
+        ImageLuma16(pixels) => pixels.pixels().map(|p| any(&p.0)).collect(),
+        ImageLumaA16(pixels) => pixels.pixels().map(|p| any(&p.0[..1])).collect(),
+        ImageRgb16(pixels) => pixels.pixels().map(|p| any(&p.0)).collect(),
+        ImageRgba16(pixels) => pixels.pixels().map(|p| any(&p.0[..3])).collect(),
+        floats => floats.to_rgb32f().pixels().map(|p| any(&p.0)).collect(),
+    }
+}
