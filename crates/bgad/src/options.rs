@@ -1,0 +1,285 @@
+//! What a user may choose about training: every default and every limit, once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::InputSize;
+
+/// Architecture used when none is named; its weights are part of the library.
+pub const DEFAULT_BACKBONE: &str = "tf_efficientnet_lite2";
+
+/// Anomalies taken out of the test set when no number is given.
+pub const DEFAULT_ANOMALIES: usize = 10;
+
+/// How long to train: meta-epochs, each of some passes over the images. Written `25x8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Schedule {
+    /// Meta-epochs: the learning rate changes from one to the next, and a checkpoint is written after each.
+    pub meta_epochs: usize,
+    /// Passes over the images within a meta-epoch.
+    pub sub_epochs: usize,
+}
+
+impl Schedule {
+    /// Passes over the images altogether.
+    pub fn passes(self) -> usize {
+        self.meta_epochs * self.sub_epochs
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.meta_epochs, self.sub_epochs)
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Schedule, OptionError> {
+        let wrong = || OptionError {
+            option: "schedule",
+            found: text.to_owned(),
+            allowed: "meta-epochs x passes, both 1 to 10000, as in 25x8",
+        };
+        let (meta, sub) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+        let number = |text: &str| text.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong);
+        Ok(Schedule { meta_epochs: number(meta)?, sub_epochs: number(sub)? })
+    }
+}
+
+impl TryFrom<String> for Schedule {
+    type Error = OptionError;
+
+    fn try_from(text: String) -> Result<Schedule, OptionError> {
+        text.parse()
+    }
+}
+
+impl From<Schedule> for String {
+    fn from(schedule: Schedule) -> String {
+        schedule.to_string()
+    }
+}
+
+/// How the positions of a batch of images are cut into optimizer steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stepping {
+    /// The same number of positions at every level: coarse levels take few steps. The authors' way.
+    SamePositions,
+    /// Positions in proportion to the size of the level's map: every level takes the same number of steps.
+    SameSteps,
+}
+
+/// Which boundary the loss of a step uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundaryRule {
+    /// The boundary of the step's own normal positions: the authors' way.
+    Batch,
+    /// An exponential average over the steps of a level.
+    Running,
+}
+
+/// A named set of training choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// The authors' schedule: 25 meta-epochs of 8 passes.
+    Reference,
+    /// The shortest schedule measured to be as accurate; see docs/experiments.md.
+    Fast,
+}
+
+/// Choices of one training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Size that images are brought to. Each side 32 to 4096.
+    pub input: InputSize,
+    /// Decides every random choice.
+    pub seed: u64,
+    /// `K`: coupling blocks per level. 1 to 64.
+    pub blocks: usize,
+    /// How long to train.
+    pub schedule: Schedule,
+    /// Peak learning rate of Adam. Positive, at most 0.1.
+    pub learning_rate: f32,
+    /// Images of a batch. 1 to 1024.
+    pub batch_images: usize,
+    /// `N`: positions of a step at the finest level. 16 to 65536.
+    pub step_positions: usize,
+    /// Positions of a step at the other levels.
+    pub stepping: Stepping,
+    /// Whether features are whitened with the mean and covariance of the normal ones before the flow.
+    pub whiten: bool,
+    /// `β`: share of normal positions allowed below the boundary. In `[0, 0.5]`.
+    pub beta: f32,
+    /// `τ`: gap between the two boundaries, in units of `l / ν`. Positive.
+    pub tau: f32,
+    /// `ν`: log-likelihoods are divided by it before the boundary. Positive.
+    pub normalizer: f32,
+    /// `λ`: weight of the push-pull term. Not negative.
+    pub lambda: f32,
+    /// Whether hard positions count more.
+    pub focal: bool,
+    /// Which boundary a step uses.
+    pub boundary: BoundaryRule,
+    /// How often a pass shows each real anomaly. At least 1.
+    pub repeats: usize,
+    /// Whether as many pasted anomalies are shown again.
+    pub cutpaste: bool,
+}
+
+impl TrainOptions {
+    /// The choices of a preset.
+    pub fn preset(preset: Preset) -> TrainOptions {
+        let reference = TrainOptions {
+            input: InputSize::square(256),
+            seed: 0,
+            blocks: 8,
+            schedule: Schedule { meta_epochs: 25, sub_epochs: 8 },
+            learning_rate: 2e-4,
+            batch_images: 32,
+            step_positions: 4096,
+            stepping: Stepping::SamePositions,
+            whiten: false,
+            beta: 0.05,
+            tau: 0.1,
+            normalizer: 10.0,
+            lambda: 1.0,
+            focal: false,
+            boundary: BoundaryRule::Batch,
+            repeats: 5,
+            cutpaste: true,
+        };
+        match preset {
+            Preset::Reference => reference,
+            Preset::Fast => TrainOptions {
+                schedule: Schedule { meta_epochs: 5, sub_epochs: 2 },
+                learning_rate: 1e-3,
+                stepping: Stepping::SameSteps,
+                whiten: true,
+                ..reference
+            },
+        }
+    }
+
+    /// Accepts the options or names the first one that cannot work.
+    ///
+    /// # Errors
+    ///
+    /// An [`OptionError`] with what was found and what is allowed.
+    pub fn check(self) -> Result<Checked, OptionError> {
+        let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
+        let o = &self;
+        let rules: [(&'static str, bool, String, &'static str); 11] = [
+            (
+                "input",
+                [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
+                o.input.to_string(),
+                "sides of 32 to 4096 pixels",
+            ),
+            ("blocks", (1..=64).contains(&o.blocks), o.blocks.to_string(), "1 to 64"),
+            (
+                "learning-rate",
+                o.learning_rate > 0.0 && o.learning_rate <= 0.1,
+                o.learning_rate.to_string(),
+                "above 0, at most 0.1",
+            ),
+            ("batch-images", (1..=1024).contains(&o.batch_images), o.batch_images.to_string(), "1 to 1024"),
+            (
+                "step-positions",
+                (16..=65_536).contains(&o.step_positions),
+                o.step_positions.to_string(),
+                "16 to 65536",
+            ),
+            ("beta", in_unit(o.beta, 0.0, 0.5), o.beta.to_string(), "0 to 0.5"),
+            ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),
+            ("normalizer", o.normalizer > 0.0 && o.normalizer.is_finite(), o.normalizer.to_string(), "a positive number"),
+            ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
+            ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
+            (
+                "schedule",
+                (1..=10_000).contains(&o.schedule.meta_epochs) && (1..=10_000).contains(&o.schedule.sub_epochs),
+                o.schedule.to_string(),
+                "meta-epochs x passes, both 1 to 10000, as in 25x8",
+            ),
+        ];
+        match rules.into_iter().find(|(_, fine, _, _)| !fine) {
+            Some((option, _, found, allowed)) => Err(OptionError { option, found, allowed }),
+            None => Ok(Checked(self)),
+        }
+    }
+}
+
+/// Choices that have passed [`TrainOptions::check`]: the only kind training accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked(TrainOptions);
+
+impl std::ops::Deref for Checked {
+    type Target = TrainOptions;
+
+    fn deref(&self) -> &TrainOptions {
+        &self.0
+    }
+}
+
+/// An option outside its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionError {
+    /// Its name on the command line.
+    pub option: &'static str,
+    /// What was asked for.
+    pub found: String,
+    /// What is possible.
+    pub allowed: &'static str,
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}, must be {}", self.option, self.found, self.allowed)
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_pass_their_own_check() {
+        for preset in [Preset::Reference, Preset::Fast] {
+            assert!(TrainOptions::preset(preset).check().is_ok(), "{preset:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_named_with_what_was_found() {
+        let with = |change: fn(&mut TrainOptions)| {
+            let mut options = TrainOptions::preset(Preset::Fast);
+            change(&mut options);
+            options.check().map(|_| ()).map_err(|e| e.option)
+        };
+        assert_eq!(with(|o| o.beta = f32::NAN), Err("beta"));
+        assert_eq!(with(|o| o.beta = 0.6), Err("beta"));
+        assert_eq!(with(|o| o.tau = 0.0), Err("tau"));
+        assert_eq!(with(|o| o.blocks = 0), Err("blocks"));
+        assert_eq!(with(|o| o.input = InputSize::square(16)), Err("input"));
+        assert_eq!(with(|o| o.learning_rate = -1.0), Err("learning-rate"));
+        assert_eq!(with(|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn schedules_are_read_and_written() {
+        assert_eq!("25x8".parse(), Ok(Schedule { meta_epochs: 25, sub_epochs: 8 }));
+        for text in ["", "5", "0x2", "5x0", "5x", "x5", "-1x2", "5x2x1", "10001x1"] {
+            let error = text.parse::<Schedule>().expect_err(text);
+            assert_eq!((error.option, error.found.as_str()), ("schedule", text));
+        }
+    }
+}
