@@ -4,8 +4,11 @@
 //! Rust; an [`Isa`] picks at run time. This is the only crate of the project with `unsafe`.
 
 pub mod activation;
+pub mod depthwise;
 pub mod gemm;
 mod isa;
 mod simd;
+pub mod squeeze_excite;
+pub mod stem;
 
 pub use isa::Isa;
