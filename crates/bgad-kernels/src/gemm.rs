@@ -66,9 +66,30 @@ impl Packed {
         }
     }
 
+<<<<<<< HEAD
     /// Multiplies every value.
     pub fn scale(&mut self, factor: f32) {
         self.panels.iter_mut().for_each(|v| *v *= factor);
+=======
+    /// Writes `diag(scale) · self` into `into`, whose memory is reused.
+    ///
+    /// A gate on the columns of A costs one pass over B this way, and none over A.
+    ///
+    /// # Panics
+    ///
+    /// If `scale` has fewer than `k` values.
+    pub fn scale_rows_into(&self, scale: &[f32], into: &mut Packed) {
+        assert!(scale.len() >= self.k, "{} factors for {} rows", scale.len(), self.k);
+        (into.isa, into.k, into.n) = (self.isa, self.k, self.n);
+        into.panels.clear();
+        for (_, vectors, offset) in panels(self.isa, self.k, self.n) {
+            let width = vectors * self.isa.lanes();
+            for (row, &factor) in self.panels[offset..offset + self.k * width].chunks_exact(width).zip(scale)
+            {
+                into.panels.extend(row.iter().map(|&b| b * factor));
+            }
+        }
+>>>>>>> backbone
     }
 
     /// Rows of the packed matrix: the length of the product's inner sum.
@@ -88,7 +109,7 @@ impl Packed {
 }
 
 /// `(first column, vectors, offset into the packed data)` of each panel, widths as even as they get.
-fn panels(isa: Isa, k: usize, n: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+pub(crate) fn panels(isa: Isa, k: usize, n: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     let lanes = isa.lanes();
     let vectors = n.div_ceil(lanes);
     let count = vectors.div_ceil(isa.max_vectors());

@@ -1,0 +1,214 @@
+//! Frozen feature extractors: an image to feature maps of strides 4, 8 and 16.
+//!
+//! ```text
+//! image [h, w, 3]  →  [⌈h/4⌉, ⌈w/4⌉, c₁],  [⌈h/8⌉, ⌈w/8⌉, c₂],  [⌈h/16⌉, ⌈w/16⌉, c₃]
+//! ```
+//!
+//! A level is the result of the last block of its stride, after the residual is added: what timm's `features_only`
+//! gives for `out_indices` 1, 2 and 3. The networks are data ([`Backbone::names`]); weights come from safetensors
+//! files with timm's names, and two networks are part of the library ([`Backbone::embedded_names`]).
+
+use std::{error, fmt};
+
+use bgad_kernels::Isa;
+use bgad_kernels::stem::Stem;
+
+use crate::pyramid::{FeatureMap, Pyramid};
+use crate::weights::{Weights, WeightsError};
+
+mod block;
+mod efficientnet;
+
+use block::{Block, Scratch, Source};
+use efficientnet::{ARCHITECTURES, Architecture};
+
+/// Networks whose weights are part of the library, the default first.
+const EMBEDDED: [(&str, &[u8]); 2] = [
+    ("tf_efficientnet_lite2", include_bytes!("../weights/tf_efficientnet_lite2.safetensors")),
+    ("tf_efficientnet_lite0", include_bytes!("../weights/tf_efficientnet_lite0.safetensors")),
+];
+
+/// A network with its weights; immutable, and shared between threads as it is.
+#[derive(Debug)]
+pub struct Backbone {
+    architecture: Architecture,
+    isa: Isa,
+    stem: Stem,
+    blocks: Vec<Block>,
+    weights_sha256: String,
+}
+
+impl Backbone {
+    /// Builds the network called `architecture` (one of [`Backbone::names`]) from a file with timm's names. Tensors
+    /// that the three levels do not need may be missing or present.
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::Unknown`] for a name that is none, [`BackboneError::Weights`] for a tensor that is missing or
+    /// does not fit.
+    pub fn load(architecture: &str, weights: &Weights, isa: Isa) -> Result<Backbone, BackboneError> {
+        let architecture = Architecture::named(architecture).ok_or_else(|| BackboneError::Unknown {
+            found: architecture.to_owned(),
+            expected: Backbone::names(),
+        })?;
+        let activation = architecture.activation();
+        let read = || -> Result<(Stem, Vec<Block>), WeightsError> {
+            let stem = block::load_stem(weights, architecture.stem(), activation, isa)?;
+            let plan = architecture.blocks().into_iter();
+            let blocks = plan.map(|plan| Block::load(weights, plan, activation, isa));
+            Ok((stem, blocks.collect::<Result<_, _>>()?))
+        };
+        let (stem, blocks) =
+            read().map_err(|source| BackboneError::Weights { architecture: architecture.name, source })?;
+        Ok(Backbone { architecture, isa, stem, blocks, weights_sha256: weights.sha256() })
+    }
+
+    /// Builds a network whose weights are part of the library, one of [`Backbone::embedded_names`].
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::Unknown`] for any other name.
+    pub fn embedded(name: &str, isa: Isa) -> Result<Backbone, BackboneError> {
+        let (name, bytes) = EMBEDDED.into_iter().find(|(known, _)| *known == name).ok_or_else(|| {
+            BackboneError::Unknown { found: name.to_owned(), expected: Backbone::embedded_names() }
+        })?;
+        let weights = Weights::from_bytes(bytes);
+        let weights = weights.map_err(|source| BackboneError::Weights { architecture: name, source })?;
+        Backbone::load(name, &weights, isa)
+    }
+
+    /// The names of all networks, as timm calls them.
+    pub fn names() -> Vec<&'static str> {
+        ARCHITECTURES.iter().map(|a| a.name).collect()
+    }
+
+    /// The names of the networks whose weights are part of the library, the default first.
+    pub fn embedded_names() -> Vec<&'static str> {
+        EMBEDDED.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        self.architecture.name
+    }
+
+    /// Mean and standard deviation for `(rgb − mean) / std`, red, green and blue between 0 and 1.
+    pub fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
+        self.architecture.mean_std()
+    }
+
+    /// Channels of the three levels.
+    pub fn channels(&self) -> [usize; 3] {
+        self.architecture.level_channels()
+    }
+
+    /// Height and width of the three levels for an image of height and width `input`.
+    pub fn grid(&self, input: (usize, usize)) -> [(usize, usize); 3] {
+        [4, 8, 16].map(|stride| (input.0.div_ceil(stride), input.1.div_ceil(stride)))
+    }
+
+    /// SHA-256 of the weights file, 64 hexadecimal digits.
+    pub fn weights_sha256(&self) -> &str {
+        &self.weights_sha256
+    }
+
+    /// Memory for images of `h` by `w`, to be kept from image to image; one for each thread.
+    pub fn workspace(&self, h: usize, w: usize) -> Workspace {
+        let mut largest = 0;
+        let mut size = [h.div_ceil(2), w.div_ceil(2)];
+        for block in &self.blocks {
+            size = block.output_size(size);
+            largest = largest.max(size[0] * size[1] * block.plan.output);
+        }
+        Workspace { maps: [vec![0.0; largest], vec![0.0; largest]], scratch: Scratch::new(self.isa) }
+    }
+
+    /// The feature maps of one image, `[h, w, 3]`, normalised with [`Backbone::mean_std`]. Any size from 32 by 32 up
+    /// makes sense; a workspace for another size or network grows as needed.
+    ///
+    /// The result depends on nothing but the image, the weights and the instruction set.
+    ///
+    /// # Panics
+    ///
+    /// If the image has no pixels or is not `h · w · 3` values.
+    pub fn features(
+        &self,
+        rgb_hwc_normalized: &[f32],
+        h: usize,
+        w: usize,
+        workspace: &mut Workspace,
+    ) -> Pyramid {
+        assert!(h > 0 && w > 0, "an image of {h} by {w} pixels");
+        assert_eq!(rgb_hwc_normalized.len(), h * w * 3, "values of an image of {h} by {w} pixels");
+        let Workspace { maps: [current, next], scratch } = workspace;
+        let mut levels = Vec::with_capacity(3);
+        let mut size = [h.div_ceil(2), w.div_ceil(2)];
+        for (i, block) in self.blocks.iter().enumerate() {
+            let source = match i {
+                0 => Source::Image(&self.stem, rgb_hwc_normalized, [h, w]),
+                _ => Source::Map(&current[..size[0] * size[1] * block.plan.input]),
+            };
+            let [height, width] = block.output_size(size);
+            let channels = block.plan.output;
+            let out = block::at_least(next, height * width * channels);
+            block.run(source, size, scratch, out);
+            if block.plan.level.is_some() {
+                levels.push(FeatureMap { height, width, channels, hwc: out.to_vec() });
+            }
+            std::mem::swap(current, next);
+            size = [height, width];
+        }
+        Pyramid { levels }
+    }
+}
+
+/// Memory that [`Backbone::features`] works in.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Input and result of the block that runs.
+    maps: [Vec<f32>; 2],
+    scratch: Scratch,
+}
+
+/// Why a network could not be built.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BackboneError {
+    /// There is no network of that name.
+    Unknown {
+        /// The name that was asked for.
+        found: String,
+        /// The names there are.
+        expected: Vec<&'static str>,
+    },
+    /// The weights do not fit the network.
+    Weights {
+        /// The network.
+        architecture: &'static str,
+        /// What is wrong with them.
+        source: WeightsError,
+    },
+}
+
+impl fmt::Display for BackboneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { found, expected } => {
+                write!(f, "unknown backbone `{found}`, expected one of {}", expected.join(", "))
+            }
+            Self::Weights { architecture, .. } => write!(f, "the weights do not fit {architecture}"),
+        }
+    }
+}
+
+impl error::Error for BackboneError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Unknown { .. } => None,
+            Self::Weights { source, .. } => Some(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
