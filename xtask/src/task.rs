@@ -1,0 +1,132 @@
+//! Commands run one after the other from the workspace root, until one fails.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+/// The folder of the workspace's `Cargo.toml`.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// Where tasks may keep intermediate files: cargo's target folder, which git ignores.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    root().join(target).join("xtask").join(name)
+}
+
+/// The Python interpreter: `PYTHON` if set, else `python3`.
+pub(crate) fn python() -> String {
+    std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// One command with its arguments and environment.
+pub(crate) struct Step {
+    program: String,
+    args: Vec<String>,
+    env: Vec<(&'static str, &'static str)>,
+}
+
+impl Step {
+    pub(crate) fn new(program: impl Into<String>, args: &[&str]) -> Step {
+        Step { program: program.into(), args: args.iter().map(|&a| a.to_owned()).collect(), env: Vec::new() }
+    }
+
+    /// The cargo that runs this task, so that a toolchain override stays in force.
+    pub(crate) fn cargo(args: &[&str]) -> Step {
+        Step::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), args)
+    }
+
+    pub(crate) fn args(mut self, args: &[String]) -> Step {
+        self.args.extend_from_slice(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Step {
+        self.env.push((name, value));
+        self
+    }
+
+    fn run(&self) -> Result<(), Failure> {
+        eprintln!("xtask: {self}");
+        let status = Command::new(&self.program)
+            .args(&self.args)
+            .envs(self.env.iter().copied())
+            .current_dir(root())
+            .status()
+            .map_err(|source| Failure::Start { command: self.to_string(), source })?;
+        if status.success() { Ok(()) } else { Err(Failure::Status { command: self.to_string(), status }) }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}='{value}' ")?;
+        }
+        let program = Path::new(&self.program)
+            .file_name()
+            .map_or(self.program.as_str().into(), |n| n.to_string_lossy());
+        write!(f, "{program} {}", self.args.join(" "))
+    }
+}
+
+/// Runs the steps in order and stops at the first that fails.
+pub(crate) fn run_all(steps: &[Step]) -> Result<(), Failure> {
+    steps.iter().try_for_each(Step::run)
+}
+
+/// Why a task did not finish.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line of xtask itself is wrong.
+    Usage(String),
+    /// A program could not be started.
+    Start { command: String, source: std::io::Error },
+    /// A program ran and said no.
+    Status { command: String, status: ExitStatus },
+    /// A folder for intermediate files could not be made.
+    Folder { path: PathBuf, source: std::io::Error },
+}
+
+impl Failure {
+    pub(crate) fn usage(message: String) -> Failure {
+        Failure::Usage(message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message),
+            Self::Start { command, source } => write!(f, "cannot start `{command}`: {source}"),
+            Self::Status { command, status } => write!(f, "failed: `{command}` ({status})"),
+            Self::Folder { path, source } => write!(f, "cannot make the folder {}: {source}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failing_step_is_named_and_the_next_is_not_run() {
+        let steps = [
+            Step::cargo(&["--version"]),
+            Step::cargo(&["no-such-subcommand-of-cargo"]),
+            Step::new("never-reached", &[]),
+        ];
+        let failure = run_all(&steps).expect_err("the second step fails").to_string();
+        assert!(failure.contains("no-such-subcommand-of-cargo"), "{failure}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_named() {
+        let failure =
+            run_all(&[Step::new("no-such-program-anywhere", &[])]).expect_err("cannot start").to_string();
+        assert!(failure.starts_with("cannot start `no-such-program-anywhere"), "{failure}");
+    }
+}
