@@ -66,11 +66,11 @@ impl Packed {
         }
     }
 
-<<<<<<< HEAD
     /// Multiplies every value.
     pub fn scale(&mut self, factor: f32) {
         self.panels.iter_mut().for_each(|v| *v *= factor);
-=======
+    }
+
     /// Writes `diag(scale) · self` into `into`, whose memory is reused.
     ///
     /// A gate on the columns of A costs one pass over B this way, and none over A.
@@ -89,7 +89,6 @@ impl Packed {
                 into.panels.extend(row.iter().map(|&b| b * factor));
             }
         }
->>>>>>> backbone
     }
 
     /// Rows of the packed matrix: the length of the product's inner sum.

@@ -4,12 +4,9 @@
 //! Rust; an [`Isa`] picks at run time. This is the only crate of the project with `unsafe`.
 
 pub mod activation;
-<<<<<<< HEAD
 pub mod adam;
 pub mod coupling;
-=======
 pub mod depthwise;
->>>>>>> backbone
 pub mod gemm;
 mod isa;
 mod simd;

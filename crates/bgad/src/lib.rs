@@ -4,13 +4,19 @@
 
 // The modules in reading order.
 pub mod image;
+pub mod backbone;
+pub mod pyramid;
 pub mod position;
 pub mod flow;
 pub mod likelihood;
 pub mod boundary;
 pub mod focal;
 pub mod loss;
+pub mod anomaly_map;
 pub mod dataset;
+pub mod metrics;
+pub mod weights;
+pub mod options;
 
 #[cfg(test)]
 mod golden;

@@ -46,7 +46,8 @@ impl FromStr for Schedule {
             allowed: "meta-epochs x passes, both 1 to 10000, as in 25x8",
         };
         let (meta, sub) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
-        let number = |text: &str| text.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong);
+        let number =
+            |text: &str| text.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong);
         Ok(Schedule { meta_epochs: number(meta)?, sub_epochs: number(sub)? })
     }
 }
@@ -199,12 +200,18 @@ impl TrainOptions {
             ),
             ("beta", in_unit(o.beta, 0.0, 0.5), o.beta.to_string(), "0 to 0.5"),
             ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),
-            ("normalizer", o.normalizer > 0.0 && o.normalizer.is_finite(), o.normalizer.to_string(), "a positive number"),
+            (
+                "normalizer",
+                o.normalizer > 0.0 && o.normalizer.is_finite(),
+                o.normalizer.to_string(),
+                "a positive number",
+            ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             (
                 "schedule",
-                (1..=10_000).contains(&o.schedule.meta_epochs) && (1..=10_000).contains(&o.schedule.sub_epochs),
+                (1..=10_000).contains(&o.schedule.meta_epochs)
+                    && (1..=10_000).contains(&o.schedule.sub_epochs),
                 o.schedule.to_string(),
                 "meta-epochs x passes, both 1 to 10000, as in 25x8",
             ),
