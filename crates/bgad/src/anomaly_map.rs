@@ -7,9 +7,10 @@
 //! score    = max over the map
 //! ```
 //!
-//! The authors' map is `max(S) − S`: the same order, but in f32 it ties wherever S is near 0, and with the maxima of
-//! l and S taken over the test set an image's score depends on its neighbours. Here M is frozen with the model, and S
-//! is kept in f64; where even that would underflow, `ln S` is formed from the corners with their largest factored out.
+//! The authors' map is `max(S) − S`: the same order, but in f32 it ties wherever S is near 0, and with the
+//! maxima of l and S taken over the test set an image's score depends on its neighbours. Here M is frozen
+//! with the model, and S is kept in f64; where even that would underflow, `ln S` is formed from the corners
+//! with their largest factored out.
 
 use std::{error, fmt};
 
@@ -29,8 +30,9 @@ pub struct LevelLogp<'a> {
 /// Anomaly per pixel, in nats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnomalyMap {
-    /// `−ln(S / L)`, `[h, w]`, row-major. 0 where every level is as likely as the likeliest training position;
-    /// negative where even likelier. `+∞` only if every level has likelihood zero, NaN only if a likelihood is NaN.
+    /// `−ln(S / L)`, `[h, w]`, row-major. 0 where every level is as likely as the likeliest training
+    /// position; negative where even likelier. `+∞` only if every level has likelihood zero, NaN only if a
+    /// likelihood is NaN.
     pub nats: Vec<f32>,
     /// Rows.
     pub h: usize,
@@ -39,7 +41,8 @@ pub struct AnomalyMap {
 }
 
 impl AnomalyMap {
-    /// Score of the image: the maximum of its map, in nats. NaN if the map holds a NaN; `−∞` for an empty map.
+    /// Score of the image: the maximum of its map, in nats. NaN if the map holds a NaN; `−∞` for an empty
+    /// map.
     pub fn image_score(&self) -> f32 {
         self.nats.iter().fold(f32::NEG_INFINITY, |max, &s| max_or_nan(max, s))
     }
@@ -120,8 +123,8 @@ impl error::Error for ScoreConstantsError {}
 
 /// Running maximum of the log-likelihoods of each level, from which [`ScoreConstants`] are made.
 ///
-/// Fed with normal training images it gives the frozen constants of a model; fed with the whole test set it gives the
-/// constants of the authors' rule. The order of feeding does not matter.
+/// Fed with normal training images it gives the frozen constants of a model; fed with the whole test set it
+/// gives the constants of the authors' rule. The order of feeding does not matter.
 #[derive(Clone, Debug)]
 pub struct MaxLogp {
     per_level: Vec<f32>,
@@ -158,8 +161,8 @@ fn max_or_nan(max: f32, value: f32) -> f32 {
     if value > max || value.is_nan() { value } else { max }
 }
 
-/// S outside this range is formed again from its logarithms: f64 ends at 1e±308, and a corner that has underflowed may
-/// be missing from a smaller S.
+/// S outside this range is formed again from its logarithms: f64 ends at 1e±308, and a corner that has
+/// underflowed may be missing from a smaller S.
 const TRUSTED_SUM: std::ops::RangeInclusive<f64> = 1e-290..=1e290;
 
 /// Computes the anomaly map `[h, w]` of one image; it depends on nothing but the image and the constants.
@@ -194,11 +197,12 @@ pub fn anomaly_map(levels: &[LevelLogp], constants: &ScoreConstants, h: usize, w
     AnomalyMap { nats, h, w }
 }
 
-/// Turns the maps of a whole test set, in place, into the authors' `max(S) − S`, the maximum taken over all of them.
+/// Turns the maps of a whole test set, in place, into the authors' `max(S) − S`, the maximum taken over all
+/// of them.
 ///
-/// Only for comparison with published figures: with constants from the test set as well it reproduces the authors' rule,
-/// its f32 ties included. Afterwards the values are differences of probabilities, not nats. `levels` is the number of
-/// levels the maps were made of.
+/// Only for comparison with published figures: with constants from the test set as well it reproduces the
+/// authors' rule, its f32 ties included. Afterwards the values are differences of probabilities, not nats.
+/// `levels` is the number of levels the maps were made of.
 pub fn authors_form(maps: &mut [AnomalyMap], levels: usize) {
     let sum = |nats: f32| levels as f64 * (-f64::from(nats)).exp();
     let most_normal = maps.iter().flat_map(|map| &map.nats).copied().fold(f32::INFINITY, f32::min);
@@ -369,7 +373,8 @@ mod tests {
     fn metrics_with_the_authors_constants_are_the_authors() {
         let recorded = RecordedScore::read();
         let (_, mut maps) = recorded_maps(&recorded);
-        // In f32, max(S) − S ties four pixels in ten (469k distinct values, ours 733k); untied, the AP moves by 3e-6.
+        // In f32, max(S) − S ties four pixels in ten (469k distinct values, ours 733k); untied, the AP
+        // moves by 3e-6.
         check_metrics(&recorded, &maps, 5e-6);
         authors_form(&mut maps, recorded.levels.len());
         check_metrics(&recorded, &maps, 1e-6);
@@ -461,7 +466,8 @@ mod tests {
 
     #[test]
     fn both_ways_to_a_sum_agree() {
-        // Around e^-668 = 1e-290 pixels of one map go either way; the same map 600 nats up goes the plain way.
+        // Around e^-668 = 1e-290 pixels of one map go either way; the same map 600 nats up goes the plain
+        // way.
         let logp: Vec<f32> = (0..48).map(|i| -660.0 - ((i * 11) % 23) as f32).collect();
         let up: Vec<f32> = logp.iter().map(|l| l + 600.0).collect();
         let map = |logp: &[f32]| {

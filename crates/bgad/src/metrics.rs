@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Every metric here is a function of one sorted list, the [`Ranking`]: nothing is sampled, binned or
-//! thresholded on a grid, equal scores are one threshold, and the result does not depend on the order in which
-//! images arrive. Higher scores mean more anomalous. A score that is not a number has no rank and is refused.
+//! thresholded on a grid, equal scores are one threshold, and the result does not depend on the order in
+//! which images arrive. Higher scores mean more anomalous. A score that is not a number has no rank and is
+//! refused.
 
 pub mod aupro;
 pub mod auroc;

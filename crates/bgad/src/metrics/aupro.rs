@@ -6,17 +6,19 @@
 //! AUPRO(L) = 1/L ∫_0^L PRO d FPR
 //! ```
 //!
-//! Over all thresholds this is a ROC curve in which an anomalous pixel weighs `1 / (R · area of its region)`: a small
-//! defect counts as much as a large one. Points of the curve are joined by straight lines, also across a tie and
-//! at the limit, as the ROC area does; with L = 1 and all regions of one size AUPRO is the pixel AUROC.
+//! Over all thresholds this is a ROC curve in which an anomalous pixel weighs `1 / (R · area of its
+//! region)`: a small defect counts as much as a large one. Points of the curve are joined by straight
+//! lines, also across a tie and at the limit, as the ROC area does; with L = 1 and all regions of one size
+//! AUPRO is the pixel AUROC.
 
 use super::ranking::Ranking;
 
 impl Ranking {
-    /// Area under the per-region overlap curve up to the false-positive rate `fpr_limit`, divided by it: in [0, 1].
+    /// Area under the per-region overlap curve up to the false-positive rate `fpr_limit`, divided by it: in
+    /// [0, 1].
     ///
-    /// `None` without an anomalous region or without normal pixels. Exact up to the rounding of one f64 sum over
-    /// the anomalous pixels, whose order depends on the scores only.
+    /// `None` without an anomalous region or without normal pixels. Exact up to the rounding of one f64 sum
+    /// over the anomalous pixels, whose order depends on the scores only.
     ///
     /// # Panics
     ///

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! AP = Σ over distinct scores, descending, of (R_k − R_{k−1}) · P_k
-//! R_k = TP_k / P,   P_k = TP_k / (TP_k + FP_k)      everything at or above the k-th score is called anomalous
+//! R_k = TP_k / P,   P_k = TP_k / (TP_k + FP_k)      called anomalous: score ≥ the k-th
 //! ```
 //!
-//! The step-wise sum of scikit-learn's `average_precision_score`: no interpolation between thresholds, which would
-//! be too optimistic.
+//! The step-wise sum of scikit-learn's `average_precision_score`: no interpolation between thresholds,
+//! which would be too optimistic.
 
 use super::ranking::Ranking;
 

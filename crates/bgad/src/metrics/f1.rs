@@ -18,8 +18,8 @@ pub struct F1Max {
 
 /// Searches all distinct scores for the best F1.
 ///
-/// Of equally good thresholds the lowest is returned: it finds the most anomalies, and it is the first that the
-/// authors' search from below meets. `None` without anomalies, for which F1 has no meaning.
+/// Of equally good thresholds the lowest is returned: it finds the most anomalies, and it is the first that
+/// the authors' search from below meets. `None` without anomalies, for which F1 has no meaning.
 ///
 /// # Panics
 ///
@@ -34,7 +34,8 @@ impl Ranking {
         let p = self.anomalies() as u64;
         let mut true_positives = 0;
         let mut best: Option<F1Max> = None;
-        // A threshold at a normal score only adds false positives to the step above it, so it is never best.
+        // A threshold at a normal score only adds false positives to the step above it, so it is never
+        // best.
         for step in self.steps() {
             true_positives += step.anomalies_tied;
             let called = true_positives + step.normals_above + step.normals_tied;

@@ -103,20 +103,20 @@ mod tests {
         assert_eq!(f1_max(scores, labels).unwrap().threshold, recorded.number("f1_image_threshold") as f32);
     }
 
-    /// The authors' curve: (FPR, PRO) at 1000 linear thresholds from the highest score down, as far as FPR <= 0.3, and
-    /// the first point beyond.
+    /// The authors' curve: (FPR, PRO) at 1000 linear thresholds from the highest score down, as far as FPR
+    /// <= 0.3, and the first point beyond.
     fn authors_curve(recorded: &RecordedScore) -> (Vec<[f64; 2]>, [f64; 2]) {
         let found: Vec<_> =
             (0..recorded.images).map(|i| regions::label(recorded.mask(i), recorded.h, recorded.w)).collect();
         let high = recorded.maps.iter().copied().fold(f32::MIN, f32::max);
         let delta = (high - recorded.maps.iter().copied().fold(f32::MAX, f32::min)) / 1000.0;
         let point = |threshold: f32| {
-            let (mut false_positives, mut normals, mut overlaps) = (0, 0, vec![]);
+            let (mut false_positives, mut normals, mut overlaps) = (0u32, 0usize, vec![]);
             for (i, found) in found.iter().enumerate() {
-                let mut above = vec![0; found.regions.len() + 1];
+                let mut above = vec![0u32; found.regions.len() + 1];
                 for (&label, &score) in found.labels.iter().zip(recorded.map(i)) {
                     normals += usize::from(label == 0);
-                    above[label as usize] += usize::from(score > threshold);
+                    above[label as usize] += u32::from(score > threshold);
                 }
                 false_positives += above[0];
                 overlaps.extend(
@@ -143,8 +143,9 @@ mod tests {
         curve.windows(2).map(|p| (p[1][0] - p[0][0]) * 0.5 * (p[0][1] + p[1][1])).sum()
     }
 
-    /// The authors' PRO is a sampled neighbour of ours. Here only 14 of their 1000 thresholds lie within FPR 0.3, the last
-    /// at 0.269, which they then stretch to be the limit: 0.606 where the whole curve gives 0.620.
+    /// The authors' PRO is a sampled neighbour of ours. Here only 14 of their 1000 thresholds lie within
+    /// FPR 0.3, the last at 0.269, which they then stretch to be the limit: 0.606 where the whole curve
+    /// gives 0.620.
     #[test]
     fn the_authors_sampled_pro_differs_by_its_sampling_alone() {
         let recorded = RecordedScore::read();

@@ -6,8 +6,8 @@
 //! anomalous [p]  key · 2³² + area       8 bytes a score; area: pixels of its region
 //! ```
 //!
-//! Between two neighbouring anomalous scores only false positives are added, so every metric needs to look at the
-//! distinct anomalous scores only: the [`Step`]s.
+//! Between two neighbouring anomalous scores only false positives are added, so every metric needs to look
+//! at the distinct anomalous scores only: the [`Step`]s.
 
 use std::{error, fmt};
 
@@ -78,7 +78,8 @@ impl Ranking {
     /// Sorts the keys in place.
     pub(super) fn sort(mut normal: Vec<u32>, mut anomalous: Vec<u64>, regions: usize) -> Ranking {
         normal.sort_unstable();
-        // The area breaks ties, so that sums of weights are formed in one order whatever the order of arrival.
+        // The area breaks ties, so that sums of weights are formed in one order whatever the order of
+        // arrival.
         anomalous.sort_unstable();
         Ranking { normal, anomalous, regions }
     }

@@ -1,4 +1,5 @@
-//! The `score` recording, for tests: three levels of log-likelihood of 12 images, the authors' maps and metrics.
+//! The `score` recording, for tests: three levels of log-likelihood of 12 images, the authors' maps and
+//! metrics.
 
 use std::{collections::HashMap, env, fs, path::PathBuf};
 

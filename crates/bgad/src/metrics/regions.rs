@@ -82,7 +82,8 @@ fn label_where(h: usize, w: usize, inside: impl Fn(usize) -> bool) -> Regions {
         }
     }
 
-    // Labels of the roots, counted without holes. A root comes before its children, so one sweep settles all.
+    // Labels of the roots, counted without holes. A root comes before its children, so one sweep settles
+    // all.
     let mut settled = vec![0u32; parent.len()];
     let mut count = 0;
     for l in 1..parent.len() {
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn numbers_follow_the_first_pixel() {
-        check(&["..a..b", ".a...b", "a.c..b", "......", "d....e"]);
+        check(&["..a..b", ".a...b", "a..c.b", "......", "d....e"]);
     }
 
     #[test]
