@@ -28,10 +28,12 @@ mod plain;
 mod prepared;
 mod rotation;
 mod tape;
+mod whitening;
 
 pub use parameters::{Flow, FlowShape};
 pub use prepared::{Positions, Prepared, Scratch};
 pub use tape::Tape;
+pub use whitening::{PreparedWhitening, Whitening};
 
 /// `α`: the clamp of the coupling's log-scale.
 pub const CLAMP: f32 = 1.9;

@@ -1,0 +1,164 @@
+//! Whitening of a level's features before its flow.
+//!
+//! ```text
+//! μ = mean,  Σ = covariance of the normal features + ε (trace Σ / C) I,  Σ = L Lᵀ (Cholesky)      x̃ = L⁻¹ (x − μ)
+//! ```
+//!
+//! The flow then starts from the Gaussian fit and spends its steps on what a Gaussian cannot say. The map is fixed, its
+//! log-determinant is the same everywhere and is left out: `l` is the likelihood of `x̃`. See
+//! docs/decisions/whitening.md.
+
+use bgad_kernels::Isa;
+use bgad_kernels::gemm::{self, AffineOptions, Packed};
+use rayon::prelude::*;
+
+/// `ε`: keeps channels that hardly vary from deciding everything.
+const RIDGE: f64 = 1e-3;
+
+/// The fixed map `x̃ = W (x − μ)` of one level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Whitening {
+    /// `μ`, `[C]`.
+    pub mean: Vec<f32>,
+    /// `W = L⁻¹`, `[C, C]` row-major, lower triangular.
+    pub matrix: Vec<f32>,
+}
+
+impl Whitening {
+    /// Fits the map to the features of normal images, each `[n, C]`, with `channels = C`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no feature vector at all.
+    pub fn fit(images: &[&[f32]], channels: usize, isa: Isa) -> Whitening {
+        let c = channels;
+        let count: usize = images.iter().map(|image| image.len() / c).sum();
+        assert!(count > 0, "whitening needs at least one feature vector");
+        // Sums per image, then over images in order: the same bits for any number of threads.
+        let sums: Vec<Vec<f32>> = images
+            .par_iter()
+            .map(|image| {
+                let mut sum = vec![0.0; c];
+                for x in image.chunks(c) {
+                    sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
+                }
+                sum
+            })
+            .collect();
+        let mean: Vec<f64> =
+            (0..c).map(|j| sums.iter().map(|s| f64::from(s[j])).sum::<f64>() / count as f64).collect();
+        let squares: Vec<Vec<f32>> = images
+            .par_iter()
+            .map(|image| {
+                let centred: Vec<f32> =
+                    image.chunks(c).flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32)).collect();
+                let mut square = vec![0.0; c * c];
+                gemm::accumulate_transposed(isa, image.len() / c, (c, c), &centred, c, &centred, c, &mut square, c);
+                square
+            })
+            .collect();
+        let mut covariance: Vec<f64> = (0..c * c)
+            .map(|i| squares.iter().map(|s| f64::from(s[i])).sum::<f64>() / count as f64)
+            .collect();
+        let trace: f64 = (0..c).map(|j| covariance[j * c + j]).sum();
+        let ridge = (RIDGE * trace / c as f64).max(1e-12);
+        (0..c).for_each(|j| covariance[j * c + j] += ridge);
+        let matrix = inverse_cholesky(covariance, c).into_iter().map(|v| v as f32).collect();
+        Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix }
+    }
+
+    /// The form that runs.
+    pub fn prepare(&self, isa: Isa) -> PreparedWhitening {
+        let c = self.mean.len();
+        let bias = self
+            .matrix
+            .chunks(c)
+            .map(|row| -row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32)
+            .collect();
+        PreparedWhitening { matrix: Packed::transposed(isa, c, c, &self.matrix), bias }
+    }
+}
+
+/// [`Whitening`], packed.
+#[derive(Clone, Debug)]
+pub struct PreparedWhitening {
+    matrix: Packed,
+    bias: Vec<f32>,
+}
+
+impl PreparedWhitening {
+    /// Whitens feature vectors, `[n, C]`, into `out`, same shape.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths differ or are not whole vectors.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        let c = self.bias.len();
+        assert!(x.len() == out.len() && x.len().is_multiple_of(c), "vectors of {c} channels");
+        let options = AffineOptions { bias: Some(&self.bias), ..Default::default() };
+        gemm::affine(x, c, x.len() / c, &self.matrix, options, out, c);
+    }
+}
+
+/// `L⁻¹` for the Cholesky factor L of a positive definite matrix, `[n, n]`.
+fn inverse_cholesky(mut a: Vec<f64>, n: usize) -> Vec<f64> {
+    for j in 0..n {
+        let pivot = (a[j * n + j] - (0..j).map(|k| a[j * n + k].powi(2)).sum::<f64>()).max(1e-30).sqrt();
+        a[j * n + j] = pivot;
+        for i in j + 1..n {
+            let dot: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
+            a[i * n + j] = (a[i * n + j] - dot) / pivot;
+        }
+    }
+    let mut inverse = vec![0.0; n * n];
+    for j in 0..n {
+        inverse[j * n + j] = 1.0 / a[j * n + j];
+        for i in j + 1..n {
+            let dot: f64 = (j..i).map(|k| a[i * n + k] * inverse[k * n + j]).sum();
+            inverse[i * n + j] = -dot / a[i * n + i];
+        }
+    }
+    inverse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    #[test]
+    fn whitened_features_have_mean_zero_and_identity_covariance() {
+        let (c, n) = (5, 4000);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut x = Vec::new();
+        for _ in 0..n {
+            let z: Vec<f32> = (0..c).map(|_| StandardNormal.sample(&mut rng)).collect();
+            x.extend((0..c).map(|j| 3.0 + z[..=j].iter().sum::<f32>() * (j + 1) as f32));
+        }
+        let (first, second) = x.split_at(c * 1000);
+        let whitening = Whitening::fit(&[first, second], c, Isa::best());
+        let mut y = vec![0.0; x.len()];
+        whitening.prepare(Isa::best()).apply(&x, &mut y);
+        for i in 0..c {
+            let mean = y.chunks(c).map(|y| f64::from(y[i])).sum::<f64>() / n as f64;
+            assert!(mean.abs() < 1e-3, "mean {mean}");
+            for j in 0..c {
+                let moment = y.chunks(c).map(|y| f64::from(y[i]) * f64::from(y[j])).sum::<f64>() / n as f64;
+                let want = f64::from(u8::from(i == j));
+                // The ridge shrinks the directions that vary least.
+                assert!((moment - want).abs() < 0.03, "[{i}, {j}]: {moment}");
+            }
+        }
+    }
+
+    #[test]
+    fn constant_and_single_features_stay_finite() {
+        for image in [vec![2.0; 3], vec![2.0; 300], vec![0.0; 3]] {
+            let whitening = Whitening::fit(&[&image], 3, Isa::best());
+            let mut y = vec![9.0; image.len()];
+            whitening.prepare(Isa::best()).apply(&image, &mut y);
+            assert!(y.iter().all(|y| y.abs() < 1e-3), "{y:?}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Training of one level's flow: batches of images, steps of positions, one optimizer state.
+
+use bgad_kernels::{Isa, adam::adam};
+use rand::seq::SliceRandom;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::boundary::Boundary;
+use crate::flow::{Flow, FlowShape, Positions, Prepared, Tape};
+use crate::loss::{LossParts, LossSettings, loss};
+use crate::options::{BoundaryRule, TrainOptions};
+
+/// Share of the old boundary that a running one keeps at each step.
+const BOUNDARY_MOMENTUM: f32 = 0.95;
+
+/// One image at one level.
+#[derive(Clone, Copy)]
+pub(super) struct LevelImage<'a> {
+    /// `[positions, C]`.
+    pub features: &'a [f32],
+    /// `[positions]`; `None` if all are normal.
+    pub mask: Option<&'a [u8]>,
+}
+
+/// A flow in training.
+#[derive(Debug)]
+pub(super) struct LevelTrainer {
+    pub flow: Flow,
+    /// First and second moment of Adam, and the steps taken.
+    pub m: Vec<f32>,
+    pub v: Vec<f32>,
+    pub steps: u64,
+    /// The running boundary, if that is the rule and there is one yet.
+    pub running: Option<Boundary>,
+    /// Width and height of the level's map.
+    grid: (usize, usize),
+    /// Positions of a full step.
+    step_positions: usize,
+    isa: Isa,
+    gradient: Vec<f32>,
+    tape: Option<Tape>,
+}
+
+/// What one pass does with a level.
+pub(super) struct Pass<'a> {
+    pub options: &'a TrainOptions,
+    pub learning_rate: f32,
+    /// Whether anomalies and the boundary take part.
+    pub second_phase: bool,
+    /// Decides the order of positions.
+    pub seed: [u8; 32],
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// Means over the steps of a pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LevelReport {
+    /// Loss and its parts.
+    pub loss: LossParts,
+    /// `b_n` of the last step that had a boundary, in units of `l / ν`.
+    pub boundary: Option<f32>,
+    /// Optimizer steps.
+    pub steps: usize,
+}
+
+impl LevelTrainer {
+    pub(super) fn new(flow: Flow, grid: (usize, usize), step_positions: usize, isa: Isa) -> LevelTrainer {
+        let len = flow.shape.len();
+        LevelTrainer {
+            flow,
+            m: vec![0.0; len],
+            v: vec![0.0; len],
+            steps: 0,
+            running: None,
+            grid,
+            step_positions,
+            isa,
+            gradient: vec![0.0; len],
+            tape: None,
+        }
+    }
+
+    pub(super) fn shape(&self) -> FlowShape {
+        self.flow.shape
+    }
+
+    /// Takes the images in their order, a batch at a time; positions of a batch are shuffled and cut into steps, the
+    /// rest is dropped.
+    pub(super) fn pass(&mut self, images: &[LevelImage<'_>], pass: &Pass<'_>) -> LevelReport {
+        let c = self.flow.shape.channels;
+        let positions = self.grid.0 * self.grid.1;
+        let mut report = LevelReport::default();
+        let mut rng = ChaCha8Rng::from_seed(pass.seed);
+        let mut step = Step::default();
+        for batch in images.chunks(pass.options.batch_images) {
+            let mut order: Vec<u32> = (0..(batch.len() * positions) as u32).collect();
+            order.shuffle(&mut rng);
+            // A batch smaller than a step is one step: a set of a few images must train too.
+            let size = self.step_positions.min(order.len());
+            for chosen in order.chunks_exact(size) {
+                if (pass.stop)() {
+                    return report;
+                }
+                step.gather(batch, chosen, positions, self.grid.0, c);
+                self.step(&step, pass, &mut report);
+            }
+        }
+        let mean = 1.0 / report.steps.max(1) as f64;
+        for part in [
+            &mut report.loss.total,
+            &mut report.loss.likelihood,
+            &mut report.loss.pull,
+            &mut report.loss.push,
+        ] {
+            *part *= mean;
+        }
+        report
+    }
+
+    fn step(&mut self, step: &Step, pass: &Pass<'_>, report: &mut LevelReport) {
+        let options = pass.options;
+        let n = step.mask.len();
+        let at = Positions { column: &step.column, row: &step.row };
+        let prepared = Prepared::new(&self.flow, self.grid, self.isa, true);
+        let mut tape = match self.tape.take() {
+            Some(tape) if tape.rows() == n => tape,
+            _ => Tape::new(&prepared, n),
+        };
+        tape.forward(&prepared, &step.x, at);
+        let l = &tape.logp_per_channel;
+        let boundary = if pass.second_phase && step.mask.contains(&1) {
+            self.boundary(l, &step.mask, options)
+        } else {
+            None
+        };
+        let settings = LossSettings {
+            lambda: options.lambda,
+            normalizer: options.normalizer,
+            focal: options.focal && pass.second_phase,
+        };
+        let mut dl = vec![0.0; n];
+        let parts = loss(l, &step.mask, boundary, settings, &mut dl);
+        tape.backward(&self.flow, &prepared, at, &dl, &mut self.gradient);
+        self.tape = Some(tape);
+        self.steps += 1;
+        let (p, g) = (&mut self.flow.parameters, &self.gradient);
+        adam(self.isa, p, g, &mut self.m, &mut self.v, pass.learning_rate, self.steps);
+        report.steps += 1;
+        report.loss.total += parts.total;
+        report.loss.likelihood += parts.likelihood;
+        report.loss.pull += parts.pull;
+        report.loss.push += parts.push;
+        report.boundary = boundary.map(|b| b.normal).or(report.boundary);
+    }
+
+    fn boundary(&mut self, l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
+        let mut normal: Vec<f32> =
+            l.iter().zip(mask).filter(|(_, m)| **m == 0).map(|(l, _)| l / options.normalizer).collect();
+        let found = Boundary::find(&mut normal, options.beta, options.tau);
+        match options.boundary {
+            BoundaryRule::Batch => found,
+            BoundaryRule::Running => {
+                self.running = match (self.running, found) {
+                    (Some(old), Some(new)) => Some(old.averaged(new, BOUNDARY_MOMENTUM)),
+                    (old, new) => new.or(old),
+                };
+                self.running
+            }
+        }
+    }
+}
+
+/// The feature vectors of one step.
+#[derive(Default)]
+struct Step {
+    x: Vec<f32>,
+    mask: Vec<u8>,
+    column: Vec<u32>,
+    row: Vec<u32>,
+}
+
+impl Step {
+    fn gather(&mut self, batch: &[LevelImage<'_>], chosen: &[u32], positions: usize, width: usize, c: usize) {
+        self.x.clear();
+        self.mask.clear();
+        self.column.clear();
+        self.row.clear();
+        for &index in chosen {
+            let (image, position) = (batch[index as usize / positions], index as usize % positions);
+            self.x.extend_from_slice(&image.features[position * c..(position + 1) * c]);
+            self.mask.push(image.mask.map_or(0, |mask| mask[position]));
+            self.column.push((position % width) as u32);
+            self.row.push((position / width) as u32);
+        }
+    }
+}
