@@ -16,7 +16,7 @@ pub(super) const MAX_SIDE: u32 = 16_384;
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
 /// Reads a file whole: decoding then touches no disk, and a truncated file can be told from a damaged one.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
     let unreadable = |error| ImageError::from(ImageProblem::Unreadable(error)).of_file(path);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;

@@ -68,7 +68,7 @@ pub enum ImageProblem {
 
 impl ImageError {
     /// Adds the file's name.
-    pub(super) fn of_file(self, path: &Path) -> ImageError {
+    pub(crate) fn of_file(self, path: &Path) -> ImageError {
         ImageError { path: Some(path.to_owned()), ..self }
     }
 }

@@ -1,0 +1,359 @@
+//! The model file: one safetensors file with everything a verdict needs.
+//!
+//! ```text
+//! tensors    levelI.parameters [K, block]   levelI.rotations [K, C, C]
+//!            levelI.whitening.mean [C]      levelI.whitening.matrix [C, C]         if features are whitened
+//!            backbone.weights [bytes]                                              if they are not built in
+//! metadata   "bgad": JSON, see [`Header`]
+//! ```
+//!
+//! A file is checked whole before anything is built from it: format version, every name, shape and number. Nothing in
+//! it is ever executed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::{error, fmt, io};
+
+use bgad_kernels::Isa;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde::{Deserialize, Serialize};
+
+use crate::anomaly_map::ScoreConstants;
+use crate::backbone::{Backbone, BackboneError};
+use crate::boundary::Boundary;
+use crate::durable;
+use crate::flow::{Flow, FlowShape, Whitening};
+use crate::options::TrainOptions;
+use crate::verdict::Thresholds;
+use crate::weights::{Weights, WeightsError};
+
+/// Version of the layout in this module's header.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Key of the JSON text in the file's metadata.
+const KEY: &str = "bgad";
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Everything but the numbers of the flows.
+    pub header: Header,
+    /// The flows, finest level first.
+    pub levels: Vec<LevelModel>,
+    /// The backbone's weights as a safetensors file, where they are not built in.
+    pub backbone_weights: Option<Vec<u8>>,
+}
+
+/// One level of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LevelModel {
+    /// The trained flow.
+    pub flow: Flow,
+    /// What happens to features before it.
+    pub whitening: Option<Whitening>,
+}
+
+/// What a model file says about itself, in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// The backbone's name.
+    pub backbone: String,
+    /// SHA-256 of its weights.
+    pub backbone_sha256: String,
+    /// The choices it was trained with; the input size among them.
+    pub options: TrainOptions,
+    /// Per level: sizes and boundary.
+    pub levels: Vec<LevelHeader>,
+    /// `M` of each level, nats per channel, from normal training images.
+    pub constants: ScoreConstants,
+    /// Where OK ends and NG begins, in nats of the image score.
+    pub thresholds: Thresholds,
+    /// How the model came about.
+    pub training: TrainingSummary,
+}
+
+/// One level in the [`Header`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelHeader {
+    /// Channels of the feature map.
+    pub channels: usize,
+    /// Rows of the feature map.
+    pub height: usize,
+    /// Columns of the feature map.
+    pub width: usize,
+    /// The boundary over all normal training positions, in units of `l / ν`.
+    pub boundary_normalized: Boundary,
+    /// The same in nats per channel.
+    pub boundary_nats_per_channel: Boundary,
+}
+
+/// How a model came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    /// Version of bgad.
+    pub bgad_version: String,
+    /// Normal images trained on.
+    pub normal_images: usize,
+    /// Anomalous images trained on.
+    pub anomalous_images: usize,
+    /// Passes over the images.
+    pub passes: usize,
+    /// Per pass and level, the mean loss of a step.
+    pub losses: Vec<Vec<f32>>,
+    /// Scores of the normal training images, sorted; nats.
+    pub normal_scores: Vec<f32>,
+    /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
+    pub trained_on: Vec<String>,
+}
+
+impl Model {
+    /// Writes the model. Whoever reads the file while this runs, or after it was interrupted, finds the old one or the
+    /// new one, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Write`] if the system does not take it; the old file is then untouched.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let bytes = self.to_bytes(&[]);
+        durable::replace(path, &bytes).map_err(|source| ModelError::Write { path: path.to_owned(), source })
+    }
+
+    /// Reads a model.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] that says what is wrong with the file; none is ever half accepted.
+    pub fn open(path: &Path) -> Result<Model, ModelError> {
+        let in_file = |source| ModelError::InFile { path: path.to_owned(), source: Box::new(source) };
+        let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
+        Model::from_weights(&weights).map_err(in_file)
+    }
+
+    /// Reads a model that is in memory already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, ModelError> {
+        Model::from_weights(&Weights::from_bytes(bytes).map_err(ModelError::Weights)?)
+    }
+
+    /// The file's bytes, with further tensors of `f32`.
+    pub(crate) fn to_bytes(&self, more: &[(String, &[f32])]) -> Vec<u8> {
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>, Dtype)> = Vec::new();
+        let mut put = |name: String, shape: Vec<usize>, values: &[f32]| {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            tensors.push((name, shape, bytes, Dtype::F32));
+        };
+        for (i, level) in self.levels.iter().enumerate() {
+            let FlowShape { channels, blocks } = level.flow.shape;
+            let shape = vec![blocks, level.flow.shape.block_len()];
+            put(format!("level{i}.parameters"), shape, &level.flow.parameters);
+            put(format!("level{i}.rotations"), vec![blocks, channels, channels], &level.flow.rotations);
+            if let Some(whitening) = &level.whitening {
+                put(format!("level{i}.whitening.mean"), vec![channels], &whitening.mean);
+                put(format!("level{i}.whitening.matrix"), vec![channels, channels], &whitening.matrix);
+            }
+        }
+        for (name, values) in more {
+            put(name.clone(), vec![values.len()], values);
+        }
+        if let Some(bytes) = &self.backbone_weights {
+            tensors.push(("backbone.weights".into(), vec![bytes.len()], bytes.clone(), Dtype::U8));
+        }
+        let header = serde_json::to_string(&self.header).expect("a header of numbers and texts");
+        let views = tensors.iter().map(|(name, shape, bytes, dtype)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            (name.as_str(), view.expect("bytes made for this shape"))
+        });
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), header)])))
+            .expect("tensors with distinct names")
+    }
+
+    pub(crate) fn from_weights(weights: &Weights) -> Result<Model, ModelError> {
+        let text = weights.metadata(KEY).ok_or(ModelError::NotAModel)?;
+        // The version is looked at first: another version's header need not have our fields.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let version: Version = serde_json::from_str(text).map_err(ModelError::Header)?;
+        if version.format_version != FORMAT_VERSION {
+            return Err(ModelError::Version { found: version.format_version });
+        }
+        let header: Header = serde_json::from_str(text).map_err(ModelError::Header)?;
+        header.check()?;
+        let blocks = header.options.blocks;
+        let mut levels = Vec::with_capacity(header.levels.len());
+        for (i, level) in header.levels.iter().enumerate() {
+            let c = level.channels;
+            let shape = FlowShape { channels: c, blocks };
+            let read = |what: &str, shape: &[usize]| {
+                let name = format!("level{i}.{what}");
+                let values = weights.tensor_f32(&name, shape).map_err(ModelError::Weights)?;
+                match values.iter().all(|v| v.is_finite()) {
+                    true => Ok(values),
+                    false => Err(ModelError::NotFinite { tensor: name }),
+                }
+            };
+            let flow = Flow {
+                shape,
+                parameters: read("parameters", &[blocks, shape.block_len()])?,
+                rotations: read("rotations", &[blocks, c, c])?,
+            };
+            let whitening = if header.options.whiten {
+                Some(Whitening { mean: read("whitening.mean", &[c])?, matrix: read("whitening.matrix", &[c, c])? })
+            } else {
+                None
+            };
+            levels.push(LevelModel { flow, whitening });
+        }
+        let backbone_weights = match weights.shape("backbone.weights") {
+            Some(_) => Some(weights.tensor_u8("backbone.weights").map_err(ModelError::Weights)?),
+            None => None,
+        };
+        Ok(Model { header, levels, backbone_weights })
+    }
+
+    /// Builds the backbone this model was trained with.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Backbone`] if it cannot be built, [`ModelError::OtherBackbone`] if its weights are not those the
+    /// model was trained with.
+    pub fn backbone(&self, isa: Isa) -> Result<Backbone, ModelError> {
+        let backbone = match &self.backbone_weights {
+            None => Backbone::embedded(&self.header.backbone, isa),
+            Some(bytes) => {
+                let weights = Weights::from_bytes(bytes.clone()).map_err(ModelError::Weights)?;
+                Backbone::load(&self.header.backbone, &weights, isa)
+            }
+        }
+        .map_err(ModelError::Backbone)?;
+        if backbone.weights_sha256() != self.header.backbone_sha256 {
+            return Err(ModelError::OtherBackbone {
+                name: self.header.backbone.clone(),
+                expected: self.header.backbone_sha256.clone(),
+                found: backbone.weights_sha256().to_owned(),
+            });
+        }
+        let grid = backbone.grid((self.header.options.input.height, self.header.options.input.width));
+        let channels = backbone.channels();
+        for (i, level) in self.header.levels.iter().enumerate() {
+            if (level.channels, (level.height, level.width)) != (channels[i], grid[i]) {
+                return Err(ModelError::Inconsistent { what: format!("level {i} does not fit {}", backbone.name()) });
+            }
+        }
+        Ok(backbone)
+    }
+}
+
+impl Header {
+    /// Numbers that JSON lets through but no model has.
+    fn check(&self) -> Result<(), ModelError> {
+        let wrong = |what: &str| Err(ModelError::Inconsistent { what: what.to_owned() });
+        if let Err(e) = self.options.clone().check() {
+            return wrong(&e.to_string());
+        }
+        if self.levels.len() != 3 || self.constants.max_logp_per_level().len() != self.levels.len() {
+            return wrong("a model has three levels and a score constant for each");
+        }
+        if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
+            return wrong("a level has 2 to 4096 channels");
+        }
+        if !(self.thresholds.ok.is_finite() && self.thresholds.ng >= self.thresholds.ok) {
+            return wrong("the OK threshold is finite and not above the NG threshold");
+        }
+        Ok(())
+    }
+}
+
+/// Why a model file was refused or not written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// Something is wrong with this file.
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        source: Box<ModelError>,
+    },
+    /// The file could not be written.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no safetensors file, or a tensor is missing or misshapen.
+    Weights(WeightsError),
+    /// A safetensors file, but not one of bgad's models.
+    NotAModel,
+    /// The file was written by another version of bgad.
+    Version {
+        /// The version in the file.
+        found: u32,
+    },
+    /// The JSON header cannot be read.
+    Header(serde_json::Error),
+    /// The header contradicts itself or the limits.
+    Inconsistent {
+        /// The rule that is broken.
+        what: String,
+    },
+    /// A tensor has an infinity or a NaN.
+    NotFinite {
+        /// Its name.
+        tensor: String,
+    },
+    /// The backbone cannot be built.
+    Backbone(BackboneError),
+    /// The backbone's weights are not those the model was trained with.
+    OtherBackbone {
+        /// The backbone.
+        name: String,
+        /// SHA-256 of the weights trained with.
+        expected: String,
+        /// SHA-256 of the weights there are.
+        found: String,
+    },
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InFile { path, .. } => write!(f, "cannot use the model file {}", path.display()),
+            Self::Write { path, .. } => write!(f, "cannot write the model file {}", path.display()),
+            Self::Weights(_) => write!(f, "not a sound safetensors file"),
+            Self::NotAModel => write!(f, "a safetensors file, but not a bgad model: its metadata has no \"{KEY}\""),
+            Self::Version { found } => write!(
+                f,
+                "the model has format version {found}, this bgad reads version {FORMAT_VERSION}: train it again or use the matching bgad"
+            ),
+            Self::Header(_) => write!(f, "the model's header cannot be read"),
+            Self::Inconsistent { what } => write!(f, "the model contradicts itself: {what}"),
+            Self::NotFinite { tensor } => write!(f, "tensor `{tensor}` has a value that is not finite"),
+            Self::Backbone(_) => write!(f, "the model's backbone cannot be built"),
+            Self::OtherBackbone { name, expected, found } => {
+                write!(f, "the model was trained with {name} weights {expected}, this bgad has {found}")
+            }
+        }
+    }
+}
+
+impl error::Error for ModelError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::InFile { source, .. } => Some(source),
+            Self::Write { source, .. } => Some(source),
+            Self::Weights(source) => Some(source),
+            Self::Header(source) => Some(source),
+            Self::Backbone(source) => Some(source),
+            _ => None,
+        }
+    }
+}
