@@ -200,4 +200,28 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_gate_on_the_columns_of_a_is_a_scale_of_the_rows_of_b() {
+        use crate::gemm::{AffineOptions, Packed, affine};
+        let wave = |n: usize, step: f32| (0..n).map(|i| (i as f32 * step).sin()).collect::<Vec<f32>>();
+        for isa in Isa::available() {
+            let mut gated = Packed::new(isa, 0, 0, &[]);
+            // The same buffer from size to size, larger and smaller.
+            for (m, k, n) in [(3, 5, 7), (9, 40, 50), (1, 1, 1), (4, 8, 16)] {
+                let (a, b, gate) = (wave(m * k, 0.3), wave(k * n, 0.7), wave(k, 1.1));
+                let mut c = vec![f32::NAN; m * n];
+                Packed::new(isa, k, n, &b).scale_rows_into(&gate, &mut gated);
+                affine(&a, k, m, &gated, AffineOptions::default(), &mut c, n);
+                for (at, &c) in c.iter().enumerate() {
+                    let (i, j) = (at / n, at % n);
+                    let want: f64 = (0..k)
+                        .map(|p| f64::from(a[i * k + p]) * f64::from(gate[p]) * f64::from(b[p * n + j]))
+                        .sum();
+                    // Up to 40 terms of at most 1.
+                    assert!((f64::from(c) - want).abs() < 5e-6, "{} {m} {k} {n}: {c} {want}", isa.name());
+                }
+            }
+        }
+    }
 }
