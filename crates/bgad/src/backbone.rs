@@ -14,7 +14,7 @@ use bgad_kernels::Isa;
 use bgad_kernels::stem::Stem;
 
 use crate::pyramid::{FeatureMap, Pyramid};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{Weights, WeightsError, sha256_hex};
 
 mod block;
 mod efficientnet;
@@ -36,6 +36,8 @@ pub struct Backbone {
     stem: Stem,
     blocks: Vec<Block>,
     weights_sha256: String,
+    /// The tensors it was built from, where they are not part of the library.
+    carried: Option<Vec<u8>>,
 }
 
 impl Backbone {
@@ -47,6 +49,19 @@ impl Backbone {
     /// [`BackboneError::Unknown`] for a name that is none, [`BackboneError::Weights`] for a tensor that is missing or
     /// does not fit.
     pub fn load(architecture: &str, weights: &Weights, isa: Isa) -> Result<Backbone, BackboneError> {
+        let backbone = Backbone::build(architecture, weights, isa)?;
+        let architecture = backbone.architecture.name;
+        let needed = |name: &str| {
+            ["conv_stem.", "bn1.", "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.", "blocks.4."]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        let carried =
+            weights.subset(needed).map_err(|source| BackboneError::Weights { architecture, source })?;
+        Ok(Backbone { weights_sha256: sha256_hex(&carried), carried: Some(carried), ..backbone })
+    }
+
+    fn build(architecture: &str, weights: &Weights, isa: Isa) -> Result<Backbone, BackboneError> {
         let architecture = Architecture::named(architecture).ok_or_else(|| BackboneError::Unknown {
             found: architecture.to_owned(),
             expected: Backbone::names(),
@@ -60,7 +75,7 @@ impl Backbone {
         };
         let (stem, blocks) =
             read().map_err(|source| BackboneError::Weights { architecture: architecture.name, source })?;
-        Ok(Backbone { architecture, isa, stem, blocks, weights_sha256: weights.sha256() })
+        Ok(Backbone { architecture, isa, stem, blocks, weights_sha256: weights.sha256(), carried: None })
     }
 
     /// Builds a network whose weights are part of the library, one of [`Backbone::embedded_names`].
@@ -74,7 +89,7 @@ impl Backbone {
         })?;
         let weights = Weights::from_bytes(bytes);
         let weights = weights.map_err(|source| BackboneError::Weights { architecture: name, source })?;
-        Backbone::load(name, &weights, isa)
+        Backbone::build(name, &weights, isa)
     }
 
     /// The names of all networks, as timm calls them.
@@ -107,7 +122,13 @@ impl Backbone {
         [4, 8, 16].map(|stride| (input.0.div_ceil(stride), input.1.div_ceil(stride)))
     }
 
-    /// SHA-256 of the weights file, 64 hexadecimal digits.
+    /// The tensors the network was built from, as a safetensors file, where they are not part of the library: what a
+    /// model file must carry to be used anywhere.
+    pub fn carried_weights(&self) -> Option<&[u8]> {
+        self.carried.as_deref()
+    }
+
+    /// SHA-256 of the weights (of the tensors that are needed, as a file), 64 hexadecimal digits.
     pub fn weights_sha256(&self) -> &str {
         &self.weights_sha256
     }

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
+pub(crate) use decode::read;
 pub use error::{ImageError, ImageProblem};
 pub use mask::Mask;
 pub use size::{InputSize, InputSizeError, OriginalSize};

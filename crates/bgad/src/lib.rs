@@ -3,6 +3,8 @@
 #![deny(missing_docs)]
 
 // The modules in reading order.
+pub mod detector;
+pub mod verdict;
 pub mod image;
 pub mod backbone;
 pub mod pyramid;
@@ -13,10 +15,14 @@ pub mod boundary;
 pub mod focal;
 pub mod loss;
 pub mod anomaly_map;
+pub mod foreground;
+pub mod augment;
 pub mod dataset;
+pub mod train;
 pub mod metrics;
 pub mod weights;
 pub mod options;
+pub mod durable;
 
 #[cfg(test)]
 mod golden;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{error, fmt, io};
 
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
@@ -55,6 +55,36 @@ impl Weights {
     /// The shape of a tensor, if it is there.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.header.info(name).map(|info| info.shape.as_slice())
+    }
+
+    /// The bytes of a tensor of type `U8`.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Missing`] or [`WeightsError::Type`].
+    pub fn tensor_u8(&self, name: &str) -> Result<Vec<u8>, WeightsError> {
+        let info = self.header.info(name).ok_or_else(|| WeightsError::Missing { name: name.to_owned() })?;
+        if info.dtype != Dtype::U8 {
+            return Err(WeightsError::Type { name: name.to_owned(), found: info.dtype.to_string() });
+        }
+        Ok(self.bytes_of(name, info)?.to_vec())
+    }
+
+    /// A safetensors file of those tensors whose names `keep` accepts.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Malformed`] if a tensor's bytes are not where the header says.
+    pub fn subset(&self, keep: impl Fn(&str) -> bool) -> Result<Vec<u8>, WeightsError> {
+        let mut views = Vec::new();
+        for name in self.names().into_iter().filter(|name| keep(name)) {
+            if let Some(info) = self.header.info(&name) {
+                let bytes = self.bytes_of(&name, info)?;
+                let view = TensorView::new(info.dtype, info.shape.clone(), bytes);
+                views.push((name, view.map_err(WeightsError::Malformed)?));
+            }
+        }
+        safetensors::serialize(views, None).map_err(WeightsError::Malformed)
     }
 
     /// The values of a tensor, row-major; `F16` and `BF16` are widened, which is exact.

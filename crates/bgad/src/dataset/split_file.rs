@@ -8,11 +8,13 @@
 //! listed: they are found as in a data folder, in `ground_truth/` or `masks/`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::durable;
 
 use super::folder::{self, Survey};
 use super::masks::{self, MaskIndex};
@@ -82,7 +84,7 @@ impl Split {
             };
             let mut text = serde_json::to_string_pretty(&lists)?;
             text.push('\n');
-            replace(path, text.as_bytes())
+            durable::replace(path, text.as_bytes())
         };
         write().map_err(unwritable)
     }
@@ -176,31 +178,3 @@ fn written(path: &Path, root: &Path) -> io::Result<String> {
     Ok(folder::portable(&path, &root))
 }
 
-/// Replaces a file as a whole: a new one beside it, on the disk, then renamed over it.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
-    let mut new_name = std::ffi::OsString::from(".");
-    new_name.push(name);
-    new_name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(new_name);
-
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    let written = write();
-    if written.is_err() {
-        // Nothing better can be done if this fails too; the first error is the one to report.
-        let _ = fs::remove_file(&new);
-        return written;
-    }
-    // The rename itself is on the disk once the folder is; not every system can open a folder, and the file is whole
-    // either way.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}

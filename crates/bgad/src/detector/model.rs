@@ -107,6 +107,9 @@ pub struct TrainingSummary {
     pub normal_scores: Vec<f32>,
     /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
     pub trained_on: Vec<String>,
+    /// Only in a checkpoint: how far the run has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 impl Model {

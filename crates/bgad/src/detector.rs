@@ -1,0 +1,166 @@
+//! Load a model file, inspect an image.
+//!
+//! ```no_run
+//! use bgad::detector::Detector;
+//!
+//! let detector = Detector::open("part.bgad".as_ref())?;
+//! let found = detector.inspect_file("photo.png".as_ref())?;
+//! println!("{}: {:.2} nats, {} regions", found.verdict, found.score, found.regions.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod level;
+mod model;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use bgad_kernels::Isa;
+
+use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
+use crate::backbone::{Backbone, Workspace};
+use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
+use crate::verdict::{DefectRegion, Verdict, defect_regions};
+
+pub(crate) use level::ScoringLevel;
+pub use model::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, TrainingSummary};
+
+/// A trained model, ready to inspect. Shared between threads as it is.
+#[derive(Debug)]
+pub struct Detector {
+    header: Header,
+    backbone: Backbone,
+    levels: Vec<ScoringLevel>,
+    /// Workspaces not in use, one for each thread that has inspected at a time.
+    workspaces: Mutex<Vec<Workspace>>,
+}
+
+/// What was found in an image.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Largest value of the map, nats: 0 is as normal as training images get.
+    pub score: f32,
+    /// OK, REVIEW or NG.
+    pub verdict: Verdict,
+    /// Anomaly per pixel at the input size.
+    pub map: AnomalyMap,
+    /// Connected parts of the map above the OK threshold, the highest peak first, in pixels of the original image.
+    pub regions: Vec<DefectRegion>,
+    /// Size of the image as it came, upright.
+    pub original: OriginalSize,
+}
+
+impl Detector {
+    /// Reads a model file, for the fastest instruction set of this machine.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] that says what is wrong with the file.
+    pub fn open(path: &Path) -> Result<Detector, ModelError> {
+        Detector::new(&Model::open(path)?, Isa::best())
+    }
+
+    /// Prepares a model to run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::backbone`].
+    pub fn new(model: &Model, isa: Isa) -> Result<Detector, ModelError> {
+        let backbone = model.backbone(isa)?;
+        let levels = model
+            .levels
+            .iter()
+            .zip(&model.header.levels)
+            .map(|(level, header)| {
+                ScoringLevel::new(&level.flow, level.whitening.as_ref(), (header.height, header.width), isa)
+            })
+            .collect();
+        Ok(Detector { header: model.header.clone(), backbone, levels, workspaces: Mutex::default() })
+    }
+
+    /// What the model file says about itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Size that images are brought to.
+    pub fn input(&self) -> InputSize {
+        self.header.options.input
+    }
+
+    /// Reads and inspects an image file.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] that names the file and says what is wrong with it.
+    pub fn inspect_file(&self, path: &Path) -> Result<Inspection, ImageError> {
+        let (image, original) = InputImage::load_with_original_size(path, self.input())?;
+        Ok(self.inspect(&image, original))
+    }
+
+    /// Inspects an image file held in memory.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] that says what is wrong with it.
+    pub fn inspect_bytes(&self, bytes: &[u8]) -> Result<Inspection, ImageError> {
+        let (image, original) = InputImage::decode_with_original_size(bytes, self.input())?;
+        Ok(self.inspect(&image, original))
+    }
+
+    /// Inspects an image; `original` is the size it came in, in which regions are given.
+    ///
+    /// # Panics
+    ///
+    /// If the image is not of the size [`Detector::input`].
+    pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
+        let map = self.map(&self.likelihoods(image), &self.header.constants);
+        let score = map.image_score();
+        let thresholds = self.header.thresholds;
+        let regions = defect_regions(&map, thresholds.ok, (original.height, original.width));
+        Inspection { score, verdict: thresholds.verdict(score), map, regions, original }
+    }
+
+    /// Log-likelihood per channel of every position, level by level.
+    ///
+    /// # Panics
+    ///
+    /// If the image is not of the size [`Detector::input`].
+    pub fn likelihoods(&self, image: &InputImage) -> Vec<Vec<f32>> {
+        assert_eq!(image.size(), self.input(), "images are brought to the model's input size");
+        let (mean, std) = self.backbone.mean_std();
+        let mut workspace = self
+            .workspaces
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .pop()
+            .unwrap_or_else(|| self.backbone.workspace(image.height, image.width));
+        let rgb = image.normalized(mean, std);
+        let pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
+        self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(workspace);
+        self.levels.iter().zip(pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
+    }
+
+    /// The anomaly map of an image from its [`Detector::likelihoods`].
+    ///
+    /// # Panics
+    ///
+    /// If the likelihoods are not of this model's levels.
+    pub fn map(&self, likelihoods: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
+        map_of_levels(&self.levels, likelihoods, constants, self.input())
+    }
+}
+
+pub(crate) fn map_of_levels(
+    levels: &[ScoringLevel],
+    likelihoods: &[Vec<f32>],
+    constants: &ScoreConstants,
+    size: InputSize,
+) -> AnomalyMap {
+    let levels: Vec<LevelLogp<'_>> = levels
+        .iter()
+        .zip(likelihoods)
+        .map(|(level, l)| LevelLogp { logp_per_channel: l, h: level.height, w: level.width })
+        .collect();
+    anomaly_map(&levels, constants, size.height, size.width)
+}

@@ -1,0 +1,602 @@
+//! Training: from a split to a model.
+//!
+//! ```text
+//! encode every image once                                     the backbone is frozen: features are cached
+//! phase 1    first meta-epoch: normal images, L_ml            phase 2    normal and anomalous images, L
+//! a pass     images in random order, batches of 32, each level's positions shuffled and cut into steps
+//! at the end M, boundary and thresholds from all normal training images, frozen into the model
+//! ```
+//!
+//! A pass shows each anomaly `repeats` times and as many pasted ones, which alone are encoded anew. Every random choice
+//! is drawn from `(seed, purpose, pass, index)`, so neither threads nor an interruption change the model.
+
+mod cache;
+mod checkpoint;
+mod level;
+mod schedule;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use std::{error, fmt, fs};
+
+use bgad_kernels::Isa;
+use rand::{RngExt as _, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::anomaly_map::{MaxLogp, ScoreConstantsError};
+use crate::augment::cutpaste::cut_paste;
+use crate::backbone::Backbone;
+use crate::boundary::Boundary;
+use crate::dataset::{Sample, Split};
+use crate::detector::{
+    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, ScoringLevel, TrainingSummary, map_of_levels,
+};
+use crate::flow::{Flow, FlowShape, Whitening};
+use crate::foreground::Foreground;
+use crate::image::{ImageError, InputImage, Mask};
+use crate::options::{Checked, Stepping};
+use crate::verdict::Thresholds;
+use crate::weights::sha256_hex;
+use cache::{Encoded, Loaded};
+pub use level::LevelReport;
+use level::{LevelImage, LevelTrainer, Pass};
+
+/// Images that are encoded between two reports.
+const ENCODE_SHARE: usize = 32;
+
+/// Tries at a pasted anomaly before the pass goes on without it.
+const PASTE_TRIES: usize = 10;
+
+/// What training works on, besides its options.
+pub struct Run<'a> {
+    /// The images.
+    pub split: &'a Split,
+    /// The frozen feature extractor.
+    pub backbone: &'a Backbone,
+    /// Instruction set of the flows.
+    pub isa: Isa,
+    /// Where the state is written after each meta-epoch; `None` for nowhere.
+    pub checkpoint: Option<&'a Path>,
+    /// Whether to go on from the checkpoint.
+    pub resume: bool,
+    /// Asked at every step; training ends with [`TrainError::Stopped`] once it says true.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What training reports as it goes.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Images read and encoded so far.
+    Encoded {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// An image or its mask could not be used; training goes on without it.
+    Skipped(&'a ImageError),
+    /// Training goes on from a checkpoint.
+    Resumed {
+        /// Passes that need not be done again.
+        passes: usize,
+    },
+    /// A pass has ended.
+    Pass(PassReport),
+    /// A checkpoint has been written.
+    Checkpoint(&'a Path),
+}
+
+/// One pass over the images.
+#[derive(Clone, Debug)]
+pub struct PassReport {
+    /// The pass, from 1.
+    pub pass: usize,
+    /// Passes altogether.
+    pub passes: usize,
+    /// 1: normal images alone; 2: with anomalies and boundary.
+    pub phase: u8,
+    /// Meta-epoch, from 1.
+    pub meta_epoch: usize,
+    /// Adam's learning rate.
+    pub learning_rate: f32,
+    /// Loss and boundary of each level.
+    pub levels: Vec<LevelReport>,
+    /// Images of this pass.
+    pub images: usize,
+    /// Seconds of this pass.
+    pub secs: f64,
+    /// Images of all passes still to come.
+    pub images_left: usize,
+}
+
+/// Trains a model.
+///
+/// # Errors
+///
+/// A [`TrainError`]; a checkpoint written before it stays valid.
+pub fn train(
+    run: &Run<'_>,
+    options: &Checked,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Model, TrainError> {
+    let resumed = match (run.resume, run.checkpoint) {
+        (true, Some(path)) => Some(checkpoint::load(path)?),
+        (true, None) => return Err(TrainError::NoCheckpoint),
+        _ => None,
+    };
+    let mut images = Images::encode(run, options, progress)?;
+    let whitenings = images.whiten(run, options);
+    let mut trainer = Trainer::new(run, options, &images, whitenings);
+    let mut first_pass = 0;
+    if let Some((model, state, moments)) = resumed {
+        trainer.restore(model, &state, moments, &images, run)?;
+        first_pass = state.passes;
+        progress(Event::Resumed { passes: first_pass });
+    }
+    let schedule = options.schedule;
+    for pass in first_pass..schedule.passes() {
+        let report = trainer.pass(pass, &images, run)?;
+        trainer.losses.push(report.levels.iter().map(|l| l.loss.total as f32).collect());
+        if trainer.losses.last().is_some_and(|losses| losses.iter().any(|l| !l.is_finite())) {
+            return Err(TrainError::Diverged { pass: pass + 1 });
+        }
+        progress(Event::Pass(report));
+        let meta_epoch_ends = (pass + 1).is_multiple_of(schedule.sub_epochs);
+        if let Some(path) = run.checkpoint.filter(|_| meta_epoch_ends && pass + 1 < schedule.passes()) {
+            let state = trainer.progress(pass + 1, &images);
+            checkpoint::save(path, trainer.model(&images, run), &state, &trainer.levels)?;
+            progress(Event::Checkpoint(path));
+        }
+    }
+    trainer.finish(&images, run)
+}
+
+/// Random numbers of their own for each purpose, pass and index.
+fn stream(seed: u64, purpose: Purpose, pass: usize, index: usize) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let parts = [seed, purpose as u64, pass as u64, index as u64];
+    bytes.chunks_exact_mut(8).zip(parts).for_each(|(bytes, part)| bytes.copy_from_slice(&part.to_le_bytes()));
+    bytes
+}
+
+/// What random numbers are for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Flow = 1,
+    Order = 2,
+    Positions = 3,
+    Paste = 4,
+}
+
+/// Everything that is read from disk, encoded.
+struct Images {
+    normal: Vec<Encoded>,
+    /// Where the hosts of pasted anomalies are.
+    normal_paths: Vec<PathBuf>,
+    anomalous: Vec<Encoded>,
+    /// The anomalies as pixels, to be pasted.
+    defects: Vec<(InputImage, Mask)>,
+    /// SHA-256 of the files, sorted.
+    sha256: Vec<String>,
+}
+
+impl Images {
+    fn encode(
+        run: &Run<'_>,
+        options: &Checked,
+        progress: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Images, TrainError> {
+        let mut images = Images {
+            normal: Vec::new(),
+            normal_paths: Vec::new(),
+            anomalous: Vec::new(),
+            defects: Vec::new(),
+            sha256: Vec::new(),
+        };
+        let samples: Vec<(&Sample, bool)> = run
+            .split
+            .train
+            .iter()
+            .map(|sample| (sample, false))
+            .chain(run.split.anomalies.iter().map(|sample| (sample, true)))
+            .collect();
+        let mut done = 0;
+        for share in samples.chunks(ENCODE_SHARE) {
+            if (run.stop)() {
+                return Err(TrainError::Stopped);
+            }
+            let encoded = cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
+                let loaded = cache::load(sample, options.input, *anomalous)?;
+                let pyramid = cache::features(run.backbone, &loaded.image, workspace);
+                Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
+            });
+            for result in encoded {
+                match result {
+                    Ok((encoded, loaded)) => images.take(encoded, loaded),
+                    Err(error) => progress(Event::Skipped(&error)),
+                }
+            }
+            done += share.len();
+            progress(Event::Encoded { done, total: samples.len() });
+        }
+        if images.normal.is_empty() {
+            return Err(TrainError::NoImages { listed: run.split.train.len() });
+        }
+        images.sha256.sort();
+        Ok(images)
+    }
+
+    fn take(&mut self, encoded: Encoded, loaded: Loaded) {
+        self.sha256.push(loaded.sha256);
+        match loaded.mask {
+            // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
+            // normal image would, so it stays an anomaly with no anomalous position.
+            None => {
+                self.normal.push(encoded);
+                self.normal_paths.push(loaded.path);
+            }
+            Some(mask) => {
+                self.anomalous.push(encoded);
+                self.defects.push((loaded.image, mask));
+            }
+        }
+    }
+
+    /// Whitens all features in place with the statistics of the normal ones.
+    fn whiten(&mut self, run: &Run<'_>, options: &Checked) -> Vec<Option<Whitening>> {
+        run.backbone
+            .channels()
+            .into_iter()
+            .enumerate()
+            .map(|(level, channels)| {
+                options.whiten.then(|| {
+                    let normal: Vec<&[f32]> = self.normal.iter().map(|e| e.features[level].as_slice()).collect();
+                    let whitening = Whitening::fit(&normal, channels, run.isa);
+                    let prepared = whitening.prepare(run.isa);
+                    self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).for_each(|encoded| {
+                        let mut white = vec![0.0; encoded.features[level].len()];
+                        prepared.apply(&encoded.features[level], &mut white);
+                        encoded.features[level] = white;
+                    });
+                    whitening
+                })
+            })
+            .collect()
+    }
+}
+
+/// The flows in training and what they were made with.
+struct Trainer<'a> {
+    options: &'a Checked,
+    levels: Vec<LevelTrainer>,
+    whitenings: Vec<Option<Whitening>>,
+    /// `(height, width)` of each level.
+    grids: Vec<(usize, usize)>,
+    /// Foreground of each normal image, if anomalies are pasted.
+    foregrounds: Vec<Foreground>,
+    losses: Vec<Vec<f32>>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(
+        run: &Run<'_>,
+        options: &'a Checked,
+        images: &Images,
+        whitenings: Vec<Option<Whitening>>,
+    ) -> Trainer<'a> {
+        let grids = run.backbone.grid((options.input.height, options.input.width)).to_vec();
+        let finest = grids[0].0 * grids[0].1;
+        let levels = run
+            .backbone
+            .channels()
+            .into_iter()
+            .zip(&grids)
+            .enumerate()
+            .map(|(level, (channels, &(height, width)))| {
+                let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Flow, 0, level));
+                let flow = Flow::initial(FlowShape { channels, blocks: options.blocks }, &mut rng);
+                let positions = match options.stepping {
+                    Stepping::SamePositions => options.step_positions,
+                    Stepping::SameSteps => (options.step_positions * height * width).div_ceil(finest),
+                };
+                LevelTrainer::new(flow, (width, height), positions, run.isa)
+            })
+            .collect();
+        let foregrounds = if options.cutpaste && !images.defects.is_empty() {
+            images
+                .normal_paths
+                .par_iter()
+                .map(|path| match InputImage::load(path, options.input) {
+                    Ok(image) => Foreground::estimate(&image),
+                    // The file was readable a moment ago; pasting into it fails later with its own report.
+                    Err(_) => Foreground::everything(options.input.height, options.input.width),
+                })
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Trainer { options, levels, whitenings, grids, foregrounds, losses: Vec::new() }
+    }
+
+    fn pastes_per_pass(&self, images: &Images) -> usize {
+        if self.options.cutpaste { images.defects.len() * self.options.repeats } else { 0 }
+    }
+
+    /// Images of pass `pass`.
+    fn pass_len(&self, pass: usize, images: &Images) -> usize {
+        let normal = images.normal.len();
+        if pass < self.options.schedule.sub_epochs {
+            normal
+        } else {
+            normal + images.anomalous.len() * self.options.repeats + self.pastes_per_pass(images)
+        }
+    }
+
+    fn pass(&mut self, pass: usize, images: &Images, run: &Run<'_>) -> Result<PassReport, TrainError> {
+        let started = Instant::now();
+        let options = self.options;
+        let schedule = options.schedule;
+        let second_phase = pass >= schedule.sub_epochs;
+        let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
+        let mut order: Vec<&Encoded> = images.normal.iter().collect();
+        if second_phase {
+            for _ in 0..options.repeats {
+                order.extend(&images.anomalous);
+            }
+            order.extend(&pasted);
+        }
+        order.shuffle(&mut ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0)));
+        let learning_rate = schedule::learning_rate(schedule, options.learning_rate, pass);
+        let levels = self
+            .levels
+            .par_iter_mut()
+            .enumerate()
+            .map(|(level, trainer)| {
+                let of_level: Vec<LevelImage<'_>> = order
+                    .iter()
+                    .map(|encoded| LevelImage {
+                        features: &encoded.features[level],
+                        mask: encoded.masks.as_ref().map(|masks| masks[level].as_slice()),
+                    })
+                    .collect();
+                let seed = stream(options.seed, Purpose::Positions, pass, level);
+                trainer.pass(&of_level, &Pass { options, learning_rate, second_phase, seed, stop: run.stop })
+            })
+            .collect();
+        if (run.stop)() {
+            return Err(TrainError::Stopped);
+        }
+        Ok(PassReport {
+            pass: pass + 1,
+            passes: schedule.passes(),
+            phase: if second_phase { 2 } else { 1 },
+            meta_epoch: pass / schedule.sub_epochs + 1,
+            learning_rate,
+            levels,
+            images: order.len(),
+            secs: started.elapsed().as_secs_f64(),
+            images_left: (pass + 1..schedule.passes()).map(|pass| self.pass_len(pass, images)).sum(),
+        })
+    }
+
+    /// Freshly pasted anomalies, encoded.
+    fn pasted(&self, pass: usize, images: &Images, run: &Run<'_>) -> Vec<Encoded> {
+        let options = self.options;
+        let indices: Vec<usize> = (0..self.pastes_per_pass(images)).collect();
+        let prepared: Vec<_> =
+            self.whitenings.iter().map(|w| w.as_ref().map(|w| w.prepare(run.isa))).collect();
+        let pasted = cache::encode_all(&indices, run.backbone, options.input, |&index, workspace| {
+            let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Paste, pass, index));
+            let (defect, mask) = &images.defects[index % images.defects.len()];
+            let (image, mask) = (0..PASTE_TRIES).find_map(|_| {
+                let host = rng.random_range(0..images.normal_paths.len());
+                let image = InputImage::load(&images.normal_paths[host], options.input).ok()?;
+                cut_paste(defect, mask, &image, &self.foregrounds[host], &mut rng)
+            })?;
+            let mut pyramid = cache::features(run.backbone, &image, workspace);
+            for (map, whitening) in pyramid.levels.iter_mut().zip(&prepared) {
+                if let Some(whitening) = whitening {
+                    let mut white = vec![0.0; map.hwc.len()];
+                    whitening.apply(&map.hwc, &mut white);
+                    map.hwc = white;
+                }
+            }
+            Some(Encoded::new(pyramid, Some(&mask)))
+        });
+        pasted.into_iter().flatten().collect()
+    }
+
+    fn progress(&self, passes: usize, images: &Images) -> checkpoint::Progress {
+        checkpoint::Progress {
+            passes,
+            steps: self.levels.iter().map(|level| level.steps).collect(),
+            running: self.levels.iter().map(|level| level.running).collect(),
+            images_sha256: sha256_hex(images.sha256.concat().as_bytes()),
+        }
+    }
+
+    fn restore(
+        &mut self,
+        model: Model,
+        state: &checkpoint::Progress,
+        moments: Vec<[Vec<f32>; 2]>,
+        images: &Images,
+        run: &Run<'_>,
+    ) -> Result<(), TrainError> {
+        let other = |what: &'static str| Err(TrainError::OtherRun { what });
+        if model.header.options != **self.options {
+            return other("options");
+        }
+        if model.header.backbone_sha256 != run.backbone.weights_sha256() {
+            return other("backbone");
+        }
+        if state.images_sha256 != self.progress(0, images).images_sha256 {
+            return other("images");
+        }
+        self.losses = model.header.training.losses;
+        for (i, (level, [m, v])) in self.levels.iter_mut().zip(moments).enumerate() {
+            level.flow = model.levels[i].flow.clone();
+            (level.m, level.v) = (m, v);
+            (level.steps, level.running) = (state.steps[i], state.running[i]);
+        }
+        Ok(())
+    }
+
+    /// The model as it is, its constants not computed yet.
+    fn model(&self, images: &Images, run: &Run<'_>) -> Model {
+        let unset = Boundary { normal: 0.0, anomalous: 0.0 };
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            backbone: run.backbone.name().to_owned(),
+            backbone_sha256: run.backbone.weights_sha256().to_owned(),
+            options: (**self.options).clone(),
+            levels: self
+                .levels
+                .iter()
+                .zip(&self.grids)
+                .map(|(level, &(height, width))| LevelHeader {
+                    channels: level.shape().channels,
+                    height,
+                    width,
+                    boundary_normalized: unset,
+                    boundary_nats_per_channel: unset,
+                })
+                .collect(),
+            constants: vec![0.0; self.levels.len()].try_into().expect("finite constants"),
+            thresholds: Thresholds { ok: 0.0, ng: 0.0 },
+            training: TrainingSummary {
+                bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
+                normal_images: images.normal.len(),
+                anomalous_images: images.anomalous.len(),
+                passes: self.losses.len(),
+                losses: self.losses.clone(),
+                normal_scores: Vec::new(),
+                trained_on: images.sha256.clone(),
+                checkpoint: None,
+            },
+        };
+        let levels = self.levels.iter().zip(&self.whitenings);
+        Model {
+            header,
+            levels: levels
+                .map(|(level, whitening)| LevelModel { flow: level.flow.clone(), whitening: whitening.clone() })
+                .collect(),
+            backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Freezes the constants, boundary and thresholds from all normal training images.
+    fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
+        let options = self.options;
+        let mut model = self.model(images, run);
+        // The cached features are white already.
+        let scoring: Vec<ScoringLevel> = self
+            .levels
+            .iter()
+            .zip(&self.grids)
+            .map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, run.isa))
+            .collect();
+        let likelihoods: Vec<Vec<Vec<f32>>> = images
+            .normal
+            .par_iter()
+            .map(|image| scoring.iter().zip(&image.features).map(|(level, x)| level.logp(x)).collect())
+            .collect();
+        let mut max = MaxLogp::new(scoring.len());
+        for (level, header) in model.header.levels.iter_mut().enumerate() {
+            let mut hat: Vec<f32> =
+                likelihoods.iter().flat_map(|l| &l[level]).map(|l| l / options.normalizer).collect();
+            likelihoods.iter().for_each(|l| max.observe(level, &l[level]));
+            let boundary = Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions");
+            header.boundary_normalized = boundary;
+            header.boundary_nats_per_channel = Boundary {
+                normal: boundary.normal * options.normalizer,
+                anomalous: boundary.anomalous * options.normalizer,
+            };
+        }
+        let constants = max.constants().map_err(TrainError::Constants)?;
+        let mut scores: Vec<f32> = likelihoods
+            .par_iter()
+            .map(|l| map_of_levels(&scoring, l, &constants, options.input).image_score())
+            .collect();
+        scores.sort_by(f32::total_cmp);
+        model.header.constants = constants;
+        model.header.thresholds = Thresholds::from_normal_scores(&scores, options.normalizer * options.tau);
+        model.header.training.normal_scores = scores;
+        Ok(model)
+    }
+}
+
+/// Removes a checkpoint that is no longer needed; one that is not there is fine.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Why training ended without a model.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// It was asked to stop.
+    Stopped,
+    /// No normal image could be read.
+    NoImages {
+        /// How many the split lists.
+        listed: usize,
+    },
+    /// The loss is no longer a number.
+    Diverged {
+        /// In which pass.
+        pass: usize,
+    },
+    /// The flows give likelihoods that are not finite.
+    Constants(ScoreConstantsError),
+    /// To resume takes a checkpoint file.
+    NoCheckpoint,
+    /// The checkpoint cannot be read or written.
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ModelError,
+    },
+    /// The checkpoint is of a run with other options, images or backbone.
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => write!(f, "training was stopped"),
+            Self::NoImages { listed } => write!(f, "none of the {listed} good images could be read"),
+            Self::Diverged { pass } => {
+                write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")
+            }
+            Self::Constants(_) => write!(f, "the trained flows give likelihoods that are not finite"),
+            Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
+            Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
+            Self::OtherRun { what } => {
+                write!(f, "the checkpoint is of a run with other {what}: resume with the same, or start anew without it")
+            }
+        }
+    }
+}
+
+impl error::Error for TrainError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Constants(source) => Some(source),
+            Self::Checkpoint { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The state of a training run between two meta-epochs, as a file.
+//!
+//! A checkpoint is a model file with the moments of Adam (`adam.levelI.m`, `adam.levelI.v`) and, in its own JSON text,
+//! how far the run has come. Every random choice of a pass is drawn from the seed and the number of the pass, so nothing
+//! else needs to be remembered: a resumed run ends in the same model, bit for bit.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LevelTrainer, TrainError};
+use crate::boundary::Boundary;
+use crate::detector::{Model, ModelError};
+use crate::durable;
+use crate::weights::Weights;
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Passes done.
+    pub passes: usize,
+    /// Optimizer steps of each level.
+    pub steps: Vec<u64>,
+    /// Running boundary of each level.
+    pub running: Vec<Option<Boundary>>,
+    /// SHA-256 of all images and masks of the run in their order: resuming with others would give another model.
+    pub images_sha256: String,
+}
+
+/// Writes `model` (the flows as they are) and the optimizer's state.
+pub(super) fn save(
+    path: &Path,
+    mut model: Model,
+    progress: &Progress,
+    levels: &[LevelTrainer],
+) -> Result<(), TrainError> {
+    model.header.training.checkpoint = Some(serde_json::to_string(progress).expect("numbers and texts"));
+    let moments: Vec<(String, &[f32])> = levels
+        .iter()
+        .enumerate()
+        .flat_map(|(i, level)| {
+            [(format!("adam.level{i}.m"), level.m.as_slice()), (format!("adam.level{i}.v"), level.v.as_slice())]
+        })
+        .collect();
+    let bytes = model.to_bytes(&moments);
+    durable::replace(path, &bytes)
+        .map_err(|source| TrainError::Checkpoint { path: path.to_owned(), source: ModelError::Write { path: path.to_owned(), source } })
+}
+
+/// Reads a checkpoint: the model, its progress, and per level the two moments.
+pub(super) fn load(path: &Path) -> Result<(Model, Progress, Vec<[Vec<f32>; 2]>), TrainError> {
+    let in_file = |source| TrainError::Checkpoint { path: path.to_owned(), source };
+    let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
+    let model = Model::from_weights(&weights).map_err(in_file)?;
+    let text = model.header.training.checkpoint.as_ref().ok_or_else(|| {
+        in_file(ModelError::Inconsistent { what: "this is a finished model, not a checkpoint".into() })
+    })?;
+    let progress: Progress = serde_json::from_str(text).map_err(|e| in_file(ModelError::Header(e)))?;
+    if progress.steps.len() != model.levels.len() || progress.running.len() != model.levels.len() {
+        return Err(in_file(ModelError::Inconsistent { what: "progress of another number of levels".into() }));
+    }
+    let mut moments = Vec::new();
+    for (i, level) in model.levels.iter().enumerate() {
+        let read = |what: &str| {
+            weights
+                .tensor_f32(&format!("adam.level{i}.{what}"), &[level.flow.shape.len()])
+                .map_err(|e| in_file(ModelError::Weights(e)))
+        };
+        moments.push([read("m")?, read("v")?]);
+    }
+    Ok((model, progress, moments))
+}
