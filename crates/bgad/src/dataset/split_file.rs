@@ -94,8 +94,8 @@ impl Split {
 struct Reader<'a> {
     split: &'a Path,
     root: &'a Path,
-    /// Where each file, links resolved, was listed: list and entry.
-    listed: BTreeMap<PathBuf, (&'static str, String)>,
+    /// In which list each file was, links resolved.
+    listed: BTreeMap<PathBuf, &'static str>,
 }
 
 impl Reader<'_> {
@@ -114,7 +114,7 @@ impl Reader<'_> {
 
         let resolved =
             path.canonicalize().map_err(|error| DatasetError::Unreadable { path: path.clone(), error })?;
-        if let Some((earlier, _)) = self.listed.insert(resolved, (list, entry.to_owned())) {
+        if let Some(earlier) = self.listed.insert(resolved, list) {
             let (split, entry) = (self.split.to_owned(), entry.to_owned());
             return Err(DatasetError::SplitTwice { split, entry, lists: [earlier, list] });
         }
@@ -146,18 +146,17 @@ impl Reader<'_> {
         let mut indices: BTreeMap<PathBuf, MaskIndex> = BTreeMap::new();
         for sample in split.anomalies.iter().chain(&split.test_bad) {
             for base in bases(&sample.path) {
-                if !indices.contains_key(&base) {
-                    // Left-overs of a data folder are no fault of a split that does not name them.
-                    let index = MaskIndex::scan(&base, &mut Survey::default()).unwrap_or_default();
-                    indices.insert(base, index);
-                }
+                // Left-overs of a data folder are no fault of a split that does not name them.
+                let scan = |base: &PathBuf| MaskIndex::scan(base, &mut Survey::default()).unwrap_or_default();
+                indices.entry(base).or_insert_with_key(scan);
             }
         }
         let index_of = |image: &Path| bases(image).iter().filter_map(|base| indices.get(base)).collect();
 
         // Both lists at once: a mask that fits an image of either list is of one of them only.
-        let mut defective: Vec<Sample> = split.anomalies.drain(..).chain(split.test_bad.drain(..)).collect();
-        let anomalies = self.listed.values().filter(|(list, _)| *list == "anomalies").count();
+        let anomalies = split.anomalies.len();
+        let mut defective = std::mem::take(&mut split.anomalies);
+        defective.append(&mut split.test_bad);
         masks::pair(&mut defective, index_of);
         split.test_bad = defective.split_off(anomalies);
         split.anomalies = defective;

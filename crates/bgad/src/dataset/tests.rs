@@ -1,1 +1,587 @@
+//! Small folders are made for each test and removed after it; one test per way to be wrong.
+
+use std::error::Error;
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ::image::{GrayImage, Luma};
+
 use super::*;
+
+/// A data folder of its own for one test, removed with everything in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// Empty.
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique =
+            format!("bgad dataset ü {}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(unique);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    /// With the files named; those ending like images hold one pixel.
+    fn with(files: &[&str]) -> Folder {
+        let folder = Folder::new();
+        folder.add(files);
+        folder
+    }
+
+    fn add(&self, files: &[&str]) {
+        for file in files {
+            let path = self.0.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if file.ends_with("png") || file.ends_with("bmp") {
+                GrayImage::from_pixel(1, 1, Luma([255])).save(&path).unwrap();
+            } else {
+                fs::write(&path, b"text").unwrap();
+            }
+        }
+    }
+
+    /// MVTec layout: 6 + 3 good, 4 scratches, 4 dents, 2 stains, all with masks.
+    fn mvtec() -> Folder {
+        let folder = Folder::new();
+        folder.add(&numbered("train/good", 6));
+        folder.add(&numbered("test/good", 3));
+        for (name, count) in [("scratch", 4), ("dent", 4), ("stain", 2)] {
+            folder.add(&numbered(&format!("test/{name}"), count));
+            for i in 0..count {
+                folder.add(&[&format!("ground_truth/{name}/{i:03}_mask.png")]);
+            }
+        }
+        folder
+    }
+
+    fn open(&self) -> Dataset {
+        Dataset::open(&self.0).unwrap()
+    }
+
+    fn error(&self) -> String {
+        Dataset::open(&self.0).unwrap_err().to_string()
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let below = |finding: &Finding| {
+            let problem = finding.problem.split(&[':', ';', '('][..]).next().unwrap_or_default();
+            format!("{} - {}", folder::portable(&finding.path, &self.0), problem.trim())
+        };
+        self.open().findings.iter().map(below).collect()
+    }
+
+    fn names(&self, samples: &[Sample]) -> Vec<String> {
+        samples.iter().map(|sample| folder::portable(&sample.path, &self.0)).collect()
+    }
+
+    fn split_file(&self, json: &str) -> PathBuf {
+        let path = self.0.join("split.json");
+        fs::write(&path, json).unwrap();
+        path
+    }
+
+    fn read(&self, json: &str) -> Result<Split, DatasetError> {
+        Split::read(&self.split_file(json), &self.0)
+    }
+
+    fn read_error(&self, json: &str) -> String {
+        self.read(json).unwrap_err().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn numbered(folder: &str, count: usize) -> Vec<&'static str> {
+    // Leaked: a few bytes per test, so that lists of names are easy to write.
+    (0..count).map(|i| &*format!("{folder}/{i:03}.png").leak()).collect()
+}
+
+fn options(anomalies: usize) -> SplitOptions {
+    SplitOptions { anomalies, setting: Setting::General, limit_normal: None, seed: 0 }
+}
+
+fn contains_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "\"{part}\" is not in: {text}");
+    }
+}
+
+// Opening.
+
+#[test]
+fn the_mvtec_layout_opens_without_findings() {
+    let folder = Folder::mvtec();
+    let dataset = folder.open();
+    assert_eq!(dataset.layout, Layout::Mvtec);
+    assert_eq!((dataset.train_good.len(), dataset.test_good.len(), dataset.test_bad.len()), (6, 3, 10));
+    assert_eq!(dataset.findings, []);
+    assert_eq!(dataset.defect_types(), ["dent", "scratch", "stain"]);
+    assert_eq!(dataset.trainable_anomalies(&Setting::General), 10);
+    let first = &dataset.test_bad[0];
+    assert_eq!(first.kind, Kind::Defect("dent".to_owned()));
+    assert_eq!(first.mask, Some(folder.0.join("ground_truth/dent/000_mask.png")));
+}
+
+#[test]
+fn the_plain_layout_opens_with_and_without_types() {
+    let folder = Folder::with(&["good/1.png", "good/2.png", "bad/a.png", "bad/b.png", "bad/hole/c.png"]);
+    folder.add(&["masks/a_mask.png", "masks/b.bmp", "masks/hole/c.png"]);
+    let dataset = folder.open();
+    assert_eq!(dataset.layout, Layout::Plain);
+    assert_eq!(dataset.findings, []);
+    assert_eq!(folder.names(&dataset.test_bad), ["bad/a.png", "bad/b.png", "bad/hole/c.png"]);
+    assert_eq!(dataset.defect_types(), ["bad", "hole"]);
+    assert!(dataset.test_bad.iter().all(|sample| sample.mask.is_some()));
+}
+
+#[test]
+fn only_good_images_are_a_data_set_too() {
+    for files in [["good/1.png", "good/2.png"], ["train/good/1.png", "train/good/2.png"]] {
+        let dataset = Folder::with(&files).open();
+        assert_eq!(dataset.train_good.len(), 2);
+        assert_eq!(dataset.findings, []);
+    }
+}
+
+#[test]
+fn ok_and_ko_are_good_and_bad() {
+    let folder = Folder::with(&["train/ok/0.bmp", "test/ok/1.bmp", "test/ko/2.bmp", "ground_truth/ko/2.png"]);
+    let dataset = folder.open();
+    assert_eq!((dataset.train_good.len(), dataset.test_good.len(), dataset.test_bad.len()), (1, 1, 1));
+    assert_eq!(dataset.findings, []);
+    assert_eq!(Folder::with(&["OK/1.png", "NG/2.png", "masks/2.png"]).open().defect_types(), ["NG"]);
+}
+
+#[test]
+fn extensions_spaces_umlauts_and_clutter_do_not_matter() {
+    let folder = Folder::with(&[
+        "train/good/Größe 1.PNG",
+        "train/good/2.JPeG",
+        "train/good/3.tif",
+        "train/good/.DS_Store",
+        "train/good/Thumbs.db",
+        "train/good/._2.jpg",
+        "test/kratzer groß/teil ä 1.png",
+        "ground_truth/kratzer groß/teil ä 1_mask.bmp",
+    ]);
+    let dataset = folder.open();
+    assert_eq!(dataset.train_good.len(), 3);
+    assert_eq!(dataset.findings, []);
+    assert_eq!(dataset.defect_types(), ["kratzer groß"]);
+    assert!(dataset.test_bad[0].mask.is_some());
+}
+
+#[test]
+fn order_is_by_the_bytes_of_the_path() {
+    let folder =
+        Folder::with(&["good/b.png", "good/a.png", "good/Z.png", "good/ä.png", "good/10.png", "good/9.png"]);
+    let expected = ["good/10.png", "good/9.png", "good/Z.png", "good/a.png", "good/b.png", "good/ä.png"];
+    assert_eq!(folder.names(&folder.open().train_good), expected);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let error = Dataset::open(Path::new("no such folder")).unwrap_err();
+    assert!(error.to_string().starts_with("no such folder: cannot be read: "), "{error}");
+    assert!(error.source().is_some());
+}
+
+#[test]
+fn an_empty_folder_is_an_error_that_names_the_layouts() {
+    contains_all(
+        &Folder::new().error(),
+        &["train/good", "good, bad, masks", "found nothing", "put the good images"],
+    );
+}
+
+#[test]
+fn a_folder_of_text_files_is_an_error_that_lists_some() {
+    let folder = Folder::with(&["1.txt", "2.txt", "3.txt", "4.txt", "5.txt", "6.txt", "7.txt"]);
+    contains_all(&folder.error(), &["found 1.txt, 2.txt", "and 2 more"]);
+}
+
+#[test]
+fn images_without_a_folder_are_an_error() {
+    contains_all(&Folder::with(&["1.png", "2.png"]).error(), &["found 1.png, 2.png", "a folder named good"]);
+}
+
+#[test]
+fn one_folder_too_high_says_which_was_meant() {
+    let folder = Folder::with(&["screw/train/good/1.png", "nut/good/1.png", "other/1.png"]);
+    let error = folder.error();
+    contains_all(&error, &["did you mean", "screw", "nut"]);
+    assert!(!error.split("did you mean").nth(1).unwrap().contains("other"), "{error}");
+}
+
+#[test]
+fn no_train_images_is_an_error_that_says_what_is_there() {
+    let folder = Folder::with(&["train/good/notes.txt", "test/good/1.png"]);
+    contains_all(&folder.error(), &["train", "good images to train on", "found notes.txt"]);
+    let folder = Folder::with(&["good/a.webp"]);
+    contains_all(&folder.error(), &["good", "found a.webp"]);
+}
+
+#[test]
+fn files_that_are_no_images_are_findings() {
+    let folder =
+        Folder::with(&["good/1.png", "good/notes.txt", "good/2.webp", "good/old/3.png", "bad/x.csv"]);
+    let expected = [
+        "bad/x.csv - not used",
+        "good/2.webp - not used",
+        "good/notes.txt - not used",
+        "good/old - not used",
+    ];
+    assert_eq!(folder.findings(), expected);
+    let folder = Folder::with(&["train/good/1.png", "train/bad/1.png", "test/2.png", "test/dent/readme"]);
+    let expected = [
+        "test/2.png - not used",
+        "test/dent - no images in this folder of defects",
+        "test/dent/readme - not used",
+        "train/bad - not used",
+    ];
+    assert_eq!(folder.findings(), expected);
+}
+
+#[test]
+fn images_without_masks_and_masks_without_images_are_findings() {
+    let folder = Folder::mvtec();
+    fs::remove_file(folder.0.join("ground_truth/dent/001_mask.png")).unwrap();
+    folder.add(&["ground_truth/dent/099_mask.png", "ground_truth/dent/notes.txt", "ground_truth/good/0.png"]);
+    assert_eq!(
+        folder.findings(),
+        [
+            "ground_truth/dent/099_mask.png - a mask without an image",
+            "ground_truth/dent/notes.txt - not used",
+            "ground_truth/good - not used",
+            "test/dent/001.png - no mask",
+        ]
+    );
+}
+
+#[test]
+fn no_masks_at_all_is_one_finding() {
+    let folder = Folder::with(&["good/1.png", "bad/1.png", "bad/2.png"]);
+    let findings = folder.open().findings;
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].to_string().contains("no masks for the 2 defective images"), "{}", findings[0]);
+}
+
+#[test]
+fn a_mask_that_fits_two_images_is_used_for_none() {
+    let folder = Folder::with(&["good/1.png", "bad/hole/0.png", "bad/rust/0.png", "masks/0_mask.png"]);
+    let dataset = folder.open();
+    assert!(dataset.test_bad.iter().all(|sample| sample.mask.is_none()));
+    contains_all(&dataset.findings[2].to_string(), &["fits several images (bad/hole/0.png, bad/rust/0.png)"]);
+
+    // With folders of their own there is nothing to contest.
+    let folder = Folder::with(&[
+        "good/1.png",
+        "bad/hole/0.png",
+        "bad/rust/0.png",
+        "masks/hole/0.png",
+        "masks/rust/0.png",
+    ]);
+    assert_eq!(folder.open().findings, []);
+}
+
+#[test]
+fn a_second_mask_is_a_finding() {
+    let folder = Folder::with(&["good/1.png", "bad/0.png", "masks/0_mask.png", "masks/0.png"]);
+    assert_eq!(folder.open().test_bad[0].mask, Some(folder.0.join("masks/0_mask.png")));
+    assert_eq!(folder.findings(), ["masks/0.png - not used"]);
+}
+
+#[test]
+fn a_mask_beside_its_image_is_not_taken_for_an_image() {
+    let folder = Folder::with(&["good/1.png", "bad/0.png", "bad/0_mask.png", "masks/0.png"]);
+    assert_eq!(folder.names(&folder.open().test_bad), ["bad/0.png"]);
+    assert_eq!(folder.findings(), ["bad/0_mask.png - not used"]);
+}
+
+// Drawing.
+
+#[test]
+fn general_takes_evenly_from_all_types() {
+    let folder = Folder::mvtec();
+    let dataset = folder.open();
+    for (asked, expected) in [(0, [0, 0, 0]), (1, [1, 0, 0]), (3, [1, 1, 1]), (8, [3, 3, 2]), (10, [4, 4, 2])]
+    {
+        let split = Split::draw(&dataset, &options(asked)).unwrap();
+        let of = |name: &str| split.anomalies.iter().filter(|s| s.kind.defect() == Some(name)).count();
+        assert_eq!([of("dent"), of("scratch"), of("stain")], expected, "{asked}");
+        assert_eq!(split.anomalies.len() + split.test_bad.len(), 10);
+        assert!(split.anomalies.iter().all(|sample| !split.test_bad.contains(sample)));
+        assert_eq!((split.train.len(), split.test_good.len()), (6, 3));
+    }
+}
+
+#[test]
+fn hard_trains_on_one_type_and_tests_on_the_others() {
+    let dataset = Folder::mvtec().open();
+    for asked in [0, 3] {
+        let setting = Setting::Hard("scratch".to_owned());
+        let split = Split::draw(&dataset, &SplitOptions { setting, ..options(asked) }).unwrap();
+        assert_eq!(split.anomalies.len(), asked);
+        assert!(split.anomalies.iter().all(|sample| sample.kind.defect() == Some("scratch")));
+        assert_eq!(split.test_bad.len(), 6);
+        assert!(split.test_bad.iter().all(|sample| sample.kind.defect() != Some("scratch")));
+    }
+}
+
+#[test]
+fn a_seed_decides_and_more_includes_fewer() {
+    let folder = Folder::with(&numbered("good", 40));
+    folder.add(&numbered("bad/hole", 12));
+    folder.add(&numbered("masks/hole", 12));
+    let dataset = folder.open();
+    let draw = |anomalies, limit_normal, seed| {
+        let setting = Setting::General;
+        Split::draw(&dataset, &SplitOptions { anomalies, setting, limit_normal, seed }).unwrap()
+    };
+    assert_eq!(draw(5, Some(9), 7), draw(5, Some(9), 7));
+    assert_ne!(draw(5, Some(9), 7).train, draw(5, Some(9), 8).train);
+    assert_ne!(draw(5, Some(9), 7).anomalies, draw(5, Some(9), 8).anomalies);
+    assert_ne!(draw(5, Some(9), 7).test_good, draw(5, Some(9), 8).test_good);
+
+    let (few, many) = (draw(3, Some(5), 7), draw(6, Some(10), 7));
+    assert!(few.anomalies.iter().all(|sample| many.anomalies.contains(sample)));
+    assert!(few.train.iter().all(|sample| many.train.contains(sample)));
+    // Neither number disturbs what is held out.
+    assert_eq!(few.test_good, many.test_good);
+    assert_eq!((many.train.len(), many.test_good.len()), (10, 8));
+    assert_eq!(draw(0, None, 7).train.len(), 32);
+    assert_eq!(draw(0, Some(1000), 7).train.len(), 32);
+}
+
+#[test]
+fn a_draw_is_the_same_everywhere() {
+    // Recorded once; another result means that old seeds no longer give old splits.
+    let folder = Folder::with(&numbered("good", 10));
+    folder.add(&numbered("bad", 6));
+    folder.add(&numbered("masks", 6));
+    let split =
+        Split::draw(&folder.open(), &SplitOptions { limit_normal: Some(3), seed: 1, ..options(2) }).unwrap();
+    assert_eq!(folder.names(&split.train), ["good/000.png", "good/002.png", "good/009.png"]);
+    assert_eq!(folder.names(&split.anomalies), ["bad/001.png", "bad/003.png"]);
+    assert_eq!(folder.names(&split.test_good), ["good/003.png", "good/005.png"]);
+}
+
+#[test]
+fn plain_holds_out_a_fifth_but_at_least_one() {
+    for (good, held_out) in [(2, 1), (4, 1), (5, 1), (9, 1), (10, 2), (23, 4)] {
+        let split = Split::draw(&Folder::with(&numbered("good", good)).open(), &options(0)).unwrap();
+        assert_eq!((split.train.len(), split.test_good.len()), (good - held_out, held_out));
+        assert!(split.test_good.iter().all(|sample| !split.train.contains(sample)));
+    }
+}
+
+#[test]
+fn one_good_image_is_too_few_to_divide() {
+    let error = Split::draw(&Folder::with(&["good/1.png"]).open(), &options(0)).unwrap_err();
+    assert!(matches!(error, DatasetError::NotEnoughGood { found: 1, .. }));
+    contains_all(&error.to_string(), &["at least 2 good images", "found 1"]);
+}
+
+#[test]
+fn asking_for_no_good_image_is_an_error() {
+    let error = Split::draw(&Folder::mvtec().open(), &SplitOptions { limit_normal: Some(0), ..options(0) });
+    assert!(matches!(error, Err(DatasetError::NoNormalAsked)));
+}
+
+#[test]
+fn too_few_anomalies_says_how_many_there_are() {
+    let folder = Folder::mvtec();
+    fs::remove_file(folder.0.join("ground_truth/dent/001_mask.png")).unwrap();
+    let error = Split::draw(&folder.open(), &options(10)).unwrap_err();
+    assert!(matches!(
+        error,
+        DatasetError::NotEnoughAnomalies { asked: 10, with_mask: 9, without_mask: 1, .. }
+    ));
+    contains_all(&error.to_string(), &["at least 10", "found 9 with a mask and 1 without", "add masks"]);
+
+    let setting = Setting::Hard("stain".to_owned());
+    let error = Split::draw(&folder.open(), &SplitOptions { setting, ..options(3) }).unwrap_err();
+    contains_all(&error.to_string(), &["hard:stain", "at most 2 anomalies", "add defective images"]);
+}
+
+#[test]
+fn anomalies_without_masks_are_tested_on_and_never_trained_on() {
+    let folder = Folder::mvtec();
+    fs::remove_file(folder.0.join("ground_truth/stain/000_mask.png")).unwrap();
+    for seed in 0..20 {
+        let split = Split::draw(&folder.open(), &SplitOptions { seed, ..options(8) }).unwrap();
+        assert!(split.anomalies.iter().all(|sample| sample.mask.is_some()));
+        assert!(folder.names(&split.test_bad).contains(&"test/stain/000.png".to_owned()));
+    }
+}
+
+#[test]
+fn an_unknown_type_lists_the_known_ones() {
+    let setting = Setting::Hard("hole".to_owned());
+    let error = Split::draw(&Folder::mvtec().open(), &SplitOptions { setting, ..options(1) }).unwrap_err();
+    contains_all(&error.to_string(), &["dent, scratch, stain", "hard:hole"]);
+}
+
+#[test]
+fn hard_with_the_only_type_leaves_nothing_to_test() {
+    let folder = Folder::with(&["good/1.png", "good/2.png", "bad/1.png", "masks/1.png"]);
+    let setting = Setting::Hard("bad".to_owned());
+    let error = Split::draw(&folder.open(), &SplitOptions { setting, ..options(1) }).unwrap_err();
+    contains_all(&error.to_string(), &["besides bad", "setting general"]);
+}
+
+#[test]
+fn settings_read_as_written() {
+    assert_eq!("general".parse(), Ok(Setting::General));
+    assert_eq!("hard:scratch: deep".parse(), Ok(Setting::Hard("scratch: deep".to_owned())));
+    for setting in [Setting::General, Setting::Hard("ä b".to_owned())] {
+        assert_eq!(setting.to_string().parse(), Ok(setting.clone()));
+        let json = serde_json::to_string(&setting).unwrap();
+        assert_eq!(serde_json::from_str::<Setting>(&json).unwrap(), setting);
+    }
+    for wrong in ["", "hard", "hard:", "General", "soft:dent", "general:dent"] {
+        contains_all(
+            &wrong.parse::<Setting>().unwrap_err().to_string(),
+            &["hard:TYPE", &format!("\"{wrong}\"")],
+        );
+    }
+}
+
+// Split files.
+
+#[test]
+fn a_split_is_read_as_it_was_written() {
+    let folder = Folder::mvtec();
+    let split = Split::draw(&folder.open(), &options(4)).unwrap();
+    let path = folder.0.join("split.json");
+    split.write(&path, &folder.0).unwrap();
+    assert_eq!(Split::read(&path, &folder.0).unwrap(), split);
+
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"train/good/000.png\"") && !text.contains(folder.0.to_str().unwrap()), "{text}");
+    // Over an existing file too, and nothing is left beside it.
+    split.write(&path, &folder.0).unwrap();
+    let beside = fs::read_dir(&folder.0).unwrap().count();
+    assert_eq!(beside, 4);
+}
+
+#[test]
+fn a_plain_split_is_read_as_it_was_written() {
+    let folder = Folder::with(&numbered("good", 5));
+    folder.add(&["bad/a.png", "bad/hole/b.png", "bad/c.png", "masks/a_mask.png", "masks/b.png"]);
+    let split = Split::draw(&folder.open(), &options(2)).unwrap();
+    let path = folder.0.join("split.json");
+    split.write(&path, &folder.0).unwrap();
+    assert_eq!(Split::read(&path, &folder.0).unwrap(), split);
+}
+
+#[test]
+fn absolute_paths_and_backslashes_are_read() {
+    let (here, there) = (Folder::with(&["a b/1.png", "a b/2.png"]), Folder::mvtec());
+    let outside = there.0.to_str().unwrap().replace('\\', "/");
+    let split = here
+        .read(&format!(
+            r#"{{"train": ["a b\\1.png", "a b/2.png"], "anomalies": ["{outside}/test/dent/000.png"], "test_good": [],
+                "test_bad": ["{outside}/test/stain/001.png"]}}"#
+        ))
+        .unwrap();
+    assert_eq!(here.names(&split.train), ["a b/1.png", "a b/2.png"]);
+    assert_eq!(split.train[0].kind, Kind::Good);
+    assert_eq!(split.anomalies[0].kind, Kind::Defect("dent".to_owned()));
+    assert_eq!(split.anomalies[0].mask, Some(there.0.join("ground_truth/dent/000_mask.png")));
+    assert_eq!(split.test_bad[0].mask, Some(there.0.join("ground_truth/stain/001_mask.png")));
+
+    // What lies outside is written absolute.
+    let path = here.0.join("again.json");
+    split.write(&path, &here.0).unwrap();
+    assert_eq!(Split::read(&path, &here.0).unwrap(), split);
+}
+
+#[test]
+fn a_split_file_that_is_not_there_is_named() {
+    let error = Split::read(Path::new("no such.json"), Path::new(".")).unwrap_err();
+    assert!(error.to_string().starts_with("no such.json: cannot be read: "), "{error}");
+}
+
+#[test]
+fn broken_json_says_where() {
+    let folder = Folder::mvtec();
+    contains_all(
+        &folder.read_error("{\"train\": ["),
+        &["split.json", "\"test_good\": [..]", "line 1 column"],
+    );
+}
+
+#[test]
+fn a_misspelt_list_is_an_error() {
+    let folder = Folder::mvtec();
+    let error = folder.read_error(r#"{"train": ["train/good/000.png"], "anomaly": []}"#);
+    contains_all(&error, &["unknown field `anomaly`"]);
+    contains_all(&folder.read_error("{}"), &["missing field `train`"]);
+}
+
+#[test]
+fn a_listed_path_that_does_not_exist_is_named() {
+    let folder = Folder::mvtec();
+    let error = folder.read_error(r#"{"train": ["train/good/000.png"], "test_bad": ["test/dent/777.png"]}"#);
+    contains_all(&error, &["no file test/dent/777.png of test_bad", "relative paths start at"]);
+    // A folder is no image either.
+    contains_all(&folder.read_error(r#"{"train": ["train/good"]}"#), &["no file train/good of train"]);
+}
+
+#[test]
+fn a_path_in_train_and_test_is_named() {
+    let folder = Folder::mvtec();
+    let error = folder
+        .read_error(r#"{"train": ["train/good/000.png"], "test_good": ["train/../train/good/000.png"]}"#);
+    contains_all(&error, &["found train/../train/good/000.png in train and test_good"]);
+    let error = folder.read_error(
+        r#"{"train": ["train/good/000.png"], "anomalies": ["test/dent/001.png"], "test_bad": ["test/dent/001.png"]}"#,
+    );
+    contains_all(&error, &["found test/dent/001.png in anomalies and test_bad"]);
+    let error = folder.read_error(r#"{"train": ["train/good/000.png", "train/good/000.png"]}"#);
+    contains_all(&error, &["found train/good/000.png twice in train"]);
+}
+
+#[test]
+fn good_images_listed_as_bad_are_named() {
+    let folder = Folder::mvtec();
+    let error = folder.read_error(r#"{"train": ["train/good/000.png"], "anomalies": ["test/good/001.png"]}"#);
+    contains_all(&error, &["expected defective images in anomalies, found test/good/001.png"]);
+}
+
+#[test]
+fn an_anomaly_without_a_mask_is_named() {
+    let folder = Folder::mvtec();
+    fs::remove_file(folder.0.join("ground_truth/dent/001_mask.png")).unwrap();
+    let json = r#"{"train": ["train/good/000.png"], "anomalies": ["test/dent/001.png"]}"#;
+    contains_all(&folder.read_error(json), &["expected a mask", "test/dent/001.png", "ground_truth/TYPE/"]);
+    // To be tested on it needs none.
+    let json = r#"{"train": ["train/good/000.png"], "test_bad": ["test/dent/001.png"]}"#;
+    assert_eq!(folder.read(json).unwrap().test_bad[0].mask, None);
+}
+
+#[test]
+fn a_split_without_good_images_is_an_error() {
+    let folder = Folder::mvtec();
+    contains_all(&folder.read_error(r#"{"train": []}"#), &["good images in train, found none"]);
+}
+
+#[test]
+fn a_split_that_cannot_be_written_leaves_nothing_behind() {
+    let folder = Folder::mvtec();
+    let split = Split::draw(&folder.open(), &options(1)).unwrap();
+    let error = split.write(&folder.0.join("no folder/split.json"), &folder.0).unwrap_err();
+    contains_all(&error.to_string(), &["no folder", "cannot be written"]);
+    // A folder in the place of the file: the rename fails after the new file was written.
+    fs::create_dir(folder.0.join("taken.json")).unwrap();
+    fs::write(folder.0.join("taken.json/x"), b"").unwrap();
+    assert!(split.write(&folder.0.join("taken.json"), &folder.0).is_err());
+    let names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+}
