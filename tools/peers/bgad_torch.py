@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
-from skimage.measure import label as connected_regions
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import method
+from metrics import aupro, f1_max
 
 INPUT = 256
 STEP = 4096
@@ -179,39 +179,7 @@ def train(detector, normals, anomalies, options, report):
                f"{np.round(mean, 4).tolist()}")
 
 
-# --- metrics ------------------------------------------------------------------------------------------------------
-
-
-def f1_max(labels, scores):
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    return float((2 * precision * recall / np.maximum(precision + recall, 1e-300)).max())
-
-
-def aupro(maps, masks, limits=(0.3, 0.05)):
-    """Exact: a ROC in which a defect pixel weighs 1 / (regions * pixels of its region) and a normal pixel 1 / normals."""
-    weights, regions = [], 0
-    for mask in masks:
-        labels = connected_regions(mask, connectivity=2)
-        sizes = np.bincount(labels.ravel())
-        regions += len(sizes) - 1
-        weights.append(np.where(mask > 0, 1.0 / sizes[labels], 0.0).astype(np.float32).ravel())
-    scores, weights = np.concatenate([m.ravel() for m in maps]), np.concatenate(weights)
-    order = np.argsort(-scores, kind="stable")
-    scores, weights = scores[order], weights[order]
-    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the end of each run of equal scores
-    overlap = np.cumsum(weights, dtype=np.float64)[last] / regions
-    false = np.cumsum(weights == 0)[last]
-    x, y = np.append(0.0, false / false[-1]), np.append(0.0, overlap)
-
-    def area(limit):
-        inside = int(np.searchsorted(x, limit, side="right"))
-        xs, ys = x[:inside], y[:inside]
-        if xs[-1] < limit:
-            end = ys[-1] + (y[inside] - ys[-1]) * (limit - xs[-1]) / (x[inside] - xs[-1])
-            xs, ys = np.append(xs, limit), np.append(ys, end)
-        return float(np.trapezoid(ys, xs) / limit)
-
-    return [area(limit) for limit in limits]
+# --- evaluation ----------------------------------------------------------------------------------------------------
 
 
 def evaluate(detector, good, bad, options):
@@ -235,8 +203,8 @@ def evaluate(detector, good, bad, options):
         "aupro_05": pro_05,
         "image_ap": float(average_precision_score(labels, scores)),
         "pixel_ap": float(average_precision_score(pixel_labels, pixel_scores)),
-        "image_f1_max": f1_max(labels, scores),
-        "pixel_f1_max": f1_max(pixel_labels, pixel_scores),
+        "image_f1_max": f1_max(labels, scores)[0],
+        "pixel_f1_max": f1_max(pixel_labels, pixel_scores)[0],
         "by_type": {t: float(roc_auc_score(labels[of_type(t)], scores[of_type(t)])) for t in types},
         "counts": {"test_good": len(good), "test_bad": len(bad)},
         "secs_per_image": secs,
