@@ -30,6 +30,11 @@ impl Golden {
         self.tensors().names().into_iter().map(str::to_owned).collect()
     }
 
+    /// Whether there is such a tensor.
+    pub(crate) fn has(&self, tensor: &str) -> bool {
+        self.tensors().tensor(tensor).is_ok()
+    }
+
     /// The values of a tensor.
     pub(crate) fn f32(&self, tensor: &str) -> Vec<f32> {
         let tensors = self.tensors();
