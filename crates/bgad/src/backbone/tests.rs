@@ -204,14 +204,16 @@ const GOLDEN_TOLERANCE: f64 = 1e-5;
 
 #[track_caller]
 fn check_recording(recording: &Weights, load: impl Fn(Isa) -> Backbone) {
-    let image = hwc(&recording.tensor_f32("input_chw", &[3, 256, 256]).unwrap(), 3);
+    let shape = recording.shape("input_chw").unwrap();
+    let (h, w) = (shape[1], shape[2]);
+    let image = hwc(&recording.tensor_f32("input_chw", shape).unwrap(), 3);
     for isa in Isa::available() {
         let backbone = load(isa);
-        let mut workspace = backbone.workspace(256, 256);
-        let pyramid = backbone.features(&image, 256, 256, &mut workspace);
+        let mut workspace = backbone.workspace(h, w);
+        let pyramid = backbone.features(&image, h, w, &mut workspace);
         for (i, level) in pyramid.levels.iter().enumerate() {
             let FeatureMap { height, width, channels, hwc: got } = level;
-            assert_eq!((*height, *width), backbone.grid((256, 256))[i]);
+            assert_eq!((*height, *width), backbone.grid((h, w))[i]);
             assert_eq!(*channels, backbone.channels()[i]);
             let want =
                 recording.tensor_f32(&format!("level{}_chw", i + 1), &[*channels, *height, *width]).unwrap();
@@ -223,7 +225,7 @@ fn check_recording(recording: &Weights, load: impl Fn(Isa) -> Backbone) {
                 isa.name()
             );
         }
-        assert_eq!(pyramid, backbone.features(&image, 256, 256, &mut workspace), "the second run");
+        assert_eq!(pyramid, backbone.features(&image, h, w, &mut workspace), "the second run");
     }
 }
 

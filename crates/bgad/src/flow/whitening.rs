@@ -146,8 +146,8 @@ mod tests {
             for j in 0..c {
                 let moment = y.chunks(c).map(|y| f64::from(y[i]) * f64::from(y[j])).sum::<f64>() / n as f64;
                 let want = f64::from(u8::from(i == j));
-                // The ridge shrinks the directions that vary least.
-                assert!((moment - want).abs() < 0.03, "[{i}, {j}]: {moment}");
+                // The ridge shrinks the direction that varies least by a twentieth.
+                assert!((moment - want).abs() < 0.06, "[{i}, {j}]: {moment}");
             }
         }
     }

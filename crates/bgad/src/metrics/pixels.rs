@@ -154,7 +154,8 @@ mod tests {
         // Their procedure on our regions gives their number: same regions, same areas, same FPR.
         let stretched = trapezia(&within) / (last[0] - within[0][0]);
         let authors = recorded.number("pro_authors_1000_steps");
-        assert!((stretched - authors).abs() < 1e-12, "{stretched}, authors {authors}");
+        // Thresholds were made in f32 there: one pixel may fall on the other side.
+        assert!((stretched - authors).abs() < 1e-5, "{stretched}, authors {authors}");
 
         // Their points integrated to 0.3 instead: chords of a concave curve, a little low.
         let t = (0.3 - last[0]) / (beyond[0] - last[0]);
