@@ -10,6 +10,7 @@ pub mod likelihood;
 pub mod boundary;
 pub mod focal;
 pub mod loss;
+pub mod foreground;
 pub mod dataset;
 
 #[cfg(test)]
