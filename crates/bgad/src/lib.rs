@@ -11,6 +11,7 @@ pub mod boundary;
 pub mod focal;
 pub mod loss;
 pub mod foreground;
+pub mod augment;
 pub mod dataset;
 
 #[cfg(test)]
