@@ -57,7 +57,7 @@ fn a_soft_shadow_is_not_part_of_the_part() {
     let in_bar = |y: usize, x: usize| (40..80).contains(&y) && (20..140).contains(&x);
     let image = drawn(128, 160, |y, x| match y {
         _ if in_bar(y, x) => 0.2,
-        80..105 if (20..140).contains(&x) => 0.5 + 0.3 * (y - 80) as f32 / 25.0,
+        80..120 if (20..140).contains(&x) => 0.4 + 0.4 * (y - 80) as f32 / 40.0,
         _ => 0.8,
     });
     assert!(agreement(&Foreground::estimate(&image), in_bar) > 0.98);
