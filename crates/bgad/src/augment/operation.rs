@@ -1,0 +1,196 @@
+//! The operations of RandAugment CutPaste: each changes an image and its mask together.
+//!
+//! ```text
+//! rot90 | flip | transpose | shift-scale-rotate                       move image and mask alike
+//! brightness-contrast | hue-saturation-value | noise | blur           touch the image, never the mask
+//! ```
+//!
+//! An operation is data: what was drawn can be shown, compared and applied again. Families are drawn without
+//! repetition, so three operations are three different kinds of change. To add one: a variant here, its family, and its
+//! arm in `draw` and in [`Operation::apply`].
+//!
+//! The canvas never changes. A quarter turn or a transposition of an image that is not square is cut, or filled up by
+//! reflection, around the centre; what of the mask leaves the canvas is lost. A grey image stays grey.
+
+use rand::{Rng, RngExt as _};
+
+use super::{colour, geometry};
+use crate::image::{InputImage, Mask};
+
+/// One change of an image and its mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operation {
+    /// Quarter turns against the clock.
+    Rotate90 {
+        /// How many; taken modulo 4.
+        turns: u8,
+    },
+    /// Left becomes right.
+    FlipHorizontal,
+    /// Top becomes bottom.
+    FlipVertical,
+    /// Rows become columns.
+    Transpose,
+    /// Turned and scaled about the centre, then shifted; image bilinear and reflected at its borders, mask nearest.
+    ShiftScaleRotate {
+        /// Downwards, as a share of the height.
+        shift_y: f32,
+        /// To the right, as a share of the width.
+        shift_x: f32,
+        /// Above 1 enlarges. Must be above 0.
+        scale: f32,
+        /// Against the clock.
+        degrees: f32,
+    },
+    /// `(1 + contrast) (x - 1/2) + 1/2 + brightness`, held in `[0, 1]`.
+    BrightnessContrast {
+        /// Added to every value.
+        brightness: f32,
+        /// Above 0 spreads the values about mid-grey.
+        contrast: f32,
+    },
+    /// Hue turned, saturation multiplied, value shifted, in HSV. Multiplied, because adding to the saturation of a grey
+    /// pixel makes it red.
+    HueSaturationValue {
+        /// Turn of the colour circle.
+        hue_degrees: f32,
+        /// The saturation is multiplied by `1 + saturation`.
+        saturation: f32,
+        /// Added to the value.
+        value: f32,
+    },
+    /// Normal noise, the same on the three channels of a pixel.
+    GaussianNoise {
+        /// Standard deviation, for values in `[0, 1]`.
+        std: f32,
+        /// Decides every pixel's noise.
+        seed: u64,
+    },
+    /// The mean over a square.
+    BoxBlur {
+        /// The square has `2 radius + 1` pixels a side.
+        radius: usize,
+    },
+}
+
+/// Kinds of change, of which each is drawn at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Rotate90,
+    Flip,
+    Transpose,
+    ShiftScaleRotate,
+    BrightnessContrast,
+    HueSaturationValue,
+    GaussianNoise,
+    Blur,
+}
+
+impl Family {
+    const ALL: [Family; 8] = [
+        Family::Rotate90,
+        Family::Flip,
+        Family::Transpose,
+        Family::ShiftScaleRotate,
+        Family::BrightnessContrast,
+        Family::HueSaturationValue,
+        Family::GaussianNoise,
+        Family::Blur,
+    ];
+
+    /// Ranges near the defaults of albumentations, brought to values in `[0, 1]`.
+    fn draw(self, rng: &mut impl Rng) -> Operation {
+        match self {
+            Family::Rotate90 => Operation::Rotate90 { turns: rng.random_range(1..=3) },
+            Family::Flip if rng.random() => Operation::FlipHorizontal,
+            Family::Flip => Operation::FlipVertical,
+            Family::Transpose => Operation::Transpose,
+            Family::ShiftScaleRotate => Operation::ShiftScaleRotate {
+                shift_y: rng.random_range(-0.0625..=0.0625),
+                shift_x: rng.random_range(-0.0625..=0.0625),
+                scale: rng.random_range(0.8..=1.2),
+                degrees: rng.random_range(-45.0..=45.0),
+            },
+            Family::BrightnessContrast => Operation::BrightnessContrast {
+                brightness: rng.random_range(-0.2..=0.2),
+                contrast: rng.random_range(-0.2..=0.2),
+            },
+            Family::HueSaturationValue => Operation::HueSaturationValue {
+                hue_degrees: rng.random_range(-40.0..=40.0),
+                saturation: rng.random_range(-0.3..=0.3),
+                value: rng.random_range(-0.08..=0.08),
+            },
+            Family::GaussianNoise => {
+                Operation::GaussianNoise { std: rng.random_range(0.012..=0.028), seed: rng.random() }
+            }
+            Family::Blur => Operation::BoxBlur { radius: rng.random_range(1..=3) },
+        }
+    }
+}
+
+impl Operation {
+    /// How many kinds of operation there are to draw from.
+    pub const FAMILIES: usize = Family::ALL.len();
+
+    /// Draws `count` operations, no two of a kind, in the order in which to apply them.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is above [`Operation::FAMILIES`].
+    pub fn draw_distinct(rng: &mut impl Rng, count: usize) -> Vec<Operation> {
+        let mut families = Family::ALL;
+        assert!(count <= families.len(), "at most {} distinct operations, got {count}", families.len());
+        (0..count)
+            .map(|i| {
+                let chosen = rng.random_range(i..families.len());
+                families.swap(i, chosen);
+                families[i].draw(rng)
+            })
+            .collect()
+    }
+
+    /// The changed image and mask, of the same size.
+    ///
+    /// # Panics
+    ///
+    /// If image and mask differ in size.
+    pub fn apply(&self, image: &InputImage, mask: &Mask) -> (InputImage, Mask) {
+        assert_eq!(
+            (image.height, image.width),
+            (mask.height, mask.width),
+            "image and mask must have one size (height, width)"
+        );
+        // Offsets by which the middle of a turned picture, `w x h`, is laid over the canvas, `h x w`.
+        let (h, w) = (image.height as isize, image.width as isize);
+        let (down, right) = ((w - h).div_euclid(2), (h - w).div_euclid(2));
+        let moved = |source: &dyn Fn(isize, isize) -> (isize, isize)| geometry::moved(image, mask, source);
+        match *self {
+            Operation::Rotate90 { turns } => match turns % 4 {
+                0 => (image.clone(), mask.clone()),
+                1 => moved(&|y, x| (x + right, w - 1 - (y + down))),
+                2 => moved(&|y, x| (h - 1 - y, w - 1 - x)),
+                _ => moved(&|y, x| (h - 1 - (x + right), y + down)),
+            },
+            Operation::FlipHorizontal => moved(&|y, x| (y, w - 1 - x)),
+            Operation::FlipVertical => moved(&|y, x| (h - 1 - y, x)),
+            Operation::Transpose => moved(&|y, x| (x + right, y + down)),
+            Operation::ShiftScaleRotate { shift_y, shift_x, scale, degrees } => {
+                let shift = (shift_y * h as f32, shift_x * w as f32);
+                geometry::shift_scale_rotate(image, mask, shift, scale, degrees)
+            }
+            Operation::BrightnessContrast { brightness, contrast } => {
+                (colour::brightness_contrast(image, brightness, contrast), mask.clone())
+            }
+            Operation::HueSaturationValue { hue_degrees, saturation, value } => {
+                (colour::hue_saturation_value(image, hue_degrees, saturation, value), mask.clone())
+            }
+            Operation::GaussianNoise { std, seed } => {
+                (colour::gaussian_noise(image, std, seed), mask.clone())
+            }
+            Operation::BoxBlur { radius } => (colour::box_blur(image, radius), mask.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
