@@ -1,2 +1,31 @@
-//! The `bgad` command line.
-fn main() {}
+//! The `bgad` command line: a thin shell around the library. Parse, plan, run, exit code.
+
+mod args;
+mod train;
+mod evaluate;
+mod inspect;
+mod progress;
+mod machine;
+mod shell;
+mod failure;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use exit::Outcome;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    exit::code(run(Args::parse().command))
+}
+
+fn run(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
+}
