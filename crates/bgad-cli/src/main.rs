@@ -1,2 +1,3 @@
 //! The `bgad` command line.
+mod overlay;
 fn main() {}
