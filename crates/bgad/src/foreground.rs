@@ -3,8 +3,11 @@
 //! ```text
 //! t      = argmax σ_B²(t),   σ_B² = ω₀ ω₁ (μ₀ − μ₁)²                          (Otsu 1979, on smoothed luminance)
 //! accept   σ_B² / σ² ≥ 0.7,  |μ₀ − μ₁| ≥ 0.05,  at least 3/4 of the frame in one class
+//! t*     = argmax over t ± 0.3 |μ₀ − μ₁| of the mean difference of neighbours on the two sides of t*
 //! part   = the class that does not own the frame → close → drop small regions → fill holes
 //! ```
+//!
+//! `t*` is what keeps shadows out: a part ends in a step, its shadow fades.
 //!
 //! A surface that fills the picture has no part to find; there the whole picture counts. The doubt always goes that
 //! way: a defect pasted a little beside the part does less harm than a part on which none is ever pasted.
@@ -23,6 +26,9 @@ const CONTRAST: f64 = 0.05;
 const FRAME_SHARE: f64 = 0.75;
 /// Regions smaller than this share of the largest one are specks.
 const SPECK: f64 = 0.1;
+/// How far from Otsu's threshold a sharper outline is looked for, as a share of `|μ₀ − μ₁|`, and at how many places.
+const OUTLINE_REACH: f32 = 0.3;
+const OUTLINE_LEVELS: usize = 64;
 /// A part covering less than the first or more than the second share of the picture is not believed.
 const COVERAGE: std::ops::RangeInclusive<f64> = 0.05..=0.95;
 
@@ -53,6 +59,9 @@ impl Foreground {
     /// Either may be the brighter, part or background: the class that owns the frame of the picture is the background.
     pub fn estimate(image: &InputImage) -> Foreground {
         let (height, width) = (image.height, image.width);
+        if height.min(width) < 3 {
+            return Foreground::everything(height, width); // all frame, nothing within
+        }
         let factor = height.max(width).div_ceil(WORKING_SIDE).max(1);
         let small = Luminance::reduced(image, factor).smoothed();
         match part_of(&small) {
@@ -107,7 +116,7 @@ impl Luminance {
 /// `[h, w]`: 1 on the part; `None` if there is none to tell from the background.
 fn part_of(picture: &Luminance) -> Option<Vec<u8>> {
     let (height, width) = (picture.height, picture.width);
-    let threshold = otsu(&picture.values)?;
+    let threshold = sharpest_outline(picture, otsu(&picture.values)?);
     let bright: Vec<u8> = picture.values.iter().map(|&value| u8::from(value > threshold)).collect();
 
     let frame: Vec<u8> = (0..height * width)
@@ -132,8 +141,17 @@ fn part_of(picture: &Luminance) -> Option<Vec<u8>> {
     COVERAGE.contains(&share(&part)).then_some(part)
 }
 
-/// Otsu's threshold; `None` unless the values fall into two classes that are well apart.
-fn otsu(values: &[f32]) -> Option<f32> {
+/// Two classes of brightness.
+#[derive(Clone, Copy)]
+struct Classes {
+    /// The dark class ends here.
+    threshold: f32,
+    /// `μ₁ − μ₀`.
+    gap: f32,
+}
+
+/// Otsu's two classes; `None` unless the values fall into two classes that are well apart.
+fn otsu(values: &[f32]) -> Option<Classes> {
     const BINS: usize = 256;
     let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
     // Also refuses a picture without pixels, and one with values that are no numbers.
@@ -170,7 +188,44 @@ fn otsu(values: &[f32]) -> Option<f32> {
     }
     let (between, bin, apart) = best;
     let separated = between >= SEPARATION * variance && apart * f64::from(step) >= CONTRAST;
-    separated.then_some(low + step * (bin + 1) as f32)
+    separated.then_some(Classes { threshold: low + step * (bin + 1) as f32, gap: apart as f32 * step })
+}
+
+/// The threshold near Otsu's across which neighbouring pixels differ most; Otsu's if no two pixels lie on its two sides.
+fn sharpest_outline(picture: &Luminance, classes: Classes) -> f32 {
+    let low = classes.threshold - OUTLINE_REACH * classes.gap;
+    let step = 2.0 * OUTLINE_REACH * classes.gap / OUTLINE_LEVELS as f32;
+    // The first of the thresholds `low + i step` that is not below the value.
+    let first = |value: f32| ((value - low) / step).ceil().clamp(0.0, OUTLINE_LEVELS as f32 + 1.0) as usize;
+
+    // A pair of neighbours counts for every threshold between them: entered here where that range starts and ends.
+    let mut changes = [(0.0f64, 0i64); OUTLINE_LEVELS + 2];
+    let mut enter = |a: f32, b: f32| {
+        let (start, end) = (first(a.min(b)), first(a.max(b)));
+        if start < end {
+            let difference = f64::from((a - b).abs());
+            changes[start].0 += difference;
+            changes[start].1 += 1;
+            changes[end].0 -= difference;
+            changes[end].1 -= 1;
+        }
+    };
+    for row in picture.values.chunks_exact(picture.width) {
+        row.windows(2).for_each(|pair| enter(pair[0], pair[1]));
+    }
+    let below = picture.values.iter().skip(picture.width);
+    picture.values.iter().zip(below).for_each(|(&a, &b)| enter(a, b));
+
+    let mut best = (0.0, classes.threshold);
+    let (mut sum, mut pairs) = (0.0, 0);
+    for (i, change) in changes.iter().enumerate().take(OUTLINE_LEVELS + 1) {
+        sum += change.0;
+        pairs += change.1;
+        if pairs > 0 && sum / pairs as f64 > best.0 {
+            best = (sum / pairs as f64, low + i as f32 * step);
+        }
+    }
+    best.1
 }
 
 /// Clears the regions that are much smaller than the largest.

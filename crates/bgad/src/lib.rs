@@ -20,6 +20,7 @@ pub mod augment;
 pub mod dataset;
 pub mod train;
 pub mod metrics;
+pub mod evaluation;
 pub mod weights;
 pub mod options;
 pub mod durable;

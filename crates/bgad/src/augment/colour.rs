@@ -139,7 +139,10 @@ mod tests {
             for x in 0..9usize {
                 let expected = if y.abs_diff(3) <= 1 && x.abs_diff(4) <= 1 { 0.1 } else { 0.0 };
                 let found = &blurred.rgb_hwc[(y * 9 + x) * 3..][..3];
-                assert!((found[1] - expected).abs() < 1e-6 && found[0] == 0.0 && found[2] == 0.0, "{y} {x} {found:?}");
+                assert!(
+                    (found[1] - expected).abs() < 1e-6 && found[0] == 0.0 && found[2] == 0.0,
+                    "{y} {x} {found:?}"
+                );
             }
         }
         let flat = InputImage { height: 2, width: 1, rgb_hwc: vec![0.25; 6] };

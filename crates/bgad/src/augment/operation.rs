@@ -98,7 +98,7 @@ impl Family {
         Family::Blur,
     ];
 
-    /// Ranges of the albumentations defaults that the authors' field uses, brought to values in `[0, 1]`.
+    /// Ranges near the defaults of albumentations, brought to values in `[0, 1]`.
     fn draw(self, rng: &mut impl Rng) -> Operation {
         match self {
             Family::Rotate90 => Operation::Rotate90 { turns: rng.random_range(1..=3) },
@@ -184,8 +184,13 @@ impl Operation {
             Operation::HueSaturationValue { hue_degrees, saturation, value } => {
                 (colour::hue_saturation_value(image, hue_degrees, saturation, value), mask.clone())
             }
-            Operation::GaussianNoise { std, seed } => (colour::gaussian_noise(image, std, seed), mask.clone()),
+            Operation::GaussianNoise { std, seed } => {
+                (colour::gaussian_noise(image, std, seed), mask.clone())
+            }
             Operation::BoxBlur { radius } => (colour::box_blur(image, radius), mask.clone()),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

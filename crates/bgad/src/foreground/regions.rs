@@ -98,7 +98,8 @@ mod tests {
             1, 0, 0, 0, 0,
         ];
         let found = eight_connected(&mask, 4, 5);
-        let boxes: Vec<_> = found.iter().map(|r| (r.top, r.left, r.height, r.width, r.pixels.len())).collect();
+        let boxes: Vec<_> =
+            found.iter().map(|r| (r.top, r.left, r.height, r.width, r.pixels.len())).collect();
         assert_eq!(boxes, [(0, 0, 2, 2, 2), (0, 4, 2, 1, 2), (3, 0, 1, 1, 1)]);
     }
 
