@@ -187,16 +187,18 @@ impl Part {
 
     fn picture(&self, flaw: Option<&Flaw>) -> RgbImage {
         let missing = if let Some(Flaw::MissingHole(i)) = flaw { Some(*i) } else { None };
-        let holes: Vec<[f32; 2]> =
-            (0..HOLES).filter(|&i| Some(i) != missing).map(|i| self.hole(i)).collect();
+        let holes: Vec<[f32; 2]> = (0..HOLES).filter(|&i| Some(i) != missing).map(|i| self.hole(i)).collect();
         RgbImage::from_fn(SIDE, SIDE, |x, y| {
             let colour = self.colour([x as f32 + 0.5, y as f32 + 0.5], &holes, flaw);
             // The sum of two uniform numbers is round enough for a sensor.
             let noise = |c: u32| {
-                let draw = |k: u32| hash(self.surface ^ 0x51ed_270b, [x as i32, y as i32, (4 * c + k) as i32]);
+                let draw =
+                    |k: u32| hash(self.surface ^ 0x51ed_270b, [x as i32, y as i32, (4 * c + k) as i32]);
                 (draw(0) + draw(1) - 1.0) * 0.016
             };
-            Rgb(std::array::from_fn(|c| ((colour[c] + noise(c as u32)) * 255.0).round().clamp(0.0, 255.0) as u8))
+            Rgb(std::array::from_fn(|c| {
+                ((colour[c] + noise(c as u32)) * 255.0).round().clamp(0.0, 255.0) as u8
+            }))
         })
     }
 
@@ -246,7 +248,8 @@ impl Part {
     }
 
     fn felt(&self, at: [f32; 2], p: [f32; 2]) -> [f32; 3] {
-        let fibres = self.noise(1, [at[0] * 0.55, at[1] * 0.55]) + 0.7 * self.noise(2, [at[0] * 0.17, at[1] * 0.11]);
+        let fibres =
+            self.noise(1, [at[0] * 0.55, at[1] * 0.55]) + 0.7 * self.noise(2, [at[0] * 0.17, at[1] * 0.11]);
         let weave = 1.0 + 0.28 * (fibres - 0.85);
         // The part lies above the felt and keeps the light off it; below its holes most of all.
         let away = [p[0] + 7.0 * self.light[0], p[1] + 7.0 * self.light[1]];
@@ -260,7 +263,8 @@ impl Part {
         let angle = p[1].atan2(p[0]);
         // The noise lattice runs along the angle and must close after a full turn.
         let turns = angle / TAU + 0.5;
-        let rings = self.ring_noise(3, r * 0.9, turns * 24.0, 24) + 0.6 * self.ring_noise(4, r * 0.33, turns * 9.0, 9);
+        let rings = self.ring_noise(3, r * 0.9, turns * 24.0, 24)
+            + 0.6 * self.ring_noise(4, r * 0.33, turns * 9.0, 9);
         let lit_from = self.light[1].atan2(self.light[0]);
         let fan = (0.5 + 0.5 * (2.0 * (angle - lit_from)).cos()).powi(3);
         let hub = if r < HUB { 0.035 } else { 0.0 };
@@ -283,7 +287,9 @@ impl Part {
                 let Some((distance, t)) = nearest else { return };
                 // Thin at both ends, as a slipping tool leaves it.
                 let taper = (4.0 * t * (1.0 - t)).sqrt();
-                let groove = |offset: f32, half: f32| 1.0 - smoothstep(half - 0.5, half + 0.7, (distance - offset).abs());
+                let groove = |offset: f32, half: f32| {
+                    1.0 - smoothstep(half - 0.5, half + 0.7, (distance - offset).abs())
+                };
                 let bright = groove(0.0, *half_width) * taper;
                 let dark = groove(half_width + 1.2, 0.6) * taper;
                 metal.iter_mut().for_each(|c| *c += depth * bright - 0.45 * depth * dark);
@@ -291,8 +297,11 @@ impl Part {
             Flaw::Stain { middle, radius, outline, strength } => {
                 let d = [at[0] - middle[0], at[1] - middle[1]];
                 let angle = d[1].atan2(d[0]);
-                let swell: f32 =
-                    outline.iter().zip(1..).map(|((amount, phase), k)| amount * (k as f32 * angle + phase).cos()).sum();
+                let swell: f32 = outline
+                    .iter()
+                    .zip(1..)
+                    .map(|((amount, phase), k)| amount * (k as f32 * angle + phase).cos())
+                    .sum();
                 let out = length(d) / (radius * (1.0 + swell).max(0.4));
                 if out >= 1.0 {
                     return;
@@ -375,8 +384,10 @@ mod tests {
             let changed = |x: u32, y: u32| good.get_pixel(x, y) != bad.get_pixel(x, y);
             let all = || (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (x, y)));
             assert!(!all().any(|(x, y)| outside(x, y) && changed(x, y)), "{defect:?} {index}");
-            let (inside, differing) =
-                (all().filter(|&(x, y)| !outside(x, y)).count(), all().filter(|&(x, y)| changed(x, y)).count());
+            let (inside, differing) = (
+                all().filter(|&(x, y)| !outside(x, y)).count(),
+                all().filter(|&(x, y)| changed(x, y)).count(),
+            );
             assert!(inside >= MIN_DEFECT_PIXELS && inside < 4000, "{defect:?} {index}: {inside}");
             assert!(differing * 10 >= inside * 8, "{defect:?} {index}: the mask is wider than the defect");
         }
