@@ -9,6 +9,8 @@ use bgad::options::{BoundaryRule, Preset, Schedule, Stepping};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use crate::demo::DemoArgs;
+
 /// Find defects: learn from good images and a few bad ones.
 ///
 /// bgad learns what good parts look like from a folder of pictures, sharpens the border with a few known defects, and
@@ -23,15 +25,17 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  bgad train parts/ -o part.bgad         learn from parts/good, parts/bad and parts/masks
-  bgad evaluate part.bgad parts/         how good is it, on images it has not seen
-  bgad inspect part.bgad new/ --out maps verdict and heat map for each picture in new/";
+  bgad demo                                see the whole job done on drawn parts
+  bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
+  bgad evaluate part.bgad parts/           how good is it, on images it has not seen
+  bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/";
 
 const EXAMPLES_AND_CODES: &str = "\
 Examples:
-  bgad train parts/ -o part.bgad         learn from parts/good, parts/bad and parts/masks
-  bgad evaluate part.bgad parts/         how good is it, on images it has not seen
-  bgad inspect part.bgad new/ --out maps verdict and heat map for each picture in new/
+  bgad demo                                see the whole job done on drawn parts
+  bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
+  bgad evaluate part.bgad parts/           how good is it, on images it has not seen
+  bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
 
 Exit codes:
   0  fine
@@ -43,12 +47,11 @@ Environment:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Learn a model from a folder of images.
+    // The help of each is the text above its arguments.
     Train(Box<TrainArgs>),
-    /// Measure a model on images with known answers.
     Evaluate(EvaluateArgs),
-    /// Judge images: score, verdict and where the defects are.
     Inspect(InspectArgs),
+    Demo(DemoArgs),
 }
 
 /// Learn a model from a folder of images.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 
 /// Anything that ends a command.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn Error>;
 
 /// An error with a sentence in front of it.
 #[derive(Debug)]

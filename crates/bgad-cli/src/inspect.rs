@@ -4,19 +4,22 @@ mod inputs;
 mod write;
 
 use std::fs;
-use std::io::{self, BufWriter};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Cursor};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bgad::detector::{Detector, Inspection, Model};
+use bgad::durable;
 use bgad::image::InputImage;
 use bgad::verdict::Verdict;
+use image::ImageFormat;
 use rayon::prelude::*;
 
 use crate::args::InspectArgs;
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, context, say};
 use crate::machine;
+use crate::overlay::overlay;
 use crate::progress::CountProgress;
 use inputs::{Input, Inputs};
 use write::Writer;
@@ -29,8 +32,8 @@ struct Judged {
     inspection: Inspection,
     /// From the file to the result, without the overlay.
     secs: f64,
-    /// Where the overlay was written.
-    overlay: Option<PathBuf>,
+    /// Where the overlay was written, or why not; `None` if none was asked for.
+    overlay: Option<Result<PathBuf, String>>,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
@@ -53,20 +56,24 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     progress.suspend(|| writer.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
-        let judged: Vec<Result<Judged, Failure>> =
-            share.par_iter().map(|input| judge(&detector, input, args.out.is_some())).collect();
+        let judged: Vec<Result<Judged, String>> =
+            share.par_iter().map(|input| judge(&detector, input, args.out.as_deref())).collect();
         progress.suspend(|| -> io::Result<()> {
             for (input, result) in share.iter().zip(&judged) {
                 match result {
                     Ok(judged) => {
                         verdicts[judged.inspection.verdict as usize] += 1;
+                        // The verdict stands without its picture.
+                        if let Some(Err(message)) = &judged.overlay {
+                            skipped += 1;
+                            say(format_args!("skipped: {message}"));
+                        }
                         writer.judged(input, judged)?;
                     }
-                    Err(failure) => {
+                    Err(message) => {
                         skipped += 1;
-                        let message = failure::chain(failure.as_ref());
                         say(format_args!("skipped: {message}"));
-                        writer.skipped(input, &message)?;
+                        writer.skipped(input, message)?;
                     }
                 }
             }
@@ -88,11 +95,35 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     })
 }
 
-fn judge(detector: &Detector, input: &Input, with_overlay: bool) -> Result<Judged, Failure> {
+/// The error is a whole sentence that names the file.
+fn judge(detector: &Detector, input: &Input, out: Option<&Path>) -> Result<Judged, String> {
     let started = Instant::now();
-    let (image, original) = InputImage::load_with_original_size(&input.path, detector.input())?;
+    let (image, original) = InputImage::load_with_original_size(&input.path, detector.input())
+        .map_err(|error| failure::chain(&error))?;
     let inspection = detector.inspect(&image, original);
     let secs = started.elapsed().as_secs_f64();
-    let _ = with_overlay;
-    Ok(Judged { inspection, secs, overlay: None })
+    let overlay = out.map(|out| {
+        let path = out.join(&input.overlay);
+        match write_overlay(&path, detector, &image, &inspection) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+        }
+    });
+    Ok(Judged { inspection, secs, overlay })
+}
+
+fn write_overlay(
+    path: &Path,
+    detector: &Detector,
+    image: &InputImage,
+    inspection: &Inspection,
+) -> io::Result<()> {
+    let Inspection { map, regions, original, .. } = inspection;
+    let picture = overlay(image, map, detector.header().thresholds, regions, *original);
+    let mut png = Vec::new();
+    picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).map_err(io::Error::other)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    durable::replace(path, &png)
 }

@@ -4,12 +4,15 @@ mod args;
 mod train;
 mod evaluate;
 mod inspect;
+mod demo;
+mod overlay;
 mod progress;
 mod machine;
 mod shell;
 mod failure;
 mod exit;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -27,5 +30,9 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Demo(args) => {
+            demo::run(&args, &mut io::stdout().lock())?;
+            Ok(Outcome::Fine)
+        }
     }
 }

@@ -64,7 +64,8 @@ impl<W: Write> Writer<W> {
     pub(super) fn judged(&mut self, input: &Input, judged: &Judged) -> io::Result<()> {
         let Judged { inspection, secs, overlay } = judged;
         let file = input.path.to_string_lossy();
-        let overlay = overlay.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let overlay = overlay.as_ref().and_then(|written| written.as_ref().ok());
+        let overlay = overlay.map(|path| path.to_string_lossy().into_owned());
         let regions = &inspection.regions;
         match self.format {
             Format::Table => {
