@@ -1,24 +1,33 @@
-//! The `bgad` command line.
+//! The `bgad` command line: a thin shell around the library. Parse, plan, run, exit code.
 
-mod demo;
+mod args;
+mod train;
+mod evaluate;
+mod inspect;
 mod overlay;
+mod demo;
+mod progress;
+mod machine;
+mod shell;
+mod failure;
+mod exit;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
-#[derive(Parser)]
-enum Args {
-    Demo(demo::DemoArgs),
-}
+use args::{Args, Command};
+use exit::Outcome;
+use failure::Failure;
 
 fn main() -> ExitCode {
-    let Args::Demo(args) = Args::parse();
-    match demo::run(&args, &mut std::io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
+    exit::code(run(Args::parse().command))
+}
+
+fn run(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     }
 }

@@ -51,7 +51,7 @@ pub(crate) unsafe fn tanh_v<S: Simd>(x: S::V) -> S::V {
         // Taylor-like coefficients of (tanh x − x) / x³ in x², fitted on |x| ≤ 0.625 (Cephes, S. Moshier).
         let z = S::mul(x, x);
         let mut p = S::splat(-5.704_988_7e-3);
-        for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+        for c in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -0.333_332_8] {
             p = S::mul_add(p, z, S::splat(c));
         }
         let small = S::mul_add(S::mul(p, z), x, x);

@@ -207,6 +207,7 @@ pub fn relu_from_tables(
 /// # Panics
 ///
 /// If a slice is shorter than its shape says or a table index is out of range.
+#[allow(clippy::too_many_arguments)] // three matrices, two of them with their row distance
 pub fn gated_into_tables(
     a: &[f32],
     lda: usize,

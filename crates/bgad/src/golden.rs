@@ -25,11 +25,6 @@ impl Golden {
         safetensors::SafeTensors::deserialize(&self.bytes).expect("a recording is a safetensors file")
     }
 
-    /// Every tensor's name.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.tensors().names().into_iter().map(str::to_owned).collect()
-    }
-
     /// Whether there is such a tensor.
     pub(crate) fn has(&self, tensor: &str) -> bool {
         self.tensors().tensor(tensor).is_ok()

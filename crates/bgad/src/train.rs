@@ -30,7 +30,8 @@ use crate::backbone::Backbone;
 use crate::boundary::Boundary;
 use crate::dataset::{Sample, Split};
 use crate::detector::{
-    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, ScoringLevel, TrainingSummary, map_of_levels,
+    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, ScoringLevel, TrainingSummary,
+    map_of_levels,
 };
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
@@ -129,9 +130,9 @@ pub fn train(
     let whitenings = images.whiten(run, options);
     let mut trainer = Trainer::new(run, options, &images, whitenings);
     let mut first_pass = 0;
-    if let Some((model, state, moments)) = resumed {
-        trainer.restore(model, &state, moments, &images, run)?;
-        first_pass = state.passes;
+    if let Some(checkpoint) = resumed {
+        first_pass = checkpoint.progress.passes;
+        trainer.restore(checkpoint, &images, run)?;
         progress(Event::Resumed { passes: first_pass });
     }
     let schedule = options.schedule;
@@ -206,11 +207,12 @@ impl Images {
             if (run.stop)() {
                 return Err(TrainError::Stopped);
             }
-            let encoded = cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
-                let loaded = cache::load(sample, options.input, *anomalous)?;
-                let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
-            });
+            let encoded =
+                cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
+                    let loaded = cache::load(sample, options.input, *anomalous)?;
+                    let pyramid = cache::features(run.backbone, &loaded.image, workspace);
+                    Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
+                });
             for result in encoded {
                 match result {
                     Ok((encoded, loaded)) => images.take(encoded, loaded),
@@ -251,7 +253,8 @@ impl Images {
             .enumerate()
             .map(|(level, channels)| {
                 options.whiten.then(|| {
-                    let normal: Vec<&[f32]> = self.normal.iter().map(|e| e.features[level].as_slice()).collect();
+                    let normal: Vec<&[f32]> =
+                        self.normal.iter().map(|e| e.features[level].as_slice()).collect();
                     let whitening = Whitening::fit(&normal, channels, run.isa);
                     let prepared = whitening.prepare(run.isa);
                     self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).for_each(|encoded| {
@@ -418,12 +421,11 @@ impl<'a> Trainer<'a> {
 
     fn restore(
         &mut self,
-        model: Model,
-        state: &checkpoint::Progress,
-        moments: Vec<[Vec<f32>; 2]>,
+        checkpoint: checkpoint::Checkpoint,
         images: &Images,
         run: &Run<'_>,
     ) -> Result<(), TrainError> {
+        let checkpoint::Checkpoint { model, progress: state, moments } = checkpoint;
         let other = |what: &'static str| Err(TrainError::OtherRun { what });
         if model.header.options != **self.options {
             return other("options");
@@ -480,7 +482,10 @@ impl<'a> Trainer<'a> {
         Model {
             header,
             levels: levels
-                .map(|(level, whitening)| LevelModel { flow: level.flow.clone(), whitening: whitening.clone() })
+                .map(|(level, whitening)| LevelModel {
+                    flow: level.flow.clone(),
+                    whitening: whitening.clone(),
+                })
                 .collect(),
             backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
         }
@@ -521,7 +526,8 @@ impl<'a> Trainer<'a> {
             .collect();
         scores.sort_by(f32::total_cmp);
         model.header.constants = constants;
-        model.header.thresholds = Thresholds::from_normal_scores(&scores, options.normalizer * options.tau);
+        model.header.thresholds =
+            Thresholds::from_normal_scores(&scores, options.beta, options.normalizer * options.tau);
         model.header.training.normal_scores = scores;
         Ok(model)
     }
@@ -585,7 +591,10 @@ impl fmt::Display for TrainError {
             Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
             Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
             Self::OtherRun { what } => {
-                write!(f, "the checkpoint is of a run with other {what}: resume with the same, or start anew without it")
+                write!(
+                    f,
+                    "the checkpoint is of a run with other {what}: resume with the same, or start anew without it"
+                )
             }
         }
     }

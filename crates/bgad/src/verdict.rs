@@ -1,11 +1,12 @@
 //! OK, REVIEW or NG.
 //!
 //! ```text
-//! t_ok = the largest score of a normal training image          t_ng = t_ok + ν τ
+//! t_ok = the int(β n)-th largest score of the n normal training images, counting from 0
+//! t_ng = t_ok + ν τ
 //! OK: score ≤ t_ok        REVIEW: t_ok < score ≤ t_ng          NG: t_ng < score
 //! ```
 //!
-//! `ν τ` is the gap between the two explicit boundaries, in nats per channel, which is the unit of the score too:
+//! `t_ok` does for images what `b_n` does for positions: a share β of the normal ones may lie beyond it. `ν τ` is the gap between the two explicit boundaries, in nats per channel, which is the unit of the score too:
 //! the band in which the method itself says "neither". The images the model was trained on score lower than new ones, so
 //! this is a default, not a promise of a false-alarm rate.
 
@@ -50,11 +51,15 @@ pub struct Thresholds {
 impl Thresholds {
     /// The default rule, from the scores of normal training images; `gap = ν τ`, nats per channel.
     ///
+    /// `beta` is the share of them that may lie above `t_ok`.
+    ///
     /// # Panics
     ///
     /// If there is no score.
-    pub fn from_normal_scores(scores: &[f32], gap: f32) -> Thresholds {
-        let ok = scores.iter().copied().reduce(f32::max).expect("at least one normal image");
+    pub fn from_normal_scores(scores: &[f32], beta: f32, gap: f32) -> Thresholds {
+        let mut scores = scores.to_vec();
+        let rank = ((scores.len() as f32 * beta) as usize).min(scores.len() - 1);
+        let (_, &mut ok, _) = scores.select_nth_unstable_by(rank, |a, b| b.total_cmp(a));
         Thresholds { ok, ng: ok + gap }
     }
 
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn thresholds_divide_the_scores() {
-        let t = Thresholds::from_normal_scores(&[1.0, 3.0, 2.0], 1.0);
+        assert_eq!(Thresholds::from_normal_scores(&[1.0, 3.0, 2.0, 4.0], 0.3, 0.5).ok, 3.0);
+        let t = Thresholds::from_normal_scores(&[1.0, 3.0, 2.0], 0.05, 1.0);
         let cases = [
             (-1.0, Verdict::Ok),
             (3.0, Verdict::Ok),

@@ -176,4 +176,3 @@ fn written(path: &Path, root: &Path) -> io::Result<String> {
     let (path, root) = (std::path::absolute(path)?, std::path::absolute(root)?);
     Ok(folder::portable(&path, &root))
 }
-

@@ -208,7 +208,10 @@ impl Model {
                 rotations: read("rotations", &[blocks, c, c])?,
             };
             let whitening = if header.options.whiten {
-                Some(Whitening { mean: read("whitening.mean", &[c])?, matrix: read("whitening.matrix", &[c, c])? })
+                Some(Whitening {
+                    mean: read("whitening.mean", &[c])?,
+                    matrix: read("whitening.matrix", &[c, c])?,
+                })
             } else {
                 None
             };
@@ -247,7 +250,9 @@ impl Model {
         let channels = backbone.channels();
         for (i, level) in self.header.levels.iter().enumerate() {
             if (level.channels, (level.height, level.width)) != (channels[i], grid[i]) {
-                return Err(ModelError::Inconsistent { what: format!("level {i} does not fit {}", backbone.name()) });
+                return Err(ModelError::Inconsistent {
+                    what: format!("level {i} does not fit {}", backbone.name()),
+                });
             }
         }
         Ok(backbone)
@@ -332,7 +337,9 @@ impl fmt::Display for ModelError {
             Self::InFile { path, .. } => write!(f, "cannot use the model file {}", path.display()),
             Self::Write { path, .. } => write!(f, "cannot write the model file {}", path.display()),
             Self::Weights(_) => write!(f, "not a sound safetensors file"),
-            Self::NotAModel => write!(f, "a safetensors file, but not a bgad model: its metadata has no \"{KEY}\""),
+            Self::NotAModel => {
+                write!(f, "a safetensors file, but not a bgad model: its metadata has no \"{KEY}\"")
+            }
             Self::Version { found } => write!(
                 f,
                 "the model has format version {found}, this bgad reads version {FORMAT_VERSION}: train it again or use the matching bgad"

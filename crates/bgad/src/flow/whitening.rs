@@ -50,16 +50,27 @@ impl Whitening {
         let squares: Vec<Vec<f32>> = images
             .par_iter()
             .map(|image| {
-                let centred: Vec<f32> =
-                    image.chunks(c).flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32)).collect();
+                let centred: Vec<f32> = image
+                    .chunks(c)
+                    .flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32))
+                    .collect();
                 let mut square = vec![0.0; c * c];
-                gemm::accumulate_transposed(isa, image.len() / c, (c, c), &centred, c, &centred, c, &mut square, c);
+                gemm::accumulate_transposed(
+                    isa,
+                    image.len() / c,
+                    (c, c),
+                    &centred,
+                    c,
+                    &centred,
+                    c,
+                    &mut square,
+                    c,
+                );
                 square
             })
             .collect();
-        let mut covariance: Vec<f64> = (0..c * c)
-            .map(|i| squares.iter().map(|s| f64::from(s[i])).sum::<f64>() / count as f64)
-            .collect();
+        let mut covariance: Vec<f64> =
+            (0..c * c).map(|i| squares.iter().map(|s| f64::from(s[i])).sum::<f64>() / count as f64).collect();
         let trace: f64 = (0..c).map(|j| covariance[j * c + j]).sum();
         let ridge = (RIDGE * trace / c as f64).max(1e-12);
         (0..c).for_each(|j| covariance[j * c + j] += ridge);
@@ -73,7 +84,9 @@ impl Whitening {
         let bias = self
             .matrix
             .chunks(c)
-            .map(|row| -row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32)
+            .map(|row| {
+                -row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32
+            })
             .collect();
         PreparedWhitening { matrix: Packed::transposed(isa, c, c, &self.matrix), bias }
     }

@@ -53,8 +53,8 @@ pub(super) struct Loaded {
 /// Reads an image, and its mask if it is `anomalous`.
 pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<Loaded, ImageError> {
     let bytes = crate::image::read(&sample.path)?;
-    let (image, original) = InputImage::decode_with_original_size(&bytes, size)
-        .map_err(|error| error.of_file(&sample.path))?;
+    let (image, original) =
+        InputImage::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(&sample.path))?;
     let mask = sample.mask.as_ref().filter(|_| anomalous);
     let mask = mask.map(|path| Mask::load(path, size, Some((&sample.path, original)))).transpose()?;
     Ok(Loaded { path: sample.path.clone(), sha256: sha256_hex(&bytes), image, mask })

@@ -39,16 +39,30 @@ pub(super) fn save(
         .iter()
         .enumerate()
         .flat_map(|(i, level)| {
-            [(format!("adam.level{i}.m"), level.m.as_slice()), (format!("adam.level{i}.v"), level.v.as_slice())]
+            [
+                (format!("adam.level{i}.m"), level.m.as_slice()),
+                (format!("adam.level{i}.v"), level.v.as_slice()),
+            ]
         })
         .collect();
     let bytes = model.to_bytes(&moments);
-    durable::replace(path, &bytes)
-        .map_err(|source| TrainError::Checkpoint { path: path.to_owned(), source: ModelError::Write { path: path.to_owned(), source } })
+    durable::replace(path, &bytes).map_err(|source| TrainError::Checkpoint {
+        path: path.to_owned(),
+        source: ModelError::Write { path: path.to_owned(), source },
+    })
 }
 
-/// Reads a checkpoint: the model, its progress, and per level the two moments.
-pub(super) fn load(path: &Path) -> Result<(Model, Progress, Vec<[Vec<f32>; 2]>), TrainError> {
+/// A run between two meta-epochs.
+pub(super) struct Checkpoint {
+    /// The flows, and the options, images and losses so far.
+    pub model: Model,
+    pub progress: Progress,
+    /// First and second moment of each level.
+    pub moments: Vec<[Vec<f32>; 2]>,
+}
+
+/// Reads a checkpoint.
+pub(super) fn load(path: &Path) -> Result<Checkpoint, TrainError> {
     let in_file = |source| TrainError::Checkpoint { path: path.to_owned(), source };
     let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
     let model = Model::from_weights(&weights).map_err(in_file)?;
@@ -57,7 +71,9 @@ pub(super) fn load(path: &Path) -> Result<(Model, Progress, Vec<[Vec<f32>; 2]>),
     })?;
     let progress: Progress = serde_json::from_str(text).map_err(|e| in_file(ModelError::Header(e)))?;
     if progress.steps.len() != model.levels.len() || progress.running.len() != model.levels.len() {
-        return Err(in_file(ModelError::Inconsistent { what: "progress of another number of levels".into() }));
+        return Err(in_file(ModelError::Inconsistent {
+            what: "progress of another number of levels".into(),
+        }));
     }
     let mut moments = Vec::new();
     for (i, level) in model.levels.iter().enumerate() {
@@ -68,5 +84,5 @@ pub(super) fn load(path: &Path) -> Result<(Model, Progress, Vec<[Vec<f32>; 2]>),
         };
         moments.push([read("m")?, read("v")?]);
     }
-    Ok((model, progress, moments))
+    Ok(Checkpoint { model, progress, moments })
 }

@@ -1,8 +1,8 @@
 //! Training of one level's flow: batches of images, steps of positions, one optimizer state.
 
 use bgad_kernels::{Isa, adam::adam};
-use rand::seq::SliceRandom;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::boundary::Boundary;

@@ -1,0 +1,345 @@
+//! What can be typed. The text here is the help.
+
+use std::path::PathBuf;
+
+use bgad::dataset::Setting;
+use bgad::evaluation::Scoring;
+use bgad::image::InputSize;
+use bgad::options::{BoundaryRule, Preset, Schedule, Stepping};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+
+/// Find defects: learn from good images and a few bad ones.
+///
+/// bgad learns what good parts look like from a folder of pictures, sharpens the border with a few known defects, and
+/// then gives every new picture a score, a verdict (OK, REVIEW or NG) and a heat map. It needs no graphics card and no
+/// download.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES, after_long_help = EXAMPLES_AND_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bgad train parts/ -o part.bgad         learn from parts/good, parts/bad and parts/masks
+  bgad evaluate part.bgad parts/         how good is it, on images it has not seen
+  bgad inspect part.bgad new/ --out maps verdict and heat map for each picture in new/";
+
+const EXAMPLES_AND_CODES: &str = "\
+Examples:
+  bgad train parts/ -o part.bgad         learn from parts/good, parts/bad and parts/masks
+  bgad evaluate part.bgad parts/         how good is it, on images it has not seen
+  bgad inspect part.bgad new/ --out maps verdict and heat map for each picture in new/
+
+Exit codes:
+  0  fine
+  1  inspect: at least one image is not OK
+  2  something could not be done, or a file was skipped; stderr says which and why
+
+Environment:
+  BGAD_ISA  avx512, avx2 or portable: use this instruction set instead of the fastest one";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Learn a model from a folder of images.
+    Train(Box<TrainArgs>),
+    /// Measure a model on images with known answers.
+    Evaluate(EvaluateArgs),
+    /// Judge images: score, verdict and where the defects are.
+    Inspect(InspectArgs),
+}
+
+/// Learn a model from a folder of images.
+///
+/// DATA is laid out in one of two ways:
+///
+///   good/*  bad/*  masks/*                                        plain; bad/TYPE/* and masks/TYPE/* also work
+///
+///   train/good/*  test/good/*  test/TYPE/*  ground_truth/TYPE/*   as MVTec AD
+///
+/// A mask has its image's name, with or without `_mask`, and is not zero where the defect is. Images are PNG, JPEG,
+/// BMP or TIFF, grey or colour, 8 or 16 bit, of any size. Known defects are taken out of the test images at random;
+/// which images were used for what is written beside the model as a split file.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  bgad train parts/ -o part.bgad                      ten known defects, the fast schedule
+  bgad train parts/ -o part.bgad --anomalies 0        good images alone
+  bgad train parts/ -o part.bgad --preset reference   the schedule of the paper
+  bgad train parts/ -o part.bgad --resume             go on after an interruption
+  bgad train parts/ -o part.bgad --split split.json   an agreed choice of images
+
+All options of the method are in `bgad train --help`."
+)]
+pub(crate) struct TrainArgs {
+    /// Folder of images.
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Model file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Known defects to learn from [default: 10, or fewer if there are not as many].
+    #[arg(long, value_name = "N")]
+    pub(crate) anomalies: Option<usize>,
+
+    /// Where known defects come from: all types (general), or one (hard:TYPE) that is then not tested on.
+    #[arg(long, value_name = "general|hard:TYPE", default_value = "general")]
+    pub(crate) setting: Setting,
+
+    /// Decides every random choice: the same seed gives the same model, bit for bit.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Set of choices to start from: fast, or reference for the authors' own.
+    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
+    pub(crate) preset: Preset,
+
+    /// Meta-epochs x passes over the images, for instance 25x8 [default: the preset's].
+    #[arg(long, value_name = "AxB")]
+    pub(crate) schedule: Option<Schedule>,
+
+    /// Learn from so many good images at most [default: all].
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_normal: Option<usize>,
+
+    /// File that says which images to use for what.
+    ///
+    /// {"train": [..], "anomalies": [..], "test_good": [..], "test_bad": [..]} with paths that are absolute or
+    /// relative to DATA.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["anomalies", "setting", "limit_normal"])]
+    pub(crate) split: Option<PathBuf>,
+
+    /// Size that images are brought to, for instance 256 or 384x768 (height x width) [default: the preset's].
+    #[arg(long, value_name = "SIDE|HxW")]
+    pub(crate) input: Option<InputSize>,
+
+    /// Threads to use [default: one per core]. The model does not depend on it.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+
+    /// Go on from the checkpoint of an interrupted run; give the same options as then.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
+    ///
+    /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backbone: Option<String>,
+
+    /// Weights of the feature network: a safetensors file with timm's names.
+    #[arg(long, value_name = "FILE", requires = "backbone")]
+    pub(crate) backbone_weights: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) method: MethodArgs,
+}
+
+/// Choices of the method; each that is given replaces the preset's.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Method (each replaces the preset's choice)")]
+pub(crate) struct MethodArgs {
+    /// Peak learning rate of Adam.
+    #[arg(long, value_name = "RATE", hide_short_help = true)]
+    pub(crate) learning_rate: Option<f32>,
+
+    /// Share of normal positions allowed below the boundary, 0 to 0.5.
+    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    pub(crate) beta: Option<f32>,
+
+    /// Gap between the two boundaries, in normalised log-likelihood.
+    #[arg(long, value_name = "GAP", hide_short_help = true)]
+    pub(crate) tau: Option<f32>,
+
+    /// What log-likelihoods are divided by before the boundary.
+    #[arg(long, value_name = "NUMBER", hide_short_help = true)]
+    pub(crate) normalizer: Option<f32>,
+
+    /// Weight of the push-pull term.
+    #[arg(long, value_name = "WEIGHT", hide_short_help = true)]
+    pub(crate) lambda: Option<f32>,
+
+    /// Let hard positions count more.
+    #[arg(long, overrides_with = "no_focal", hide_short_help = true)]
+    pub(crate) focal: bool,
+
+    /// Let all positions count the same.
+    #[arg(long, overrides_with = "focal", hide_short_help = true)]
+    pub(crate) no_focal: bool,
+
+    /// Whiten features with the statistics of the good images.
+    #[arg(long, overrides_with = "no_whiten", hide_short_help = true)]
+    pub(crate) whiten: bool,
+
+    /// Leave features as the network gives them.
+    #[arg(long, overrides_with = "whiten", hide_short_help = true)]
+    pub(crate) no_whiten: bool,
+
+    /// Paste known defects into good images as further examples.
+    #[arg(long, overrides_with = "no_cutpaste", hide_short_help = true)]
+    pub(crate) cutpaste: bool,
+
+    /// Show known defects only as they are.
+    #[arg(long, overrides_with = "cutpaste", hide_short_help = true)]
+    pub(crate) no_cutpaste: bool,
+
+    /// How often a pass shows each known defect.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) repeats: Option<usize>,
+
+    /// Coupling blocks per level.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) blocks: Option<usize>,
+
+    /// Boundary of a step: of its own positions (batch), or an average over steps (running).
+    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["batch", "running"]).map(boundary))]
+    pub(crate) boundary: Option<BoundaryRule>,
+
+    /// Steps of coarse levels: as many positions as the finest level, or as many steps.
+    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["same-positions", "same-steps"]).map(stepping))]
+    pub(crate) stepping: Option<Stepping>,
+
+    /// Positions of an optimizer step at the finest level.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) step_positions: Option<usize>,
+
+    /// Images of a batch.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) batch_images: Option<usize>,
+}
+
+/// Measure a model on images with known answers.
+///
+/// Without --split the test images of DATA are used; images that the model was trained on are recognised by their
+/// content and left out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad evaluate part.bgad parts/
+  bgad evaluate part.bgad parts/ --split part.split.json --json figures.json")]
+pub(crate) struct EvaluateArgs {
+    /// Model file written by `bgad train`.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Folder of images, laid out as for `bgad train`.
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Test on the test_good and test_bad of this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) split: Option<PathBuf>,
+
+    /// Write the figures to this file too, as shares between 0 and 1.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Score constants: the model's own (frozen), or from the test images as in the authors' code.
+    #[arg(long, default_value = "frozen", value_parser = PossibleValuesParser::new(["frozen", "authors"]).map(scoring))]
+    pub(crate) scoring: Scoring,
+
+    /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Judge images: score, verdict and where the defects are.
+///
+/// Folders are searched with all folders inside. The score is in nats: 0 is as normal as training images get. Exit
+/// code 1 if an image is not OK, 2 if one could not be read; the others are judged all the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad inspect part.bgad photo.png
+  bgad inspect part.bgad new/ --out maps
+  bgad inspect part.bgad new/ --format jsonl > results.jsonl")]
+pub(crate) struct InspectArgs {
+    /// Model file written by `bgad train`.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Images, or folders of images.
+    #[arg(value_name = "IMAGE|FOLDER", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Write a picture with the heat map for each image into this folder, as NAME.overlay.png.
+    ///
+    /// Colours are fixed by the model's thresholds: the same colour means the same number of nats in all pictures.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// How results are written to stdout.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+
+    /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Form of the results of `bgad inspect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON object a line, with all regions.
+    Jsonl,
+    /// Comma-separated, with the largest region.
+    Csv,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => Ok(threads),
+        _ => Err("expected 1 to 1024".to_owned()),
+    }
+}
+
+// The parsers let nothing else through than the names they list.
+
+fn preset(name: String) -> Preset {
+    if name == "reference" { Preset::Reference } else { Preset::Fast }
+}
+
+fn boundary(name: String) -> BoundaryRule {
+    if name == "running" { BoundaryRule::Running } else { BoundaryRule::Batch }
+}
+
+fn stepping(name: String) -> Stepping {
+    if name == "same-steps" { Stepping::SameSteps } else { Stepping::SamePositions }
+}
+
+fn scoring(name: String) -> Scoring {
+    if name == "authors" { Scoring::Authors } else { Scoring::Frozen }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_later_of_two_opposite_flags_counts() {
+        let parse = |flags: &[&str]| {
+            let words = ["bgad", "train", "data", "-o", "m.bgad"].iter().chain(flags);
+            match Args::try_parse_from(words).expect("flags").command {
+                Command::Train(args) => (args.method.focal, args.method.no_focal),
+                _ => unreachable!("train was typed"),
+            }
+        };
+        assert_eq!(parse(&[]), (false, false));
+        assert_eq!(parse(&["--focal"]), (true, false));
+        assert_eq!(parse(&["--focal", "--no-focal"]), (false, true));
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors on their way to the user: one line, `bgad: message: cause: cause`.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+/// Anything that ends a command.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// An error with a sentence in front of it.
+#[derive(Debug)]
+struct Context {
+    message: String,
+    source: Failure,
+}
+
+impl Display for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Context {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// Puts a sentence in front of an error.
+pub(crate) fn context(message: impl Into<String>, source: impl Into<Failure>) -> Failure {
+    Box::new(Context { message: message.into(), source: source.into() })
+}
+
+/// The error and its causes. A cause that is part of the text already is not said twice.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Whether nobody reads our output any longer.
+pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A line on stderr.
+pub(crate) fn say(message: impl Display) {
+    // A stderr that is closed leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "bgad: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_says_each_thing_once() {
+        let root = || io::Error::other("no space left");
+        let cases = [
+            (context("cannot write m.bgad", root()), "cannot write m.bgad: no space left"),
+            (context("cannot write m.bgad: no space left", root()), "cannot write m.bgad: no space left"),
+            (context("training", context("checkpoint", root())), "training: checkpoint: no space left"),
+            (Failure::from("nothing to do"), "nothing to do"),
+        ];
+        for (failure, want) in cases {
+            assert_eq!(chain(failure.as_ref()), want);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `bgad inspect`: score, verdict and regions of images.
+
+mod inputs;
+mod write;
+
+use std::fs;
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bgad::detector::{Detector, Inspection, Model};
+use bgad::image::InputImage;
+use bgad::verdict::Verdict;
+use rayon::prelude::*;
+
+use crate::args::InspectArgs;
+use crate::exit::Outcome;
+use crate::failure::{self, Failure, context, say};
+use crate::machine;
+use crate::progress::CountProgress;
+use inputs::{Input, Inputs};
+use write::Writer;
+
+/// Images per thread between two writes: results come while the work goes on, and threads seldom wait.
+const SHARE: usize = 4;
+
+/// What came of one image.
+struct Judged {
+    inspection: Inspection,
+    /// From the file to the result, without the overlay.
+    secs: f64,
+    /// Where the overlay was written.
+    overlay: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    let isa = machine::isa()?;
+    machine::use_threads(args.threads)?;
+    let detector = Detector::new(&Model::open(&args.model)?, isa)?;
+    let Inputs { images, mut skipped } = Inputs::find(&args.inputs);
+    if images.is_empty() {
+        let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
+    }
+    if let Some(out) = &args.out {
+        fs::create_dir_all(out)
+            .map_err(|e| context(format!("cannot make the folder {}", out.display()), e))?;
+    }
+
+    let mut verdicts = [0; 3];
+    let progress = CountProgress::new("inspecting", images.len());
+    let mut writer = Writer::new(args.format, BufWriter::new(io::stdout().lock()));
+    progress.suspend(|| writer.begin())?;
+    let mut done = 0;
+    for share in images.chunks(SHARE * rayon::current_num_threads()) {
+        let judged: Vec<Result<Judged, Failure>> =
+            share.par_iter().map(|input| judge(&detector, input, args.out.is_some())).collect();
+        progress.suspend(|| -> io::Result<()> {
+            for (input, result) in share.iter().zip(&judged) {
+                match result {
+                    Ok(judged) => {
+                        verdicts[judged.inspection.verdict as usize] += 1;
+                        writer.judged(input, judged)?;
+                    }
+                    Err(failure) => {
+                        skipped += 1;
+                        let message = failure::chain(failure.as_ref());
+                        say(format_args!("skipped: {message}"));
+                        writer.skipped(input, &message)?;
+                    }
+                }
+            }
+            writer.flush()
+        })?;
+        done += share.len();
+        progress.set(done);
+    }
+    drop(progress);
+
+    let [ok, review, ng] =
+        [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| verdicts[verdict as usize]);
+    let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    say(format_args!("{} images: {ok} OK, {review} REVIEW, {ng} NG{skipped_too}", ok + review + ng));
+    Ok(match (skipped, review + ng) {
+        (0, 0) => Outcome::Fine,
+        (0, _) => Outcome::DefectsFound,
+        _ => Outcome::Incomplete,
+    })
+}
+
+fn judge(detector: &Detector, input: &Input, with_overlay: bool) -> Result<Judged, Failure> {
+    let started = Instant::now();
+    let (image, original) = InputImage::load_with_original_size(&input.path, detector.input())?;
+    let inspection = detector.inspect(&image, original);
+    let secs = started.elapsed().as_secs_f64();
+    let _ = with_overlay;
+    Ok(Judged { inspection, secs, overlay: None })
+}

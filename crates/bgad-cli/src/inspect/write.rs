@@ -1,0 +1,187 @@
+//! Results as a table, JSON lines or CSV.
+
+use std::io::{self, Write};
+
+use bgad::verdict::{DefectRegion, Verdict};
+use serde::Serialize;
+
+use super::Judged;
+use super::inputs::Input;
+use crate::args::Format;
+
+/// Regions that a row of the table shows.
+const REGIONS_SHOWN: usize = 3;
+
+const CSV_HEAD: &str = "file,verdict,score,regions,x,y,width,height,area_share,peak,secs,overlay,error";
+
+/// Writes one result after the other.
+pub(super) struct Writer<W> {
+    format: Format,
+    out: W,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    file: String,
+    verdict: Verdict,
+    score: f32,
+    width: usize,
+    height: usize,
+    regions: &'a [DefectRegion],
+    secs: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlay: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    file: String,
+    error: &'a str,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(format: Format, out: W) -> Writer<W> {
+        Writer { format, out }
+    }
+
+    /// The head of the table.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        match self.format {
+            Format::Table => {
+                writeln!(
+                    self.out,
+                    "verdict     score  regions  {:<52} seconds  file",
+                    "largest (width x height + x + y, peak)"
+                )?;
+            }
+            Format::Csv => writeln!(self.out, "{CSV_HEAD}")?,
+            Format::Jsonl => {}
+        }
+        self.flush()
+    }
+
+    /// An image and what came of it.
+    pub(super) fn judged(&mut self, input: &Input, judged: &Judged) -> io::Result<()> {
+        let Judged { inspection, secs, overlay } = judged;
+        let file = input.path.to_string_lossy();
+        let overlay = overlay.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let regions = &inspection.regions;
+        match self.format {
+            Format::Table => {
+                let shown: Vec<String> = regions
+                    .iter()
+                    .take(REGIONS_SHOWN)
+                    .map(|r| format!("{}x{}+{}+{} {:.2}", r.width, r.height, r.x, r.y, r.peak))
+                    .collect();
+                let shown = if shown.is_empty() { "-".to_owned() } else { shown.join(", ") };
+                let (verdict, score, count) = (inspection.verdict, inspection.score, regions.len());
+                writeln!(self.out, "{verdict:<7} {score:>9.3}  {count:>7}  {shown:<52} {secs:>7.3}  {file}")
+            }
+            Format::Jsonl => self.json(&Line {
+                file: file.into_owned(),
+                verdict: inspection.verdict,
+                score: inspection.score,
+                width: inspection.original.width,
+                height: inspection.original.height,
+                regions,
+                secs: *secs,
+                overlay,
+            }),
+            Format::Csv => {
+                let largest = match regions.first() {
+                    Some(r) => {
+                        format!("{},{},{},{},{},{}", r.x, r.y, r.width, r.height, r.area_share, r.peak)
+                    }
+                    None => ",,,,,".to_owned(),
+                };
+                writeln!(
+                    self.out,
+                    "{},{},{},{},{largest},{secs:.6},{},",
+                    field(&file),
+                    inspection.verdict,
+                    inspection.score,
+                    regions.len(),
+                    field(overlay.as_deref().unwrap_or_default()),
+                )
+            }
+        }
+    }
+
+    /// An image that could not be judged. The table does without: stderr says it.
+    pub(super) fn skipped(&mut self, input: &Input, error: &str) -> io::Result<()> {
+        let file = input.path.to_string_lossy();
+        match self.format {
+            Format::Table => Ok(()),
+            Format::Jsonl => self.json(&ErrorLine { file: file.into_owned(), error }),
+            Format::Csv => writeln!(self.out, "{},,,,,,,,,,,,{}", field(&file), field(error)),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, line).map_err(io::Error::from)?;
+        writeln!(self.out)
+    }
+}
+
+/// A field of a CSV line, quoted as RFC 4180 says where it must be.
+fn field(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bgad::anomaly_map::AnomalyMap;
+    use bgad::detector::Inspection;
+    use bgad::image::OriginalSize;
+
+    fn written(format: Format) -> String {
+        let input = |path: &str| Input { path: path.into(), overlay: "o.png".into() };
+        let region = DefectRegion { x: 1, y: 2, width: 3, height: 4, area_share: 0.25, peak: 7.5 };
+        let inspection = Inspection {
+            score: 7.5,
+            verdict: Verdict::Ng,
+            map: AnomalyMap { nats: vec![7.5], h: 1, w: 1 },
+            regions: vec![region],
+            original: OriginalSize { height: 20, width: 10 },
+        };
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(format, &mut bytes);
+        writer.begin().expect("memory");
+        writer.judged(&input("a, b.png"), &Judged { inspection, secs: 0.5, overlay: None }).expect("memory");
+        writer.skipped(&input("c.png"), "no \"image\"").expect("memory");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn json_lines_have_every_region_and_every_error() {
+        let want = concat!(
+            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"width":10,"height":20,"regions":"#,
+            r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"peak":7.5}],"secs":0.5}"#,
+            "\n",
+            r#"{"file":"c.png","error":"no \"image\""}"#,
+            "\n"
+        );
+        assert_eq!(written(Format::Jsonl), want);
+    }
+
+    #[test]
+    fn csv_rows_have_as_many_fields_as_the_head() {
+        let want =
+            "\"a, b.png\",NG,7.5,1,1,2,3,4,0.25,7.5,0.500000,,\nc.png,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        assert_eq!(written(Format::Csv), format!("{CSV_HEAD}\n{want}"));
+    }
+
+    #[test]
+    fn the_table_shows_the_largest_region() {
+        let text = written(Format::Table);
+        assert!(text.contains("NG          7.500        1  3x4+1+2 7.50"), "{text}");
+    }
+}

@@ -1,0 +1,295 @@
+//! `bgad train`: from a folder of images to a model file.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bgad::backbone::Backbone;
+use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
+use bgad::detector::Model;
+use bgad::options::{Checked, DEFAULT_ANOMALIES, DEFAULT_BACKBONE, TrainOptions};
+use bgad::train::{self, Run, TrainError};
+use bgad::weights::Weights;
+use bgad_kernels::Isa;
+
+use crate::args::{MethodArgs, TrainArgs};
+use crate::exit::Outcome;
+use crate::failure::{Failure, chain, context, say};
+use crate::progress::{TrainProgress, duration};
+use crate::{machine, shell};
+
+/// So many findings about a data folder are listed by name.
+const FINDINGS_SHOWN: usize = 10;
+
+/// How often the user has asked to stop.
+static STOPS: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    // What costs nothing to find out is found out before an hour of training.
+    let options = options(args).check()?;
+    let files = Files::beside(&args.output)?;
+    files.check_resume(args.resume)?;
+    let isa = machine::isa()?;
+    machine::use_threads(args.threads)?;
+    let split = split(args)?;
+    let backbone = backbone(args, isa)?;
+
+    stop_on_interrupt()?;
+    let mut progress = TrainProgress::new();
+    let run = Run {
+        split: &split,
+        backbone: &backbone,
+        isa,
+        checkpoint: Some(&files.checkpoint),
+        resume: args.resume,
+        stop: &|| STOPS.load(Ordering::Relaxed) > 0,
+    };
+    let trained = train::train(&run, &options, &mut |event| progress.event(event));
+    progress.finish();
+    let saved = trained.map_err(Failure::from).and_then(|model| {
+        files.save(&model, &split, &args.data)?;
+        Ok(model)
+    });
+    let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
+    if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
+        say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
+    }
+    summary(args, &files, &model, &options, started)?;
+    if progress.skipped > 0 {
+        say(format_args!(
+            "{} files were skipped, see above; the model was trained without them",
+            progress.skipped
+        ));
+        return Ok(Outcome::Incomplete);
+    }
+    Ok(Outcome::Fine)
+}
+
+/// The preset with what was typed in its place.
+fn options(args: &TrainArgs) -> TrainOptions {
+    let preset = TrainOptions::preset(args.preset);
+    let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = args.method;
+    let MethodArgs { repeats, blocks, boundary, stepping, step_positions, batch_images, .. } = args.method;
+    let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
+    let m = &args.method;
+    TrainOptions {
+        seed: args.seed,
+        input: args.input.unwrap_or(preset.input),
+        schedule: args.schedule.unwrap_or(preset.schedule),
+        learning_rate: learning_rate.unwrap_or(preset.learning_rate),
+        beta: beta.unwrap_or(preset.beta),
+        tau: tau.unwrap_or(preset.tau),
+        normalizer: normalizer.unwrap_or(preset.normalizer),
+        lambda: lambda.unwrap_or(preset.lambda),
+        focal: flag(m.focal, m.no_focal, preset.focal),
+        whiten: flag(m.whiten, m.no_whiten, preset.whiten),
+        cutpaste: flag(m.cutpaste, m.no_cutpaste, preset.cutpaste),
+        repeats: repeats.unwrap_or(preset.repeats),
+        blocks: blocks.unwrap_or(preset.blocks),
+        boundary: boundary.unwrap_or(preset.boundary),
+        stepping: stepping.unwrap_or(preset.stepping),
+        step_positions: step_positions.unwrap_or(preset.step_positions),
+        batch_images: batch_images.unwrap_or(preset.batch_images),
+    }
+}
+
+/// The images, with a word about what is not used.
+fn split(args: &TrainArgs) -> Result<Split, Failure> {
+    if let Some(path) = &args.split {
+        return Ok(Split::read(path, &args.data)?);
+    }
+    let dataset = Dataset::open(&args.data)?;
+    for finding in dataset.findings.iter().take(FINDINGS_SHOWN) {
+        say(format_args!("note: {finding}"));
+    }
+    if dataset.findings.len() > FINDINGS_SHOWN {
+        say(format_args!("note: and {} more like these", dataset.findings.len() - FINDINGS_SHOWN));
+    }
+    let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting));
+    let setting = args.setting.clone();
+    let split = Split::draw(
+        &dataset,
+        &SplitOptions { anomalies, setting, limit_normal: args.limit_normal, seed: args.seed },
+    )?;
+    if split.test_bad.is_empty() && !split.anomalies.is_empty() {
+        say("note: no defective image is left to test on");
+    }
+    Ok(split)
+}
+
+/// Ten, or what there is; never all, so that some are left to test on.
+fn default_anomalies(dataset: &Dataset, setting: &Setting) -> usize {
+    let defective = dataset.test_bad.len();
+    let trainable = dataset.trainable_anomalies(setting);
+    let wanted = DEFAULT_ANOMALIES;
+    if defective == 0 {
+        say("note: there are no defective images: training on good images alone");
+        return 0;
+    }
+    let (anomalies, why) = if *setting == Setting::General && trainable.min(wanted) >= defective {
+        (defective / 2, format!("of {defective} defective images half are left to test on"))
+    } else {
+        (
+            trainable.min(wanted),
+            format!(
+                "of {defective} defective images {trainable} can be trained on: those with a mask, of setting {setting}"
+            ),
+        )
+    };
+    if anomalies < wanted {
+        say(format_args!("note: training with {anomalies} known defects instead of {wanted}: {why}"));
+    }
+    anomalies
+}
+
+fn backbone(args: &TrainArgs, isa: Isa) -> Result<Backbone, Failure> {
+    let name = args.backbone.as_deref().unwrap_or(DEFAULT_BACKBONE);
+    let built = match &args.backbone_weights {
+        None if Backbone::names().contains(&name) && !Backbone::embedded_names().contains(&name) => {
+            return Err(format!(
+                "the weights of {name} are not built in: give them with --backbone-weights FILE"
+            )
+            .into());
+        }
+        None => Backbone::embedded(name, isa),
+        Some(path) => {
+            let weights = Weights::open(path).map_err(|e| context(path.display().to_string(), e))?;
+            Backbone::load(name, &weights, isa)
+        }
+    };
+    Ok(built?)
+}
+
+/// The first Ctrl-C ends training at the next step, the second ends the program.
+fn stop_on_interrupt() -> Result<(), Failure> {
+    ctrlc::set_handler(|| {
+        if STOPS.fetch_add(1, Ordering::Relaxed) > 0 {
+            process::exit(2);
+        }
+        say("stopping; once more to stop at once");
+    })
+    .map_err(|error| context("cannot listen for Ctrl-C", error))
+}
+
+/// The files that training writes.
+struct Files {
+    model: PathBuf,
+    split: PathBuf,
+    checkpoint: PathBuf,
+}
+
+impl Files {
+    /// The files for this output, or why it cannot be written.
+    fn beside(output: &Path) -> Result<Files, Failure> {
+        let refuse =
+            |why: &str| Failure::from(format!("cannot write the model to {}: {why}", output.display()));
+        let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
+        match fs::metadata(output) {
+            Ok(found) if found.is_dir() => return Err(refuse("it is a folder, expected a file name")),
+            // A device or a pipe would be replaced by the file.
+            Ok(found) if !found.is_file() => return Err(refuse("it is not an ordinary file")),
+            _ => {}
+        }
+        let with = |suffix: &str| {
+            let mut name = OsString::from(name);
+            name.push(suffix);
+            output.with_file_name(name)
+        };
+        let folder =
+            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(refuse(&format!("there is no folder {}", folder.display())));
+        }
+        let mut probe_name = OsString::from(".");
+        probe_name.push(name);
+        probe_name.push(format!(".{}.probe", process::id()));
+        let probe = output.with_file_name(probe_name);
+        let written = OpenOptions::new().write(true).create_new(true).open(&probe).map(drop);
+        written.and_then(|()| fs::remove_file(&probe)).map_err(|error| refuse(&error.to_string()))?;
+        Ok(Files {
+            model: output.to_owned(),
+            split: output.with_extension("split.json"),
+            checkpoint: with(".checkpoint"),
+        })
+    }
+
+    fn check_resume(&self, resume: bool) -> Result<(), Failure> {
+        let checkpoint = self.checkpoint.display();
+        match (resume, self.checkpoint.is_file()) {
+            (true, false) => {
+                let finished = match self.model.is_file() {
+                    true => "; the model is there, so training may have been finished",
+                    false => "; train without --resume",
+                };
+                Err(format!("there is no checkpoint {checkpoint} to resume from{finished}").into())
+            }
+            (false, true) => {
+                say(format_args!(
+                    "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
+                ));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), Failure> {
+        model.save(&self.model)?;
+        split.write(&self.split, data)?;
+        Ok(())
+    }
+
+    /// The error, with what an interrupted or failed run leaves behind.
+    fn with_what_is_kept(&self, error: Failure, has_checkpoint: bool) -> Failure {
+        let kept = if has_checkpoint && self.checkpoint.is_file() {
+            let checkpoint = self.checkpoint.display();
+            format!("the checkpoint {checkpoint} is kept: the same command with --resume goes on from there")
+        } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
+            "there is no checkpoint of this run yet, nothing was written".to_owned()
+        } else {
+            return error;
+        };
+        format!("{}; {kept}", chain(error.as_ref())).into()
+    }
+}
+
+fn summary(
+    args: &TrainArgs,
+    files: &Files,
+    model: &Model,
+    options: &Checked,
+    started: Instant,
+) -> Result<(), Failure> {
+    let header = &model.header;
+    let megabytes = fs::metadata(&files.model)?.len() as f64 / 1e6;
+    let mut out = io::stdout().lock();
+    writeln!(out, "model       {} ({megabytes:.1} MB)", files.model.display())?;
+    writeln!(out, "split       {}", files.split.display())?;
+    writeln!(
+        out,
+        "learned     from {} good images and {} known defects, {} at {}, schedule {}, seed {}",
+        header.training.normal_images,
+        header.training.anomalous_images,
+        header.backbone,
+        options.input,
+        options.schedule,
+        options.seed,
+    )?;
+    writeln!(
+        out,
+        "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
+        header.thresholds.ok, header.thresholds.ng
+    )?;
+    writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
+    let [model, split, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
+    writeln!(out, "\nnext")?;
+    writeln!(out, "  bgad evaluate {model} {data} --split {split}")?;
+    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;
+    out.flush()?;
+    Ok(())
+}
