@@ -1,14 +1,15 @@
 //! OK, REVIEW or NG.
 //!
 //! ```text
-//! t_ok = the int(β n)-th largest score of the n normal training images, counting from 0
-//! t_ng = t_ok + ν τ
+//! m = median, q = int(β n)-th largest (counting from 0) of the scores of the n normal training images
+//! t_ok = m + 3 (q − m)          t_ng = t_ok + ν τ
 //! OK: score ≤ t_ok        REVIEW: t_ok < score ≤ t_ng          NG: t_ng < score
 //! ```
 //!
-//! `t_ok` does for images what `b_n` does for positions: a share β of the normal ones may lie beyond it. `ν τ` is the gap between the two explicit boundaries, in nats per channel, which is the unit of the score too:
-//! the band in which the method itself says "neither". The images the model was trained on score lower than new ones, so
-//! this is a default, not a promise of a false-alarm rate.
+//! `q` does for images what `b_n` does for positions: a share β of the normal ones lies beyond it. The images a model was
+//! trained on score lower and closer together than new ones, hence the factor 3 on their spread. `ν τ` is the gap between the two
+//! explicit boundaries, in nats per channel, which is the unit of the score too: the band in which the method itself says "neither".
+//! A default, not a promise of a false-alarm rate; see docs/decisions/thresholds.md.
 
 use std::fmt;
 
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly_map::AnomalyMap;
 use crate::metrics::regions;
+
+/// What the upper spread of the training scores is multiplied with.
+const SPREAD: f32 = 3.0;
 
 /// What the model says of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,15 +55,17 @@ pub struct Thresholds {
 impl Thresholds {
     /// The default rule, from the scores of normal training images; `gap = ν τ`, nats per channel.
     ///
-    /// `beta` is the share of them that may lie above `t_ok`.
+    /// `beta` is the share of them above `q`.
     ///
     /// # Panics
     ///
     /// If there is no score.
     pub fn from_normal_scores(scores: &[f32], beta: f32, gap: f32) -> Thresholds {
         let mut scores = scores.to_vec();
+        scores.sort_by(f32::total_cmp);
         let rank = ((scores.len() as f32 * beta) as usize).min(scores.len() - 1);
-        let (_, &mut ok, _) = scores.select_nth_unstable_by(rank, |a, b| b.total_cmp(a));
+        let (median, high) = (scores[scores.len() / 2], scores[scores.len() - 1 - rank]);
+        let ok = median + SPREAD * (high - median).max(0.0);
         Thresholds { ok, ng: ok + gap }
     }
 
@@ -129,8 +135,9 @@ mod tests {
 
     #[test]
     fn thresholds_divide_the_scores() {
-        assert_eq!(Thresholds::from_normal_scores(&[1.0, 3.0, 2.0, 4.0], 0.3, 0.5).ok, 3.0);
-        let t = Thresholds::from_normal_scores(&[1.0, 3.0, 2.0], 0.05, 1.0);
+        assert_eq!(Thresholds::from_normal_scores(&[1.0, 5.0, 2.0, 3.0, 4.0], 0.2, 0.5).ok, 6.0);
+        assert_eq!(Thresholds::from_normal_scores(&[2.0], 0.05, 0.5), Thresholds { ok: 2.0, ng: 2.5 });
+        let t = Thresholds { ok: 3.0, ng: 4.0 };
         let cases = [
             (-1.0, Verdict::Ok),
             (3.0, Verdict::Ok),
