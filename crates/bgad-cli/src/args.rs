@@ -294,7 +294,7 @@ pub(crate) enum Format {
     Table,
     /// One JSON object a line, with all regions.
     Jsonl,
-    /// Comma-separated, with the largest region.
+    /// Comma-separated, with the region of the highest peak.
     Csv,
 }
 
