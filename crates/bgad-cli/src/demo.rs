@@ -31,7 +31,7 @@ use rayon::prelude::*;
 use crate::overlay::{heat_map, legend, overlay};
 use part::Defect;
 
-/// See the whole job done in about a minute, with nothing but this program.
+/// See the whole job done in a minute or two, with nothing but this program.
 ///
 /// Draws pictures of a machined part, good ones and some with defects, then trains on good parts and a few scratches
 /// and stains, tests on parts not seen before, among them a kind of defect never trained on, and writes a page that
@@ -111,7 +111,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
     writeln!(out, "   to learn from: {} good, {} each of {known}", plan.train_good, plan.given)?;
     writeln!(
         out,
-        "   to test on:    {} good, {} each of {known} and {unseen}",
+        "   to test on:    {} good, {} each of {known}, and of {unseen}",
         plan.test_good, plan.test_bad
     )?;
     writeln!(out, "   No {unseen} is learnt from: it stands for the defect that nobody thought of.")?;

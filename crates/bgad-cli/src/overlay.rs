@@ -1,7 +1,7 @@
 //! Pictures of an anomaly map: on its image, alone, and the colour scale itself.
 //!
 //! ```text
-//! value       t_ok − gap      t_ok       t_ng       t_ng + 3 gap        gap = t_ng − t_ok
+//! value       t_ok − gap/4    t_ok       t_ng       t_ng + 3 gap        gap = t_ng − t_ok
 //! colour      pale            yellow     orange     red                 lightness falls all the way
 //! opacity     0               0.40       0.70       0.90
 //! ```
@@ -58,7 +58,7 @@ impl Scale {
         // Thresholds that fall together would make a scale of no width.
         let gap = (thresholds.ng - thresholds.ok).max(1e-3);
         let ok = thresholds.ok;
-        Scale { stops: [ok - gap, ok, ok + gap, ok + 4.0 * gap] }
+        Scale { stops: [ok - 0.25 * gap, ok, ok + gap, ok + 4.0 * gap] }
     }
 
     /// Colour and opacity of a value in nats. What is not a number is shown as the worst there is.
@@ -281,7 +281,7 @@ mod tests {
         let yellow = STOPS[1];
         let cases = [
             (f32::NEG_INFINITY, STOPS[0]),
-            (1.0, STOPS[0]),
+            (1.75, STOPS[0]),
             (2.0, yellow),
             (3.0, STOPS[2]),
             (6.0, STOPS[3]),
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn the_scale_darkens_and_thickens_all_the_way() {
         let scale = Scale::of(T);
-        let values: Vec<f32> = (0..=100).map(|i| 1.0 + 0.05 * i as f32).collect();
+        let values: Vec<f32> = (0..=100).map(|i| 1.75 + 0.0425 * i as f32).collect();
         for pair in values.windows(2) {
             let ((lighter, thinner), (darker, thicker)) = (scale.colour(pair[0]), scale.colour(pair[1]));
             assert!(luminance(lighter) > luminance(darker) && thinner < thicker, "{pair:?}");
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn equal_values_look_equal_whatever_else_is_in_the_picture() {
         let image = InputImage { height: 16, width: 16, rgb_hwc: vec![0.5; 16 * 16 * 3] };
-        let calm = overlay(&image, &map(16, 16, 1.5), T, &[], size(512, 512));
-        let mut worse = map(16, 16, 1.5);
+        let calm = overlay(&image, &map(16, 16, 1.9), T, &[], size(512, 512));
+        let mut worse = map(16, 16, 1.9);
         worse.nats[16 * 15 + 15] = 50.0;
         let with_defect = overlay(&image, &worse, T, &[], size(512, 512));
         assert_eq!(calm.get_pixel(10, 10), with_defect.get_pixel(10, 10));
@@ -365,8 +365,8 @@ mod tests {
     #[test]
     fn the_legend_shows_the_scale() {
         let strip = legend(T, 100, 4);
-        assert_eq!(strip.get_pixel(20, 0).0, CASING.map(|c| c as u8));
-        assert_eq!(strip.get_pixel(40, 3).0, CASING.map(|c| c as u8));
+        assert_eq!(strip.get_pixel(5, 0).0, CASING.map(|c| c as u8));
+        assert_eq!(strip.get_pixel(29, 3).0, CASING.map(|c| c as u8));
         let light = |x: u32| luminance(strip.get_pixel(x, 1).0.map(f32::from));
         assert!(light(0) > light(30) && light(30) > light(99));
     }

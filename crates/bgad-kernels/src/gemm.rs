@@ -309,7 +309,14 @@ impl<E: Ends> Tile for PanelRows<E> {
                         }
                     }
                 }
-                self.ends.finish::<S, ROWS, VECTORS>(acc, row, count, self.column);
+                for (i, acc) in acc.iter().enumerate() {
+                    if i == count {
+                        break;
+                    }
+                    for (j, &v) in acc.iter().enumerate() {
+                        self.ends.finish::<S>(v, row + i, self.column + j * S::LANES);
+                    }
+                }
             }
             row += ROWS;
         }

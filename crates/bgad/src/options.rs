@@ -161,7 +161,8 @@ impl TrainOptions {
             Preset::Reference => reference,
             Preset::Fast => TrainOptions {
                 schedule: Schedule { meta_epochs: 5, sub_epochs: 2 },
-                learning_rate: 1e-3,
+                learning_rate: 3e-3,
+                step_positions: 2048,
                 stepping: Stepping::SameSteps,
                 whiten: true,
                 ..reference

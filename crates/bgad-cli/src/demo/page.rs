@@ -29,17 +29,23 @@ pub(super) fn html(results: &Results<'_>) -> String {
 fn head(results: &Results<'_>) -> String {
     let plan = results.plan;
     let (a, b, unseen) = (plain(KNOWN[0].name()), plain(KNOWN[1].name()), plain(UNSEEN.name()));
+    let noticed = |kinds: &[&str]| {
+        kinds
+            .iter()
+            .map(|kind| results.verdicts(kind))
+            .fold((0, 0), |(noticed, of), [ok, review, ng]| (noticed + review + ng, of + ok + review + ng))
+    };
+    let ((known, of_known), (never, of_never)) =
+        (noticed(&KNOWN.map(|d| d.name())), noticed(&[UNSEEN.name()]));
     format!(
         "<header>\n<h1>bgad demo</h1>\n<p class=\"lead\">A model learnt from {} good parts, {given} with a {a} and {given} with a \
-         {b}, in {:.0} seconds. Here is what it says of {} parts that it had not seen, {} of them with a defect that \
-         it was never shown: a {unseen}.</p>\n\
+         {b}, in {:.0} seconds. Tested on parts that it had not seen, it noticed <b>{known} of {of_known}</b> with a known kind \
+         of defect, and <b>{never} of {of_never}</b> with a kind that it was never shown: a {unseen}.</p>\n\
          <img class=\"wide\" src=\"overview.png\" alt=\"Part, anomaly map and true mask, for a typical {a} and a typical \
          {unseen}\">\n<p class=\"small\">Part, anomaly map, true mask: on the left a {a} (known), on the right a {unseen} \
          (never shown). Of each kind the one with the median score.</p>\n</header>\n",
         plan.train_good,
         results.train_secs,
-        results.evaluation.images.len(),
-        plan.test_bad,
         given = plan.given,
     )
 }
@@ -85,11 +91,11 @@ fn scores(results: &Results<'_>) -> String {
     let (low, high) = finite.fold((thresholds.ok, thresholds.ng), |(low, high), s| (low.min(s), high.max(s)));
     let margin = 0.04 * (high - low).max(0.1);
     let (low, high) = (low - margin, high + margin);
-    let across = |nats: f32| (100.0 * (nats - low) / (high - low)).clamp(0.0, 100.0);
+    let across = |nats: f32| (100.0 * ((nats - low).max(0.0) / (high - low)).sqrt()).clamp(0.0, 100.0);
     let (ok, ng) = (across(thresholds.ok), across(thresholds.ng));
     let mut out = format!(
-        "<section>\n<h2>Scores</h2>\n<p>Each dot is a part. Up to {:.2} nats, the largest score of a good training part, \
-         the verdict is OK; above {:.2} it is NG; between them a person should look.</p>\n<div class=\"strips\">\n\
+        "<section>\n<h2>Scores</h2>\n<p>Each dot is a part. Up to {:.2} nats the verdict is OK; above {:.2} it is NG; between \
+         them a person should look. The axis is of square roots, since scores reach far.</p>\n<div class=\"strips\">\n\
          <div class=\"row axis\"><span></span><div class=\"bar\"><i style=\"width:{ok:.1}%\">OK</i>\
          <i style=\"width:{:.1}%\">REVIEW</i><i>NG</i></div></div>\n",
         thresholds.ok,
@@ -207,7 +213,7 @@ fn notes(results: &Results<'_>) -> String {
          not</h2>\n<ul>\n<li>The parts are drawn by the program from seed {}: position, turn, light, surface and defects vary. \
          Real parts vary in more ways, so expect other figures on yours.</li>\n<li>The figures come from few images: one \
          part more or less changes the share found by {:.0} points.</li>\n<li>The thresholds come from the good parts \
-         trained on. New good parts score a little higher, which is where false alarms come from.</li>\n<li>Settings: {}, {} \
+         trained on, a few of which lie above them; new good parts score a little higher still.</li>\n<li>Settings: {}, {} \
          passes ({}), input {}, backbone {}.</li>\n</ul>\n</section>\n",
         results.seed,
         100.0 / results.plan.test_bad.max(1) as f64,

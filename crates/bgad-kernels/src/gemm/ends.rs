@@ -127,13 +127,8 @@ pub(super) trait Ends: Copy {
         column: usize,
     ) -> [[S::V; V]; R];
 
-    unsafe fn finish<S: Simd, const R: usize, const V: usize>(
-        &self,
-        acc: [[S::V; V]; R],
-        row: usize,
-        count: usize,
-        column: usize,
-    );
+    /// What happens to one vector of the product, at `row` and `column`.
+    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize);
 }
 
 #[derive(Clone, Copy)]
@@ -167,29 +162,15 @@ impl Ends for Affine {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const R: usize, const V: usize>(
-        &self,
-        acc: [[S::V; V]; R],
-        row: usize,
-        count: usize,
-        column: usize,
-    ) {
-        // SAFETY: rows stop at `count`, columns at `n`.
+    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+        let (offset, left) = (row * self.ldc + column, self.n - column);
+        // SAFETY: the row is below `m`; loads and stores stop at column `n`.
         unsafe {
-            for (i, acc) in acc.iter().enumerate() {
-                if i == count {
-                    break;
-                }
-                for (j, &v) in acc.iter().enumerate() {
-                    let at = column + j * S::LANES;
-                    let offset = (row + i) * self.ldc + at;
-                    let mut v = self.activation.apply::<S>(v);
-                    if let Some(residual) = self.residual {
-                        v = S::add(v, S::load_up_to(residual.add(offset), self.n - at));
-                    }
-                    S::store_up_to(self.c.add(offset), self.n - at, v);
-                }
+            let mut v = self.activation.apply::<S>(v);
+            if let Some(residual) = self.residual {
+                v = S::add(v, S::load_up_to(residual.add(offset), left));
             }
+            S::store_up_to(self.c.add(offset), left, v);
         }
     }
 }
@@ -220,25 +201,9 @@ impl Ends for Sum {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const R: usize, const V: usize>(
-        &self,
-        acc: [[S::V; V]; R],
-        row: usize,
-        count: usize,
-        column: usize,
-    ) {
-        // SAFETY: rows stop at `count`, columns at `n`.
-        unsafe {
-            for (i, acc) in acc.iter().enumerate() {
-                if i == count {
-                    break;
-                }
-                for (j, &v) in acc.iter().enumerate() {
-                    let at = column + j * S::LANES;
-                    S::store_up_to(self.c.add((row + i) * self.ldc + at), self.n - at, v);
-                }
-            }
-        }
+    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+        // SAFETY: the row is below `m`; the store stops at column `n`.
+        unsafe { S::store_up_to(self.c.add(row * self.ldc + column), self.n - column, v) }
     }
 }
 
@@ -268,26 +233,9 @@ impl Ends for FromTables {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const R: usize, const V: usize>(
-        &self,
-        acc: [[S::V; V]; R],
-        row: usize,
-        count: usize,
-        column: usize,
-    ) {
-        // SAFETY: rows stop at `count`; rows of `c` hold the padded width.
-        unsafe {
-            let zero = S::splat(0.0);
-            for (i, acc) in acc.iter().enumerate() {
-                if i == count {
-                    break;
-                }
-                let c = self.c.add((row + i) * self.ldc + column);
-                for (j, &v) in acc.iter().enumerate() {
-                    S::store(c.add(j * S::LANES), S::max(v, zero));
-                }
-            }
-        }
+    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+        // SAFETY: the row is below `m`; rows of `c` hold the padded width.
+        unsafe { S::store(self.c.add(row * self.ldc + column), S::max(v, S::splat(0.0))) }
     }
 }
 
@@ -311,31 +259,16 @@ impl Ends for Gated {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const R: usize, const V: usize>(
-        &self,
-        acc: [[S::V; V]; R],
-        row: usize,
-        count: usize,
-        column: usize,
-    ) {
-        let t = &self.tables;
-        // SAFETY: rows stop at `count`; gate, result and table rows hold the padded width.
+    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+        let (t, offset) = (&self.tables, row * self.ldc + column);
+        // SAFETY: the row is below `m`; gate, result and table rows hold the padded width.
         unsafe {
-            for (i, acc) in acc.iter().enumerate() {
-                if i == count {
-                    break;
-                }
-                let offset = (row + i) * self.ldc + column;
-                let x = t.x.add(*t.column.add(row + i) as usize * t.ld + column);
-                let y = t.y.add(*t.row.add(row + i) as usize * t.ld + column);
-                for (j, &v) in acc.iter().enumerate() {
-                    let at = j * S::LANES;
-                    let v = S::where_positive(S::load(self.gate.add(offset + at)), v);
-                    S::store(self.c.add(offset + at), v);
-                    S::store(x.add(at), S::add(S::load(x.add(at)), v));
-                    S::store(y.add(at), S::add(S::load(y.add(at)), v));
-                }
-            }
+            let x = t.x.add(*t.column.add(row) as usize * t.ld + column);
+            let y = t.y.add(*t.row.add(row) as usize * t.ld + column);
+            let v = S::where_positive(S::load(self.gate.add(offset)), v);
+            S::store(self.c.add(offset), v);
+            S::store(x, S::add(S::load(x), v));
+            S::store(y, S::add(S::load(y), v));
         }
     }
 }
