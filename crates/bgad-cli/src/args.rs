@@ -54,17 +54,18 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-/// Learn a model from a folder of images.
+/// Learn a model from a folder of images
 ///
 /// DATA is laid out in one of two ways:
 ///
-///   good/*  bad/*  masks/*                                        plain; bad/TYPE/* and masks/TYPE/* also work
+///   good/  bad/ or bad/TYPE/  masks/ or masks/TYPE/
+///   train/good/  test/good/  test/TYPE/  ground_truth/TYPE/   (as MVTec AD)
 ///
-///   train/good/*  test/good/*  test/TYPE/*  ground_truth/TYPE/*   as MVTec AD
-///
-/// A mask has its image's name, with or without `_mask`, and is not zero where the defect is. Images are PNG, JPEG,
-/// BMP or TIFF, grey or colour, 8 or 16 bit, of any size. Known defects are taken out of the test images at random;
-/// which images were used for what is written beside the model as a split file.
+/// A mask has its image's name, with or without `_mask`, and is not zero where
+/// the defect is. Images are PNG, JPEG, BMP or TIFF, grey or colour, 8 or
+/// 16 bit, of any size. Known defects are taken out of the test images at
+/// random; which image was used for what is written beside the model as a
+/// split file.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -293,7 +294,7 @@ pub(crate) enum Format {
     Table,
     /// One JSON object a line, with all regions.
     Jsonl,
-    /// Comma-separated, with the largest region.
+    /// Comma-separated, with the region of the highest peak.
     Csv,
 }
 

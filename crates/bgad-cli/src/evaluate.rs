@@ -38,15 +38,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         })?;
     drop(progress);
 
+    let mut out = io::stdout().lock();
+    table(&mut out, &evaluation)?;
+    out.flush()?;
     if let Some(path) = &args.json {
         let mut text = serde_json::to_string_pretty(&evaluation)?;
         text.push('\n');
         durable::replace(path, text.as_bytes())
             .map_err(|error| context(format!("cannot write {}", path.display()), error))?;
     }
-    let mut out = io::stdout().lock();
-    table(&mut out, &evaluation)?;
-    out.flush()?;
     for reason in what_is_missing(&evaluation) {
         say(format_args!("note: {reason}"));
     }

@@ -92,13 +92,14 @@ impl TrainProgress {
         match &self.bar {
             Some(bar) => {
                 if self.phase != Phase::Passes {
-                    bar.set_style(style("[{bar:20}] {wide_msg}"));
+                    bar.set_style(style("[{bar:20}] {prefix}\n{msg}"));
                 }
                 bar.set_length(*passes as u64);
                 bar.set_position(*pass as u64);
-                bar.set_message(format!("{head}  {tail}  {levels}"));
+                bar.set_prefix(format!("{head}  {tail}"));
+                bar.set_message(levels.join("\n"));
             }
-            None => failure::say(format_args!("{head}  {levels}  {tail}")),
+            None => failure::say(format_args!("{head}  {}  {tail}", levels.join("  "))),
         }
         self.phase = Phase::Passes;
     }
@@ -168,7 +169,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Loss, its parts and the boundary, level by level.
-fn levels(levels: &[LevelReport]) -> String {
+fn levels(levels: &[LevelReport]) -> Vec<String> {
     let level = |(i, report): (usize, &LevelReport)| {
         let l = &report.loss;
         let mut text = format!("level {}: loss {:.4} (ml {:.4}", i + 1, l.total, l.likelihood);
@@ -179,7 +180,7 @@ fn levels(levels: &[LevelReport]) -> String {
         }
         text
     };
-    levels.iter().enumerate().map(level).collect::<Vec<_>>().join("  ")
+    levels.iter().enumerate().map(level).collect()
 }
 
 /// Seconds as people say them.

@@ -51,7 +51,7 @@ impl<W: Write> Writer<W> {
                 writeln!(
                     self.out,
                     "verdict     score  regions  {:<52} seconds  file",
-                    "largest (width x height + x + y, peak)"
+                    "highest (width x height + x + y, peak)"
                 )?;
             }
             Format::Csv => writeln!(self.out, "{CSV_HEAD}")?,
@@ -89,7 +89,7 @@ impl<W: Write> Writer<W> {
                 overlay,
             }),
             Format::Csv => {
-                let largest = match regions.first() {
+                let highest = match regions.first() {
                     Some(r) => {
                         format!("{},{},{},{},{},{}", r.x, r.y, r.width, r.height, r.area_share, r.peak)
                     }
@@ -97,7 +97,7 @@ impl<W: Write> Writer<W> {
                 };
                 writeln!(
                     self.out,
-                    "{},{},{},{},{largest},{secs:.6},{},",
+                    "{},{},{},{},{highest},{secs:.6},{},",
                     field(&file),
                     inspection.verdict,
                     inspection.score,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_shows_the_largest_region() {
+    fn the_table_shows_the_highest_region() {
         let text = written(Format::Table);
         assert!(text.contains("NG          7.500        1  3x4+1+2 7.50"), "{text}");
     }

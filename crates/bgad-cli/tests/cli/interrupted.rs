@@ -1,0 +1,87 @@
+//! Runs that do not end by themselves.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::scene::{Ran, Scene};
+
+const TRAIN: [&str; 8] = ["train", "data", "-o", "m.bgad", "--input", "64", "--blocks", "2"];
+
+fn start(scene: &Scene, more: &[&str]) -> Child {
+    let mut command = scene.command(&[&TRAIN, more].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
+}
+
+#[track_caller]
+fn wait_for(path: &Path) {
+    let started = Instant::now();
+    while !path.exists() {
+        assert!(started.elapsed() < Duration::from_secs(120), "no {}", path.display());
+        sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn resume_ends_in_the_same_model() {
+    let scene = Scene::with_data("resume_ends_in_the_same_model");
+    let mut child = start(&scene, &["--schedule", "5x1"]);
+    wait_for(&scene.path("m.bgad.checkpoint"));
+    child.kill().expect("a running process");
+    child.wait_with_output().expect("a dead process");
+    assert!(!scene.path("m.bgad").exists(), "killed too late for this test to mean anything");
+
+    scene
+        .run(&[&TRAIN[..], &["--schedule", "6x1", "--resume"]].concat())
+        .exits(2)
+        .says(&["other options", "is kept"]);
+    scene
+        .run(&[&TRAIN[..], &["--schedule", "5x1", "--resume"]].concat())
+        .exits(0)
+        .says(&["going on after pass"]);
+    let resumed = fs::read(scene.path("m.bgad")).expect("a model");
+    assert!(!scene.path("m.bgad.checkpoint").exists());
+    scene.run(&[&TRAIN[..], &["--schedule", "5x1"]].concat()).exits(0);
+    assert!(resumed == fs::read(scene.path("m.bgad")).expect("a model"));
+    scene
+        .run(&[&TRAIN[..], &["--resume"]].concat())
+        .exits(2)
+        .says(&["no checkpoint", "may have been finished"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_keeps_the_checkpoint_and_the_old_model() {
+    let scene = Scene::with_data("ctrl_c");
+    fs::write(scene.path("m.bgad"), "an old model").expect("a file");
+    let child = start(&scene, &["--schedule", "5000x1"]);
+    wait_for(&scene.path("m.bgad.checkpoint"));
+    let pid = child.id().to_string();
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
+    assert!(killed.success());
+    let ran = Ran::of(child.wait_with_output().expect("the binary")).exits(2);
+    ran.says(&["training was stopped", "m.bgad.checkpoint is kept", "--resume"]);
+    assert_eq!(scene.names(), ["data", "m.bgad", "m.bgad.checkpoint"]);
+    assert_eq!(fs::read(scene.path("m.bgad")).expect("a file"), b"an old model");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_full_disk_leaves_the_old_model() {
+    let scene = Scene::with_data("a_full_disk");
+    fs::write(scene.path("m.bgad"), "an old model").expect("a file");
+    // A limit on the size of files, whose signal is ignored, fails writes as a full disk does.
+    let binary = env!("CARGO_BIN_EXE_bgad");
+    let limited = |schedule: &str| {
+        let mut command = std::process::Command::new("sh");
+        let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        command.args(["-c", script, binary]).args(TRAIN).args(["--schedule", schedule]);
+        Ran::of(command.current_dir(&scene.folder).output().expect("a shell"))
+    };
+    limited("1x1").exits(2).says(&["cannot write the model file m.bgad: File too large"]);
+    limited("2x1").exits(2).says(&["m.bgad.checkpoint", "File too large"]);
+    assert_eq!(scene.names(), ["data", "m.bgad"]);
+    assert_eq!(fs::read(scene.path("m.bgad")).expect("a file"), b"an old model");
+}

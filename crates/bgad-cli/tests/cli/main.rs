@@ -1,0 +1,6 @@
+//! The command line from outside: what is typed, printed, written and returned.
+
+mod scene;
+mod main_job;
+mod interrupted;
+mod bad_input;

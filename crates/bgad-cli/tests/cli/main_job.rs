@@ -1,0 +1,168 @@
+//! What people come for.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::scene::{BAD, GOOD, Scene, trained};
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+#[test]
+fn trains_evaluates_and_inspects() {
+    let scene = Scene::with_data("trains_evaluates_and_inspects");
+    let ran = scene.train(&[]).exits(0);
+    let ran = ran.says(&[
+        "training with 4 known defects instead of 10",
+        "encoding images 36/36",
+        "pass 4/4",
+        "b_n",
+    ]);
+    assert!(ran.stdout.contains("learned     from 32 good images and 4 known defects"), "{}", ran.stdout);
+    assert_eq!(scene.names(), ["data", "m.bgad", "m.split.json"]);
+
+    let ran = scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
+    ran.says(&["36 images were left out: the model was trained on them"]);
+    let figures = |name: &str| -> Value {
+        let text = fs::read_to_string(scene.path(name)).expect("figures");
+        let mut figures: Value = serde_json::from_str(&text).expect("JSON");
+        let secs = figures["secs_per_image"].take();
+        assert!(secs.as_f64().is_some_and(|secs| secs > 0.0), "{secs}");
+        figures
+    };
+    let found = figures("e.json");
+    assert_eq!(found["counts"]["good"], GOOD / 5);
+    assert_eq!(found["counts"]["defective"], BAD - 4);
+    for name in [
+        "image_auroc",
+        "pixel_auroc",
+        "aupro",
+        "aupro_05",
+        "image_ap",
+        "pixel_ap",
+        "image_f1_max",
+        "pixel_f1_max",
+    ] {
+        let share = found[name].as_f64().unwrap_or(-1.0);
+        assert!((0.0..=1.0).contains(&share), "{name} is {}", found[name]);
+    }
+    assert!(found["image_auroc"].as_f64() > Some(0.9), "bright squares are easy to find: {found}");
+    let types: BTreeMap<String, f64> = serde_json::from_value(found["by_type"].clone()).expect("types");
+    assert!(types.keys().eq(["spot", "stain"]), "{types:?}");
+
+    let ran =
+        scene.run(&["evaluate", "m.bgad", "data", "--split", "m.split.json", "--json", "s.json"]).exits(0);
+    assert!(ran.stdout.contains("AUPRO to FPR 0.30"), "{}", ran.stdout);
+    assert_eq!(figures("s.json"), found, "the split names the same images");
+    let ran = scene.run(&["evaluate", "m.bgad", "data", "--scoring", "authors"]).exits(0);
+    assert!(ran.stdout.contains("AUROC"), "{}", ran.stdout);
+
+    let ran = scene.run(&["inspect", "m.bgad", "data/bad", "--format", "jsonl"]).exits(1);
+    let lines = json_lines(&ran.stdout);
+    assert_eq!(lines.len(), BAD);
+    assert!(
+        lines.iter().any(|line| line["verdict"] != "OK" && line["regions"][0]["peak"].is_f64()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn same_seed_same_model_on_one_and_two_threads() {
+    let scene = Scene::with_data("same_seed_same_model");
+    let train = |output: &str, more: &[&str]| {
+        let arguments =
+            ["train", "data", "-o", output, "--input", "64", "--blocks", "2", "--schedule", "2x1"];
+        scene.run(&[&arguments, more].concat()).exits(0);
+        fs::read(scene.path(output)).expect("a model")
+    };
+    let one = train("one.bgad", &["--threads", "1"]);
+    assert!(one == train("two.bgad", &["--threads", "2"]), "one and two threads");
+    assert!(one != train("other.bgad", &["--seed", "1"]), "another seed");
+}
+
+#[test]
+fn results_come_in_order_whatever_the_threads() {
+    let scene = trained();
+    let inspect = |threads: &str| -> Vec<Value> {
+        let ran = scene.run(&["inspect", "m.bgad", "data/good", "--format", "jsonl", "--threads", threads]);
+        let mut lines = json_lines(&ran.stdout);
+        lines.iter_mut().for_each(|line| line["secs"] = Value::Null);
+        lines
+    };
+    let (one, two) = (inspect("1"), inspect("2"));
+    assert_eq!(one, two);
+    let files: Vec<&str> = one.iter().filter_map(|line| line["file"].as_str()).collect();
+    assert_eq!(files.len(), GOOD);
+    assert!(files.is_sorted());
+}
+
+#[test]
+fn every_image_gets_an_overlay_of_its_own() {
+    let scene = Scene::new("every_image_gets_an_overlay");
+    let names = ["a/x.png", "b/x.png", "b/größe und maß.png", "x.jpg", "x.png"];
+    names.iter().enumerate().for_each(|(i, name)| scene.picture(&format!("new/{name}"), 50 + i as u32, None));
+    let model = trained().path("m.bgad");
+    let model = model.to_str().expect("UTF-8");
+    let ran = scene.run(&["inspect", model, "new", "--out", "maps", "--format", "csv"]);
+    assert!(matches!(ran.code, Some(0 | 1)), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 1 + names.len(), "{}", ran.stdout);
+    for name in names {
+        let overlay = scene.path(&format!("maps/{name}.overlay.png"));
+        assert!(image::open(&overlay).is_ok_and(|image| image.width() >= 64), "{}", overlay.display());
+    }
+    // Overlays beside their images are no images to inspect.
+    let again = scene.run(&["inspect", model, "new", "--out", "new", "--format", "csv"]);
+    assert_eq!(again.stdout.lines().count(), 1 + names.len());
+    let again = scene.run(&["inspect", model, "new", "--format", "csv"]);
+    assert_eq!(again.stdout.lines().count(), 1 + names.len());
+}
+
+#[test]
+fn a_hard_setting_is_not_tested_on_its_type() {
+    let scene = Scene::with_data("a_hard_setting");
+    scene.train(&["--setting", "hard:spot", "--anomalies", "2"]).exits(0);
+    let split: Value =
+        serde_json::from_slice(&fs::read(scene.path("m.split.json")).expect("a split")).expect("JSON");
+    let paths = |list: &str| -> Vec<String> { serde_json::from_value(split[list].clone()).expect("paths") };
+    assert_eq!(paths("anomalies").len(), 2);
+    assert!(paths("anomalies").iter().all(|path| path.starts_with("bad/spot/")), "{split}");
+    assert!(paths("test_bad").iter().all(|path| path.starts_with("bad/stain/")), "{split}");
+    scene.train(&["--setting", "hard:scratch"]).exits(2).says(&["hard:scratch", "spot, stain"]);
+}
+
+#[test]
+fn figures_that_cannot_be_computed_are_null() {
+    let scene = Scene::new("figures_that_cannot_be_computed");
+    (0..4).for_each(|i| scene.picture(&format!("data/good/{i}.png"), 500 + i, None));
+    let model = trained().path("m.bgad");
+    let model = model.to_str().expect("UTF-8");
+    let ran = scene.run(&["evaluate", model, "data", "--json", "e.json"]).exits(0);
+    let ran = ran.says(&["no defective image to test on"]);
+    assert!(ran.stdout.contains(" -"), "{}", ran.stdout);
+    let figures: Value =
+        serde_json::from_slice(&fs::read(scene.path("e.json")).expect("figures")).expect("JSON");
+    assert_eq!((&figures["image_auroc"], &figures["aupro"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut command =
+        trained().command(&["inspect", "m.bgad", "data", "--format", "jsonl", "--threads", "1"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("the binary");
+    drop(child.stdout.take());
+    crate::scene::Ran::of(child.wait_with_output().expect("the binary")).exits(0);
+}
+
+#[test]
+fn an_instruction_set_can_be_asked_for() {
+    let run = |isa: &str| {
+        let mut command = trained().command(&["inspect", "m.bgad", "data/good/000.png", "--format", "csv"]);
+        crate::scene::Ran::of(command.env("BGAD_ISA", isa).output().expect("the binary"))
+    };
+    assert!(matches!(run("portable").code, Some(0 | 1)));
+    run("sse9").exits(2).says(&["BGAD_ISA is sse9", "portable"]);
+}
