@@ -259,7 +259,7 @@ fn tell(event: &train::Event<'_>, started: Instant, out: &mut impl Write) -> io:
             writeln!(out, "   {total} images encoded                  {secs:5.1} s")?;
         }
         train::Event::Pass(pass) => {
-            let loss: f64 = pass.levels.iter().map(|level| f64::from(level.loss.total)).sum();
+            let loss: f64 = pass.levels.iter().map(|level| level.loss.total).sum();
             let (at, of) = (pass.pass, pass.passes);
             let what = if pass.phase == 1 { "good parts alone" } else { "with known defects" };
             writeln!(out, "   pass {at:2} of {of}, {what:18} loss {loss:7.3}  {secs:5.1} s")?;

@@ -388,7 +388,7 @@ mod tests {
                 all().filter(|&(x, y)| !outside(x, y)).count(),
                 all().filter(|&(x, y)| changed(x, y)).count(),
             );
-            assert!(inside >= MIN_DEFECT_PIXELS && inside < 4000, "{defect:?} {index}: {inside}");
+            assert!((MIN_DEFECT_PIXELS..4000).contains(&inside), "{defect:?} {index}: {inside}");
             assert!(differing * 10 >= inside * 8, "{defect:?} {index}: the mask is wider than the defect");
         }
     }
