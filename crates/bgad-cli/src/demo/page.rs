@@ -37,10 +37,12 @@ fn head(results: &Results<'_>) -> String {
     };
     let ((known, of_known), (never, of_never)) =
         (noticed(&KNOWN.map(|d| d.name())), noticed(&[UNSEEN.name()]));
+    let (false_alarms, of_good) = noticed(&[GOOD]);
     format!(
         "<header>\n<h1>bgad demo</h1>\n<p class=\"lead\">A model learnt from {} good parts, {given} with a {a} and {given} with a \
          {b}, in {:.0} seconds. Tested on parts that it had not seen, it noticed <b>{known} of {of_known}</b> with a known kind \
-         of defect, and <b>{never} of {of_never}</b> with a kind that it was never shown: a {unseen}.</p>\n\
+         of defect, and <b>{never} of {of_never}</b> with a kind that it was never shown: a {unseen}. Of good parts it \
+         stopped <b>{false_alarms} of {of_good}</b>: what it notices no more often than that, it does not see.</p>\n\
          <img class=\"wide\" src=\"overview.png\" alt=\"Part, anomaly map and true mask, for a typical {a} and a typical \
          {unseen}\">\n<p class=\"small\">Part, anomaly map, true mask: on the left a {a} (known), on the right a {unseen} \
          (never shown). Of each kind the one with the median score.</p>\n</header>\n",
