@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Between two neighbouring anomalous scores only false positives are added, so every metric needs to look
-//! at the distinct anomalous scores only: the [`Step`]s.
+//! at the distinct anomalous scores only: the steps.
 
 use std::{error, fmt};
 
