@@ -75,7 +75,7 @@ const PLAN: Plan = Plan { train_good: 60, given: 5, test_good: 20, test_bad: 12,
 /// Kinds of defects with examples to train on.
 const KNOWN: [Defect; 2] = [Defect::Scratch, Defect::Stain];
 /// The kind without.
-const UNSEEN: Defect = Defect::MissingHole;
+const UNSEEN: Defect = Defect::Dent;
 
 /// Runs the demo and tells about it on `out`.
 ///

@@ -38,8 +38,8 @@ pub(crate) enum Defect {
     Scratch,
     /// A brown spot with a darker rim.
     Stain,
-    /// A bolt hole that was not drilled.
-    MissingHole,
+    /// A shallow round hollow: one flank dark, the other bright.
+    Dent,
 }
 
 impl Defect {
@@ -48,7 +48,7 @@ impl Defect {
         match self {
             Defect::Scratch => "scratch",
             Defect::Stain => "stain",
-            Defect::MissingHole => "missing_hole",
+            Defect::Dent => "dent",
         }
     }
 }
@@ -125,8 +125,8 @@ enum Flaw {
     Scratch { path: Vec<[f32; 2]>, half_width: f32, depth: f32 },
     /// Middle, radius, amplitudes and phases of the outline's harmonics, strength.
     Stain { middle: [f32; 2], radius: f32, outline: [(f32, f32); 4], strength: f32 },
-    /// Which hole.
-    MissingHole(usize),
+    /// Middle, radius, how much its flanks change the light.
+    Dent { middle: [f32; 2], radius: f32, depth: f32 },
 }
 
 impl Flaw {
@@ -160,7 +160,11 @@ impl Flaw {
                 }),
                 strength: rng.random_range(0.45..0.85),
             },
-            Defect::MissingHole => Flaw::MissingHole(rng.random_range(0..HOLES)),
+            Defect::Dent => Flaw::Dent {
+                middle: on_metal(rng),
+                radius: rng.random_range(7.0..13.0),
+                depth: rng.random_range(0.18..0.34),
+            },
         }
     }
 }
@@ -186,8 +190,7 @@ impl Part {
     }
 
     fn picture(&self, flaw: Option<&Flaw>) -> RgbImage {
-        let missing = if let Some(Flaw::MissingHole(i)) = flaw { Some(*i) } else { None };
-        let holes: Vec<[f32; 2]> = (0..HOLES).filter(|&i| Some(i) != missing).map(|i| self.hole(i)).collect();
+        let holes: Vec<[f32; 2]> = (0..HOLES).map(|i| self.hole(i)).collect();
         RgbImage::from_fn(SIDE, SIDE, |x, y| {
             let colour = self.colour([x as f32 + 0.5, y as f32 + 0.5], &holes, flaw);
             // The sum of two uniform numbers is round enough for a sensor.
@@ -275,7 +278,16 @@ impl Part {
     /// Changes the metal under a defect.
     fn spoil(&self, metal: &mut [f32; 3], at: [f32; 2], flaw: &Flaw) {
         match flaw {
-            Flaw::MissingHole(_) => {}
+            Flaw::Dent { middle, radius, depth } => {
+                let d = [at[0] - middle[0], at[1] - middle[1]];
+                let q = length(d) / radius;
+                if q < 1.0 && q > 0.0 {
+                    // The flank is steepest halfway out and looks inwards.
+                    let steep = 4.0 * q * (1.0 - q);
+                    let facing = -(d[0] * self.light[0] + d[1] * self.light[1]) / length(d);
+                    metal.iter_mut().for_each(|c| *c += depth * steep * facing);
+                }
+            }
             Flaw::Scratch { path, half_width, depth } => {
                 let last = path.len() - 1;
                 let nearest = (0..last)
@@ -373,7 +385,7 @@ fn to_segment(p: [f32; 2], a: [f32; 2], b: [f32; 2]) -> (f32, f32) {
 mod tests {
     use super::*;
 
-    const DEFECTS: [Defect; 3] = [Defect::Scratch, Defect::Stain, Defect::MissingHole];
+    const DEFECTS: [Defect; 3] = [Defect::Scratch, Defect::Stain, Defect::Dent];
 
     #[test]
     fn a_defect_changes_nothing_outside_its_mask() {

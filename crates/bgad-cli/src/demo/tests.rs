@@ -36,7 +36,7 @@ fn the_whole_demo_leaves_a_page_whose_pictures_exist() {
     let mut told = Vec::new();
     run_plan(&SMALL, &args, &mut told).unwrap();
     let told = String::from_utf8(told).unwrap();
-    assert!(told.contains("index.html") && told.contains("missing_hole"), "{told}");
+    assert!(told.contains("index.html") && told.contains("dent"), "{told}");
 
     let data = folder.0.join("data");
     let dataset = Dataset::open(&data).unwrap();
