@@ -12,39 +12,39 @@
 
 mod cache;
 mod checkpoint;
+mod error;
+mod images;
 mod level;
 mod schedule;
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
-use std::{error, fmt, fs};
 
 use bgad_kernels::Isa;
 use rand::{RngExt as _, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::anomaly_map::{MaxLogp, ScoreConstantsError};
+use crate::anomaly_map::MaxLogp;
 use crate::augment::cutpaste::cut_paste;
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
-use crate::dataset::{Sample, Split};
+use crate::dataset::Split;
 use crate::detector::{
-    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, ScoringLevel, TrainingSummary,
-    map_of_levels,
+    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringLevel, TrainingSummary, map_of_levels,
 };
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, Mask};
+use crate::image::{ImageError, InputImage};
 use crate::options::{Checked, Stepping};
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
-use cache::{Encoded, Loaded};
+use cache::Encoded;
+pub use error::TrainError;
+use images::Images;
 pub use level::LevelReport;
 use level::{LevelImage, LevelTrainer, Pass};
-
-/// Images that are encoded between two reports.
-const ENCODE_SHARE: usize = 32;
 
 /// Tries at a pasted anomaly before the pass goes on without it.
 const PASTE_TRIES: usize = 10;
@@ -168,105 +168,6 @@ enum Purpose {
     Order = 2,
     Positions = 3,
     Paste = 4,
-}
-
-/// Everything that is read from disk, encoded.
-struct Images {
-    normal: Vec<Encoded>,
-    /// Where the hosts of pasted anomalies are.
-    normal_paths: Vec<PathBuf>,
-    anomalous: Vec<Encoded>,
-    /// The anomalies as pixels, to be pasted.
-    defects: Vec<(InputImage, Mask)>,
-    /// SHA-256 of the files, sorted.
-    sha256: Vec<String>,
-}
-
-impl Images {
-    fn encode(
-        run: &Run<'_>,
-        options: &Checked,
-        progress: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Images, TrainError> {
-        let mut images = Images {
-            normal: Vec::new(),
-            normal_paths: Vec::new(),
-            anomalous: Vec::new(),
-            defects: Vec::new(),
-            sha256: Vec::new(),
-        };
-        let samples: Vec<(&Sample, bool)> = run
-            .split
-            .train
-            .iter()
-            .map(|sample| (sample, false))
-            .chain(run.split.anomalies.iter().map(|sample| (sample, true)))
-            .collect();
-        let mut done = 0;
-        for share in samples.chunks(ENCODE_SHARE) {
-            if (run.stop)() {
-                return Err(TrainError::Stopped);
-            }
-            let encoded =
-                cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
-                    let loaded = cache::load(sample, options.input, *anomalous)?;
-                    let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                    Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
-                });
-            for result in encoded {
-                match result {
-                    Ok((encoded, loaded)) => images.take(encoded, loaded),
-                    Err(error) => progress(Event::Skipped(&error)),
-                }
-            }
-            done += share.len();
-            progress(Event::Encoded { done, total: samples.len() });
-        }
-        if images.normal.is_empty() {
-            return Err(TrainError::NoImages { listed: run.split.train.len() });
-        }
-        images.sha256.sort();
-        Ok(images)
-    }
-
-    fn take(&mut self, encoded: Encoded, loaded: Loaded) {
-        self.sha256.push(loaded.sha256);
-        match loaded.mask {
-            // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
-            // normal image would, so it stays an anomaly with no anomalous position.
-            None => {
-                self.normal.push(encoded);
-                self.normal_paths.push(loaded.path);
-            }
-            Some(mask) => {
-                self.anomalous.push(encoded);
-                self.defects.push((loaded.image, mask));
-            }
-        }
-    }
-
-    /// Whitens all features in place with the statistics of the normal ones.
-    fn whiten(&mut self, run: &Run<'_>, options: &Checked) -> Vec<Option<Whitening>> {
-        run.backbone
-            .channels()
-            .into_iter()
-            .enumerate()
-            .map(|(level, channels)| {
-                options.whiten.then(|| {
-                    let normal: Vec<&[f32]> =
-                        self.normal.iter().map(|e| e.features[level].as_slice()).collect();
-                    let whitening = Whitening::fit(&normal, channels, run.isa);
-                    let prepared = whitening.prepare(run.isa);
-                    self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).for_each(|encoded| {
-                        let mut white = vec![0.0; encoded.features[level].len()];
-                        prepared.apply(&encoded.features[level], &mut white);
-                        encoded.features[level] = white;
-                    });
-                    whitening
-                })
-            })
-            .collect()
-    }
 }
 
 /// The flows in training and what they were made with.
@@ -542,70 +443,5 @@ pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         result => result,
-    }
-}
-
-/// Why training ended without a model.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// It was asked to stop.
-    Stopped,
-    /// No normal image could be read.
-    NoImages {
-        /// How many the split lists.
-        listed: usize,
-    },
-    /// The loss is no longer a number.
-    Diverged {
-        /// In which pass.
-        pass: usize,
-    },
-    /// The flows give likelihoods that are not finite.
-    Constants(ScoreConstantsError),
-    /// To resume takes a checkpoint file.
-    NoCheckpoint,
-    /// The checkpoint cannot be read or written.
-    Checkpoint {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ModelError,
-    },
-    /// The checkpoint is of a run with other options, images or backbone.
-    OtherRun {
-        /// What differs.
-        what: &'static str,
-    },
-}
-
-impl fmt::Display for TrainError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopped => write!(f, "training was stopped"),
-            Self::NoImages { listed } => write!(f, "none of the {listed} good images could be read"),
-            Self::Diverged { pass } => {
-                write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")
-            }
-            Self::Constants(_) => write!(f, "the trained flows give likelihoods that are not finite"),
-            Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
-            Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
-            Self::OtherRun { what } => {
-                write!(
-                    f,
-                    "the checkpoint is of a run with other {what}: resume with the same, or start anew without it"
-                )
-            }
-        }
-    }
-}
-
-impl error::Error for TrainError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Constants(source) => Some(source),
-            Self::Checkpoint { source, .. } => Some(source),
-            _ => None,
-        }
     }
 }

@@ -1,0 +1,72 @@
+//! Why training ends without a model.
+
+use std::path::PathBuf;
+use std::{error, fmt};
+
+use crate::anomaly_map::ScoreConstantsError;
+use crate::detector::ModelError;
+
+/// Why training ended without a model.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// It was asked to stop.
+    Stopped,
+    /// No normal image could be read.
+    NoImages {
+        /// How many the split lists.
+        listed: usize,
+    },
+    /// The loss is no longer a number.
+    Diverged {
+        /// In which pass.
+        pass: usize,
+    },
+    /// The flows give likelihoods that are not finite.
+    Constants(ScoreConstantsError),
+    /// To resume takes a checkpoint file.
+    NoCheckpoint,
+    /// The checkpoint cannot be read or written.
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ModelError,
+    },
+    /// The checkpoint is of a run with other options, images or backbone.
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => write!(f, "training was stopped"),
+            Self::NoImages { listed } => write!(f, "none of the {listed} good images could be read"),
+            Self::Diverged { pass } => {
+                write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")
+            }
+            Self::Constants(_) => write!(f, "the trained flows give likelihoods that are not finite"),
+            Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
+            Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
+            Self::OtherRun { what } => {
+                write!(
+                    f,
+                    "the checkpoint is of a run with other {what}: resume with the same, or start anew without it"
+                )
+            }
+        }
+    }
+}
+
+impl error::Error for TrainError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Constants(source) => Some(source),
+            Self::Checkpoint { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

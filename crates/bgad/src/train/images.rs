@@ -1,0 +1,115 @@
+//! All images of a run, read and encoded.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::cache::{self, Encoded, Loaded};
+use super::{Event, Run, TrainError};
+use crate::dataset::Sample;
+use crate::flow::Whitening;
+use crate::image::{InputImage, Mask};
+use crate::options::Checked;
+
+/// Images that are encoded between two reports.
+const ENCODE_SHARE: usize = 32;
+
+/// Everything that is read from disk, encoded.
+pub(super) struct Images {
+    pub normal: Vec<Encoded>,
+    /// Where the hosts of pasted anomalies are.
+    pub normal_paths: Vec<PathBuf>,
+    pub anomalous: Vec<Encoded>,
+    /// The anomalies as pixels, to be pasted.
+    pub defects: Vec<(InputImage, Mask)>,
+    /// SHA-256 of the files, sorted.
+    pub sha256: Vec<String>,
+}
+
+impl Images {
+    /// Reads and encodes every image of the split; one that cannot be used is reported and left out.
+    pub(super) fn encode(
+        run: &Run<'_>,
+        options: &Checked,
+        progress: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Images, TrainError> {
+        let mut images = Images {
+            normal: Vec::new(),
+            normal_paths: Vec::new(),
+            anomalous: Vec::new(),
+            defects: Vec::new(),
+            sha256: Vec::new(),
+        };
+        let samples: Vec<(&Sample, bool)> = run
+            .split
+            .train
+            .iter()
+            .map(|sample| (sample, false))
+            .chain(run.split.anomalies.iter().map(|sample| (sample, true)))
+            .collect();
+        let mut done = 0;
+        for share in samples.chunks(ENCODE_SHARE) {
+            if (run.stop)() {
+                return Err(TrainError::Stopped);
+            }
+            let encoded =
+                cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
+                    let loaded = cache::load(sample, options.input, *anomalous)?;
+                    let pyramid = cache::features(run.backbone, &loaded.image, workspace);
+                    Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
+                });
+            for result in encoded {
+                match result {
+                    Ok((encoded, loaded)) => images.take(encoded, loaded),
+                    Err(error) => progress(Event::Skipped(&error)),
+                }
+            }
+            done += share.len();
+            progress(Event::Encoded { done, total: samples.len() });
+        }
+        if images.normal.is_empty() {
+            return Err(TrainError::NoImages { listed: run.split.train.len() });
+        }
+        images.sha256.sort();
+        Ok(images)
+    }
+
+    fn take(&mut self, encoded: Encoded, loaded: Loaded) {
+        self.sha256.push(loaded.sha256);
+        match loaded.mask {
+            // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
+            // normal image would, so it stays an anomaly with no anomalous position.
+            None => {
+                self.normal.push(encoded);
+                self.normal_paths.push(loaded.path);
+            }
+            Some(mask) => {
+                self.anomalous.push(encoded);
+                self.defects.push((loaded.image, mask));
+            }
+        }
+    }
+
+    /// Whitens all features in place with the statistics of the normal ones.
+    pub(super) fn whiten(&mut self, run: &Run<'_>, options: &Checked) -> Vec<Option<Whitening>> {
+        run.backbone
+            .channels()
+            .into_iter()
+            .enumerate()
+            .map(|(level, channels)| {
+                options.whiten.then(|| {
+                    let normal: Vec<&[f32]> =
+                        self.normal.iter().map(|e| e.features[level].as_slice()).collect();
+                    let whitening = Whitening::fit(&normal, channels, run.isa);
+                    let prepared = whitening.prepare(run.isa);
+                    self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).for_each(|encoded| {
+                        let mut white = vec![0.0; encoded.features[level].len()];
+                        prepared.apply(&encoded.features[level], &mut white);
+                        encoded.features[level] = white;
+                    });
+                    whitening
+                })
+            })
+            .collect()
+    }
+}
