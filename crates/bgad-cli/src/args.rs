@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
+    Benchmark(Box<BenchmarkArgs>),
     Demo(DemoArgs),
 }
 
@@ -100,14 +101,6 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// Set of choices to start from: fast, or reference for the authors' own.
-    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
-    pub(crate) preset: Preset,
-
-    /// Meta-epochs x passes over the images, for instance 25x8 [default: the preset's].
-    #[arg(long, value_name = "AxB")]
-    pub(crate) schedule: Option<Schedule>,
-
     /// Learn from so many good images at most [default: all].
     #[arg(long, value_name = "N")]
     pub(crate) limit_normal: Option<usize>,
@@ -119,10 +112,6 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["anomalies", "setting", "limit_normal"])]
     pub(crate) split: Option<PathBuf>,
 
-    /// Size that images are brought to, for instance 256 or 384x768 (height x width) [default: the preset's].
-    #[arg(long, value_name = "SIDE|HxW")]
-    pub(crate) input: Option<InputSize>,
-
     /// Threads to use [default: one per core]. The model does not depend on it.
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
@@ -130,6 +119,26 @@ pub(crate) struct TrainArgs {
     /// Go on from the checkpoint of an interrupted run; give the same options as then.
     #[arg(long)]
     pub(crate) resume: bool,
+
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+}
+
+/// How a model is made, whatever it is made from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// Set of choices to start from: fast, or reference for the authors' own.
+    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
+    pub(crate) preset: Preset,
+
+    /// Meta-epochs x passes over the images, for instance 25x8 [default: the preset's; fast
+    /// makes more passes over fewer than 200 good images].
+    #[arg(long, value_name = "AxB")]
+    pub(crate) schedule: Option<Schedule>,
+
+    /// Size that images are brought to, for instance 256 or 384x768 (height x width) [default: the preset's].
+    #[arg(long, value_name = "SIDE|HxW")]
+    pub(crate) input: Option<InputSize>,
 
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
     ///
@@ -253,6 +262,72 @@ pub(crate) struct EvaluateArgs {
     pub(crate) threads: Option<usize>,
 }
 
+/// Compare methods on data with known answers: train and evaluate a grid, tabulate mean and standard deviation.
+///
+/// Every cell is trained with its own seed and judged at its last epoch, never at the best one. The test images of a
+/// cell do not depend on how many known defects it learns from: as many as the largest number are kept out of all of
+/// them. Each result is a file of its own in the output folder; the same command again does only what is missing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad benchmark parts/ --out results
+  bgad benchmark tiles/ screws/ --methods nfad,bgad --anomalies 0,1,5,10 --seeds 3 --out results
+  bgad benchmark tiles/ --settings general,hard --out results     also: one type known, all others unseen")]
+pub(crate) struct BenchmarkArgs {
+    /// Folders of images, each laid out as for `bgad train`.
+    #[arg(value_name = "DATA", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+
+    /// Folder for the results: table.md, table.html, table.csv, table.json and one file a cell.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// nfad: the flow on good images alone; bgad: with known defects and boundary.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Method::Nfad, Method::Bgad])]
+    pub(crate) methods: Vec<Method>,
+
+    /// Numbers of known defects to learn from.
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [0, 10])]
+    pub(crate) anomalies: Vec<usize>,
+
+    /// general: known defects of all types; hard: of each type in turn, tested on the others.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [SettingKind::General])]
+    pub(crate) settings: Vec<SettingKind>,
+
+    /// Repetitions, with seeds 0, 1, ..: each draws its own images and trains anew.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+
+    /// Learn from so many good images at most [default: all].
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_normal: Option<usize>,
+
+    /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+}
+
+/// What `bgad benchmark` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Method {
+    /// The normalizing flow on good images alone: the baseline of the paper.
+    Nfad,
+    /// Boundary-guided: with known defects.
+    Bgad,
+}
+
+/// Where `bgad benchmark` takes known defects from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum SettingKind {
+    /// All types.
+    General,
+    /// One type after the other.
+    Hard,
+}
+
 /// Judge images: score, verdict and where the defects are.
 ///
 /// Folders are searched with all folders inside. The score is in nats: 0 is as normal as training images get. Exit
@@ -338,7 +413,7 @@ mod tests {
         let parse = |flags: &[&str]| {
             let words = ["bgad", "train", "data", "-o", "m.bgad"].iter().chain(flags);
             match Args::try_parse_from(words).expect("flags").command {
-                Command::Train(args) => (args.method.focal, args.method.no_focal),
+                Command::Train(args) => (args.recipe.method.focal, args.recipe.method.no_focal),
                 _ => unreachable!("train was typed"),
             }
         };

@@ -67,10 +67,16 @@ struct Plan {
     /// Of each kind, known or not.
     test_bad: usize,
     /// Instead of the preset's.
-    schedule: Option<Schedule>,
+    schedule: Schedule,
 }
 
-const PLAN: Plan = Plan { train_good: 60, given: 5, test_good: 20, test_bad: 12, schedule: None };
+const PLAN: Plan = Plan {
+    train_good: 60,
+    given: 5,
+    test_good: 20,
+    test_bad: 12,
+    schedule: Schedule { meta_epochs: 5, sub_epochs: 2 },
+};
 
 /// Kinds of defects with examples to train on.
 const KNOWN: [Defect; 2] = [Defect::Scratch, Defect::Stain];
@@ -121,7 +127,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
 
     let mut options = TrainOptions::preset(Preset::Fast);
     options.seed = args.seed;
-    options.schedule = plan.schedule.unwrap_or(options.schedule);
+    options.schedule = plan.schedule;
     let options = options.check()?;
     writeln!(out, "2  Training, {} passes", options.schedule.passes())?;
     out.flush()?;
@@ -339,13 +345,13 @@ impl Results<'_> {
     fn commands(&self) -> [String; 3] {
         let inside = |name: &str| quoted(&self.folder.join(name));
         let (model, data, split) = (inside("model.bgad"), inside("data"), inside("split.json"));
-        let schedule = match self.plan.schedule {
-            Some(schedule) => format!(" --schedule {schedule}"),
-            None => String::new(),
-        };
+        let schedule = self.plan.schedule;
         let unseen = quoted(&self.folder.join("data").join("test").join(UNSEEN.name()));
         [
-            format!("bgad train {data} --split {split} --seed {}{schedule} -o {model}", self.seed),
+            format!(
+                "bgad train {data} --split {split} --seed {} --schedule {schedule} -o {model}",
+                self.seed
+            ),
             format!("bgad evaluate {model} {data} --split {split}"),
             format!("bgad inspect {model} {unseen} --out {}", inside("inspected")),
         ]

@@ -1,9 +1,11 @@
 //! The `bgad` command line: a thin shell around the library. Parse, plan, run, exit code.
 
 mod args;
+mod recipe;
 mod train;
 mod evaluate;
 mod inspect;
+mod benchmark;
 mod demo;
 mod overlay;
 mod progress;
@@ -30,6 +32,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Benchmark(args) => benchmark::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;
             Ok(Outcome::Fine)

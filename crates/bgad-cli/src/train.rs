@@ -8,15 +8,12 @@ use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bgad::backbone::Backbone;
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
 use bgad::detector::Model;
-use bgad::options::{Checked, DEFAULT_ANOMALIES, DEFAULT_BACKBONE, TrainOptions};
+use bgad::options::{Checked, DEFAULT_ANOMALIES};
 use bgad::train::{self, Run, TrainError};
-use bgad::weights::Weights;
-use bgad_kernels::Isa;
 
-use crate::args::{MethodArgs, TrainArgs};
+use crate::args::TrainArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
@@ -31,13 +28,14 @@ static STOPS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
-    let options = options(args).check()?;
+    args.recipe.check()?;
     let files = Files::beside(&args.output)?;
     files.check_resume(args.resume)?;
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = split(args)?;
-    let backbone = backbone(args, isa)?;
+    let options = args.recipe.options(args.seed, split.train.len()).check()?;
+    let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
     let mut progress = TrainProgress::new();
@@ -68,34 +66,6 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
-}
-
-/// The preset with what was typed in its place.
-fn options(args: &TrainArgs) -> TrainOptions {
-    let preset = TrainOptions::preset(args.preset);
-    let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = args.method;
-    let MethodArgs { repeats, blocks, boundary, stepping, step_positions, batch_images, .. } = args.method;
-    let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
-    let m = &args.method;
-    TrainOptions {
-        seed: args.seed,
-        input: args.input.unwrap_or(preset.input),
-        schedule: args.schedule.unwrap_or(preset.schedule),
-        learning_rate: learning_rate.unwrap_or(preset.learning_rate),
-        beta: beta.unwrap_or(preset.beta),
-        tau: tau.unwrap_or(preset.tau),
-        normalizer: normalizer.unwrap_or(preset.normalizer),
-        lambda: lambda.unwrap_or(preset.lambda),
-        focal: flag(m.focal, m.no_focal, preset.focal),
-        whiten: flag(m.whiten, m.no_whiten, preset.whiten),
-        cutpaste: flag(m.cutpaste, m.no_cutpaste, preset.cutpaste),
-        repeats: repeats.unwrap_or(preset.repeats),
-        blocks: blocks.unwrap_or(preset.blocks),
-        boundary: boundary.unwrap_or(preset.boundary),
-        stepping: stepping.unwrap_or(preset.stepping),
-        step_positions: step_positions.unwrap_or(preset.step_positions),
-        batch_images: batch_images.unwrap_or(preset.batch_images),
-    }
 }
 
 /// The images, with a word about what is not used.
@@ -145,24 +115,6 @@ fn default_anomalies(dataset: &Dataset, setting: &Setting) -> usize {
         say(format_args!("note: training with {anomalies} known defects instead of {wanted}: {why}"));
     }
     anomalies
-}
-
-fn backbone(args: &TrainArgs, isa: Isa) -> Result<Backbone, Failure> {
-    let name = args.backbone.as_deref().unwrap_or(DEFAULT_BACKBONE);
-    let built = match &args.backbone_weights {
-        None if Backbone::names().contains(&name) && !Backbone::embedded_names().contains(&name) => {
-            return Err(format!(
-                "the weights of {name} are not built in: give them with --backbone-weights FILE"
-            )
-            .into());
-        }
-        None => Backbone::embedded(name, isa),
-        Some(path) => {
-            let weights = Weights::open(path).map_err(|e| context(path.display().to_string(), e))?;
-            Backbone::load(name, &weights, isa)
-        }
-    };
-    Ok(built?)
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.

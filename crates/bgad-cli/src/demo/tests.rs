@@ -26,7 +26,7 @@ const SMALL: Plan = Plan {
     given: 1,
     test_good: 2,
     test_bad: 2,
-    schedule: Some(Schedule { meta_epochs: 2, sub_epochs: 1 }),
+    schedule: Schedule { meta_epochs: 2, sub_epochs: 1 },
 };
 
 #[test]

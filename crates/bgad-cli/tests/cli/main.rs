@@ -4,3 +4,4 @@ mod scene;
 mod main_job;
 mod interrupted;
 mod bad_input;
+mod benchmark;

@@ -1,0 +1,140 @@
+//! `bgad benchmark`: a grid of trainings and what they are worth.
+
+mod cell;
+mod grid;
+mod page;
+mod table;
+mod write;
+
+use std::collections::HashMap;
+use std::fs;
+
+use bgad::backbone::Backbone;
+use bgad::detector::{Detector, Model};
+use bgad::evaluation::{self, Scoring};
+use bgad::train::{self, Run};
+use bgad_kernels::Isa;
+
+use crate::args::BenchmarkArgs;
+use crate::exit::Outcome;
+use crate::failure::{Failure, chain, context, say};
+use crate::machine;
+use cell::CellResult;
+use grid::{Cell, DataFolder, cells};
+
+pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
+    args.recipe.check()?;
+    let isa = machine::isa()?;
+    machine::use_threads(args.threads)?;
+    let folders = DataFolder::open_all(&args.data)?;
+    let cells = cells(&folders, args)?;
+    let backbone = args.recipe.backbone(isa)?;
+    let cell_folder = args.out.join("cells");
+    fs::create_dir_all(&cell_folder)
+        .map_err(|error| context(format!("cannot make the folder {}", cell_folder.display()), error))?;
+
+    let mut results = Vec::new();
+    let mut failed = 0;
+    let mut bench = Bench { args, isa, backbone: &backbone, trained: HashMap::new(), group: None };
+    for (i, cell) in cells.iter().enumerate() {
+        let path = cell_folder.join(format!("{}.json", cell.name()));
+        let key = bench.key(cell)?;
+        let title = format!("[{}/{}] {}", i + 1, cells.len(), cell.title());
+        if let Some(result) = CellResult::read(&path, &key) {
+            say(format_args!("{title}: there already"));
+            results.push(result);
+            continue;
+        }
+        // One data set that fails must not lose the others.
+        match bench.measure(cell, key) {
+            Ok(result) => {
+                say(format_args!("{title}: {}", result.in_short()));
+                result.save(&path)?;
+                results.push(result);
+                // The tables are whole after every cell: a run of hours can be looked at, or broken off.
+                write::all(&args.out, &results, failed)?;
+            }
+            Err(error) => {
+                failed += 1;
+                say(format_args!("{title}: failed: {}", chain(error.as_ref())));
+            }
+        }
+    }
+    write::all(&args.out, &results, failed)?;
+    print!("{}", table::markdown(&table::rows(&results)));
+    say(format_args!("tables written to {}", args.out.display()));
+    if failed > 0 {
+        say(format_args!("{failed} of {} cells failed, see above; the tables are without them", cells.len()));
+        return Ok(Outcome::Incomplete);
+    }
+    Ok(Outcome::Fine)
+}
+
+/// What all cells share.
+struct Bench<'a> {
+    args: &'a BenchmarkArgs,
+    isa: Isa,
+    backbone: &'a Backbone,
+    /// Models of the present data set and seed by their recipe: cells that differ in the test set alone share one.
+    trained: HashMap<String, (Model, f64)>,
+    group: Option<(String, u64)>,
+}
+
+impl Bench<'_> {
+    /// Everything that decides a cell's result, as a digest.
+    fn key(&self, cell: &Cell) -> Result<String, Failure> {
+        let tested = [&cell.split.test_good, &cell.split.test_bad];
+        Ok(cell::digest(&(self.recipe_key(cell)?, tested.map(|samples| cell::paths(samples, &cell.root)))))
+    }
+
+    /// Everything that decides a cell's model, as a digest.
+    fn recipe_key(&self, cell: &Cell) -> Result<String, Failure> {
+        let options = self.args.recipe.options(cell.seed, cell.split.train.len()).check()?;
+        let learned = [&cell.split.train, &cell.split.anomalies];
+        let from = learned.map(|samples| cell::paths(samples, &cell.root));
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(cell::digest(&(version, &*options, self.backbone.weights_sha256(), &cell.data, from)))
+    }
+
+    fn measure(&mut self, cell: &Cell, key: String) -> Result<CellResult, Failure> {
+        let group = Some((cell.data.clone(), cell.seed));
+        if self.group != group {
+            self.trained.clear();
+            self.group = group;
+        }
+        let recipe = self.recipe_key(cell)?;
+        if !self.trained.contains_key(&recipe) {
+            let trained = self.train(cell)?;
+            self.trained.insert(recipe.clone(), trained);
+        }
+        let (model, train_secs) = &self.trained[&recipe];
+        let detector = Detector::new(model, self.isa)?;
+        let (good, bad) = (&cell.split.test_good, &cell.split.test_bad);
+        let evaluation = evaluation::evaluate(&detector, good, bad, Scoring::Frozen, &mut |event| {
+            if let evaluation::Event::Skipped(error) = event {
+                say(format_args!("skipped: {}", chain(error)));
+            }
+        })?;
+        Ok(CellResult::new(cell, key, model.header.options.clone(), *train_secs, evaluation))
+    }
+
+    /// A model and the seconds it took.
+    fn train(&self, cell: &Cell) -> Result<(Model, f64), Failure> {
+        let options = self.args.recipe.options(cell.seed, cell.split.train.len()).check()?;
+        let run = Run {
+            split: &cell.split,
+            backbone: self.backbone,
+            isa: self.isa,
+            checkpoint: None,
+            resume: false,
+            stop: &|| false,
+        };
+        let started = std::time::Instant::now();
+        let model = train::train(&run, &options, &mut |event| {
+            if let train::Event::Skipped(error) = event {
+                say(format_args!("skipped: {}", chain(error)));
+            }
+        })?;
+        Ok((model, started.elapsed().as_secs_f64()))
+    }
+}

@@ -1,0 +1,63 @@
+//! From what was typed to the options and the backbone of a training.
+
+use bgad::backbone::Backbone;
+use bgad::options::{DEFAULT_BACKBONE, OptionError, TrainOptions};
+use bgad::weights::Weights;
+use bgad_kernels::Isa;
+
+use crate::args::{MethodArgs, RecipeArgs};
+use crate::failure::{Failure, context};
+
+impl RecipeArgs {
+    /// The preset's choices for so many good images, with what was typed in their place.
+    pub(crate) fn options(&self, seed: u64, normal_images: usize) -> TrainOptions {
+        let preset = TrainOptions::preset(self.preset);
+        let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = self.method;
+        let MethodArgs { repeats, blocks, boundary, stepping, step_positions, batch_images, .. } =
+            self.method;
+        let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
+        let m = &self.method;
+        TrainOptions {
+            seed,
+            input: self.input.unwrap_or(preset.input),
+            schedule: self.schedule.unwrap_or_else(|| self.preset.schedule(normal_images)),
+            learning_rate: learning_rate.unwrap_or(preset.learning_rate),
+            beta: beta.unwrap_or(preset.beta),
+            tau: tau.unwrap_or(preset.tau),
+            normalizer: normalizer.unwrap_or(preset.normalizer),
+            lambda: lambda.unwrap_or(preset.lambda),
+            focal: flag(m.focal, m.no_focal, preset.focal),
+            whiten: flag(m.whiten, m.no_whiten, preset.whiten),
+            cutpaste: flag(m.cutpaste, m.no_cutpaste, preset.cutpaste),
+            repeats: repeats.unwrap_or(preset.repeats),
+            blocks: blocks.unwrap_or(preset.blocks),
+            boundary: boundary.unwrap_or(preset.boundary),
+            stepping: stepping.unwrap_or(preset.stepping),
+            step_positions: step_positions.unwrap_or(preset.step_positions),
+            batch_images: batch_images.unwrap_or(preset.batch_images),
+        }
+    }
+
+    /// Refuses what cannot work, before any image is read.
+    pub(crate) fn check(&self) -> Result<(), OptionError> {
+        self.options(0, 1).check().map(|_| ())
+    }
+
+    pub(crate) fn backbone(&self, isa: Isa) -> Result<Backbone, Failure> {
+        let name = self.backbone.as_deref().unwrap_or(DEFAULT_BACKBONE);
+        let built = match &self.backbone_weights {
+            None if Backbone::names().contains(&name) && !Backbone::embedded_names().contains(&name) => {
+                return Err(format!(
+                    "the weights of {name} are not built in: give them with --backbone-weights FILE"
+                )
+                .into());
+            }
+            None => Backbone::embedded(name, isa),
+            Some(path) => {
+                let weights = Weights::open(path).map_err(|e| context(path.display().to_string(), e))?;
+                Backbone::load(name, &weights, isa)
+            }
+        };
+        Ok(built?)
+    }
+}
