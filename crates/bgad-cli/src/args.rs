@@ -235,6 +235,7 @@ pub(crate) struct MethodArgs {
 #[command(after_help = "\
 Examples:
   bgad evaluate part.bgad parts/
+  bgad evaluate part.bgad parts/ --report report.html
   bgad evaluate part.bgad parts/ --split part.split.json --json figures.json")]
 pub(crate) struct EvaluateArgs {
     /// Model file written by `bgad train`.
@@ -252,6 +253,10 @@ pub(crate) struct EvaluateArgs {
     /// Write the figures to this file too, as shares between 0 and 1.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Write a page about the result: one HTML file with charts and the worst images, which loads nothing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 
     /// Score constants: the model's own (frozen), or from the test images as in the authors' code.
     #[arg(long, default_value = "frozen", value_parser = PossibleValuesParser::new(["frozen", "authors"]).map(scoring))]

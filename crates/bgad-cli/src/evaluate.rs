@@ -8,7 +8,7 @@ use std::path::Path;
 use bgad::dataset::{Dataset, Layout, Sample, Split};
 use bgad::detector::{Detector, Model};
 use bgad::durable;
-use bgad::evaluation::{self, Evaluation, Event};
+use bgad::evaluation::{self, Evaluation, Event, Scoring};
 use bgad::weights::sha256_hex;
 use rayon::prelude::*;
 
@@ -17,8 +17,13 @@ use crate::exit::Outcome;
 use crate::failure::{self, Failure, context, say};
 use crate::machine;
 use crate::progress::CountProgress;
+use crate::report::Report;
+use crate::shell::quoted;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
+    if args.report.is_some() && args.scoring == Scoring::Authors {
+        return Err("a report is about the model's own scores: leave out --scoring authors".into());
+    }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
@@ -31,10 +36,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         return Err(format!("{}: there is no image to test on", args.data.display()).into());
     }
     let progress = CountProgress::new("scoring images", total);
+    let mut skipped = Vec::new();
     let evaluation =
         evaluation::evaluate(&detector, &test.good, &test.bad, args.scoring, &mut |event| match event {
             Event::Scored { done, .. } => progress.set(done),
-            Event::Skipped(error) => progress.say(&format!("skipped: {}", failure::chain(error))),
+            Event::Skipped(error) => {
+                let reason = failure::chain(error);
+                progress.say(&format!("skipped: {reason}"));
+                skipped.push(reason);
+            }
         })?;
     drop(progress);
 
@@ -44,8 +54,20 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     if let Some(path) = &args.json {
         let mut text = serde_json::to_string_pretty(&evaluation)?;
         text.push('\n');
-        durable::replace(path, text.as_bytes())
-            .map_err(|error| context(format!("cannot write {}", path.display()), error))?;
+        write(path, &text)?;
+    }
+    if let Some(path) = &args.report {
+        let report = Report {
+            command: command(args),
+            model: &args.model,
+            data: &args.data,
+            detector: &detector,
+            evaluation: &evaluation,
+            trained_on: test.trained_on,
+            skipped: &skipped,
+        };
+        write(path, &report.html()?)?;
+        say(format_args!("report: {}", path.display()));
     }
     for reason in what_is_missing(&evaluation) {
         say(format_args!("note: {reason}"));
@@ -58,6 +80,22 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    durable::replace(path, text.as_bytes())
+        .map_err(|error| context(format!("cannot write {}", path.display()), error))
+}
+
+/// What to type for the same report.
+fn command(args: &EvaluateArgs) -> String {
+    let mut words = vec!["bgad evaluate".to_owned(), quoted(&args.model), quoted(&args.data)];
+    for (option, file) in [("--split", &args.split), ("--report", &args.report)] {
+        if let Some(file) = file {
+            words.extend([option.to_owned(), quoted(file)]);
+        }
+    }
+    words.join(" ")
 }
 
 /// The images to test on.

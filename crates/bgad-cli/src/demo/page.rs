@@ -1,29 +1,16 @@
 //! The page that the demo leaves behind: one HTML file beside its pictures, nothing from elsewhere, no scripts.
 
-use std::fmt::Write as _;
-
 use bgad::evaluation::ScoredImage;
-use bgad::verdict::Verdict;
 
 use super::{GOOD, KNOWN, Results, UNSEEN, label, middle, name_of, percent};
 use crate::overlay::Scale;
-
-const STYLE: &str = include_str!("page.css");
+use crate::page::{badge, capital, class, document, escaped, plain, tile};
 
 /// The whole page.
 pub(super) fn html(results: &Results<'_>) -> String {
-    let mut page = String::new();
     let sections =
         [head(results), figures(results), scores(results), gallery(results), all(results), notes(results)];
-    write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>bgad demo</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        sections.concat()
-    )
-    .expect("a string takes everything");
-    page
+    document("bgad demo", "", &sections.concat())
 }
 
 fn head(results: &Results<'_>) -> String {
@@ -67,7 +54,7 @@ fn figures(results: &Results<'_>) -> String {
     ];
     let mut out = String::from("<section>\n<h2>Figures</h2>\n<div class=\"tiles\">\n");
     for (value, name, what) in tiles {
-        out += &format!("<div class=\"tile\"><b>{value}</b><span>{name}</span><small>{what}</small></div>\n");
+        out += &tile(&value, name, what);
     }
     out += "</div>\n<div class=\"scroll\"><table>\n<thead><tr><th>Parts</th><th>learnt from</th><th>tested</th>\
             <th>image AUROC, %</th><th>OK</th><th>REVIEW</th><th>NG</th></tr></thead>\n<tbody>\n";
@@ -225,30 +212,4 @@ fn notes(results: &Results<'_>) -> String {
         results.options.input,
         escaped(&results.detector.header().backbone),
     )
-}
-
-fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "ok",
-        Verdict::Review => "review",
-        Verdict::Ng => "ng",
-    }
-}
-
-fn badge(verdict: Verdict) -> String {
-    format!("<span class=\"badge {}\">{verdict}</span>", class(verdict))
-}
-
-/// A folder's name as words.
-fn plain(name: &str) -> String {
-    name.replace('_', " ")
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,0 +1,150 @@
+//! The page of `bgad evaluate --report`: what a model does on images with known answers, in one file that loads nothing.
+//!
+//! The page says what is so, in words first, figures after, and pictures of the worst last. It holds no time and no
+//! chance: the same model on the same images writes the same bytes.
+
+mod chart;
+mod gallery;
+mod sections;
+
+use std::fs;
+use std::path::Path;
+
+use bgad::dataset::Sample;
+use bgad::detector::Detector;
+use bgad::evaluation::{Evaluation, ScoredImage};
+use bgad::verdict::Verdict;
+use bgad::weights::sha256_hex;
+
+use crate::failure::{Failure, context};
+use crate::page::document;
+
+const STYLE: &str = include_str!("report/report.css");
+
+/// Whatever a file's name may hold: this page runs nothing and loads nothing but the pictures within it.
+const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+                      img-src data:\">";
+
+/// What a report is about.
+pub(crate) struct Report<'a> {
+    /// The command that makes it again.
+    pub(crate) command: String,
+    pub(crate) model: &'a Path,
+    pub(crate) data: &'a Path,
+    pub(crate) detector: &'a Detector,
+    pub(crate) evaluation: &'a Evaluation,
+    /// Images left out since the model was trained on them.
+    pub(crate) trained_on: usize,
+    /// Why files are not in the figures.
+    pub(crate) skipped: &'a [String],
+}
+
+impl Report<'_> {
+    /// The whole page.
+    ///
+    /// # Errors
+    ///
+    /// If the model, an image or a mask cannot be read any more.
+    pub(crate) fn html(&self) -> Result<String, Failure> {
+        let sections = [
+            sections::head(self),
+            sections::operating_point(self),
+            chart::all(self),
+            sections::by_type(self),
+            gallery::all(self)?,
+            sections::every_image(self),
+            sections::provenance(self, &self.hash_of_model()?, &self.hash_of_data()?),
+        ];
+        let title = format!("{} on {}", name(self.model), name(self.data));
+        Ok(document(&title, &format!("{POLICY}\n<style>\n{STYLE}</style>\n"), &sections.concat()))
+    }
+
+    fn hash_of_model(&self) -> Result<String, Failure> {
+        let bytes = fs::read(self.model)
+            .map_err(|error| context(format!("cannot read {}", self.model.display()), error))?;
+        Ok(sha256_hex(&bytes))
+    }
+
+    /// SHA-256 of a list with a line for each file, `HASH  PATH`, sorted by path: what `sha256sum` prints.
+    fn hash_of_data(&self) -> Result<String, Failure> {
+        let samples = self.evaluation.images.iter().map(|image| &image.sample);
+        let mut files: Vec<&Path> = samples
+            .flat_map(|s: &Sample| [Some(&s.path), s.mask.as_ref()])
+            .flatten()
+            .map(AsRef::as_ref)
+            .collect();
+        files.sort();
+        let mut list = String::new();
+        for file in files {
+            let bytes =
+                fs::read(file).map_err(|error| context(format!("cannot read {}", file.display()), error))?;
+            list += &format!("{}  {}\n", sha256_hex(&bytes), self.below(file));
+        }
+        Ok(sha256_hex(list.as_bytes()))
+    }
+
+    /// A file's path below the data folder, with `/` on every system.
+    fn below(&self, file: &Path) -> String {
+        let below = file.strip_prefix(self.data).unwrap_or(file);
+        below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
+    /// Defective images, the lowest score first: those that the model most mistakes for good.
+    fn defective(&self) -> Vec<&ScoredImage> {
+        let mut images: Vec<_> =
+            self.evaluation.images.iter().filter(|image| image.sample.kind.defect().is_some()).collect();
+        images.sort_by(|a, b| a.score.total_cmp(&b.score));
+        images
+    }
+
+    /// Good images, the highest score first.
+    fn good(&self) -> Vec<&ScoredImage> {
+        let mut images: Vec<_> =
+            self.evaluation.images.iter().filter(|image| image.sample.kind.defect().is_none()).collect();
+        images.sort_by(|a, b| b.score.total_cmp(&a.score));
+        images
+    }
+
+    /// What an image scores whose every position lies on `b_n`, and on `b_a`, at every level: where the explicit
+    /// boundary stands among image scores.
+    fn boundary_scores(&self) -> [f32; 2] {
+        let header = self.detector.header();
+        let score = |normal: bool| {
+            let likelihoods: Vec<Vec<f32>> = header
+                .levels
+                .iter()
+                .map(|level| {
+                    let boundary = level.boundary_nats_per_channel;
+                    vec![
+                        if normal { boundary.normal } else { boundary.anomalous };
+                        level.height * level.width
+                    ]
+                })
+                .collect();
+            self.detector.map(&likelihoods, &header.constants).image_score()
+        };
+        [score(true), score(false)]
+    }
+}
+
+/// OK, REVIEW and NG among images.
+fn verdicts<'a>(images: impl IntoIterator<Item = &'a ScoredImage>) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for image in images {
+        counts[match image.verdict {
+            Verdict::Ok => 0,
+            Verdict::Review => 1,
+            Verdict::Ng => 2,
+        }] += 1;
+    }
+    counts
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// A share in percent, as people write it.
+fn percent(part: usize, whole: usize) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * part as f64 / whole as f64) }
+}
