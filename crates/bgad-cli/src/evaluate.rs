@@ -5,11 +5,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bgad::dataset::{Dataset, Layout, Sample, Split};
+use bgad::dataset::{Dataset, Layout, Sample, Split, content_hash};
 use bgad::detector::{Detector, Model};
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, Event, Scoring};
-use bgad::weights::sha256_hex;
 use rayon::prelude::*;
 
 use crate::args::EvaluateArgs;
@@ -136,7 +135,7 @@ impl TestSet {
 /// Whether the model was trained on a file of this content.
 fn is_known(path: &Path, known: &HashSet<&str>) -> bool {
     // A file that cannot be read is reported when it is to be scored.
-    fs::read(path).is_ok_and(|bytes| known.contains(sha256_hex(&bytes).as_str()))
+    fs::read(path).is_ok_and(|bytes| known.contains(content_hash(&bytes).as_str()))
 }
 
 fn table(out: &mut impl Write, evaluation: &Evaluation) -> io::Result<()> {

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = split(args)?;
+    split.check_contents()?;
     let options = args.recipe.options(args.seed, split.train.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 

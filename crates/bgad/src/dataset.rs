@@ -11,6 +11,7 @@
 
 mod error;
 mod folder;
+mod hash;
 mod masks;
 mod split;
 mod split_file;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
+pub use hash::content_hash;
 pub use split::{Setting, SettingError, Split, SplitOptions};
 
 use folder::{Entry, Survey};

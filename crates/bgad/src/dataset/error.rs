@@ -126,6 +126,13 @@ pub enum DatasetError {
         /// The split file.
         split: PathBuf,
     },
+    /// One image is trained on under one name and tested on under another.
+    SameContent {
+        /// The file to train on.
+        trained: PathBuf,
+        /// The file to test on.
+        tested: PathBuf,
+    },
     /// A split file could not be written.
     Unwritable {
         /// The file.
@@ -234,6 +241,10 @@ impl fmt::Display for DatasetError {
             }
             Self::SplitWithoutTrain { split } => {
                 write!(f, "{}: expected good images in train, found none", split.display())
+            }
+            Self::SameContent { trained, tested } => {
+                write!(f, "{}: expected an image that is not trained on, ", tested.display())?;
+                write!(f, "found the same content as {}; remove one of the two", trained.display())
             }
             Self::Unwritable { path, error } => write!(f, "{}: cannot be written: {error}", path.display()),
         }

@@ -585,3 +585,31 @@ fn a_split_that_cannot_be_written_leaves_nothing_behind() {
     let names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 4, "{names:?}");
 }
+
+// Contents.
+
+#[test]
+fn one_image_in_training_and_test_is_refused_by_name() {
+    let folder = Folder::new();
+    let draw = |name: &str, value: u8| {
+        let path = folder.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        GrayImage::from_pixel(2, 2, Luma([value])).save(path).unwrap();
+    };
+    let files =
+        ["train/good/0.png", "train/good/1.png", "test/good/a.png", "test/dent/x.png", "test/dent/y.png"];
+    files.iter().enumerate().for_each(|(i, name)| draw(name, 10 * i as u8));
+    folder.add(&["ground_truth/dent/x_mask.png", "ground_truth/dent/y_mask.png"]);
+    let check = |anomalies| Split::draw(&folder.open(), &options(anomalies)).unwrap().check_contents();
+    assert!(check(1).is_ok());
+    // Copies on one side only do not matter.
+    draw("train/good/2.png", 0);
+    assert!(check(0).is_ok());
+    draw("test/good/b.png", 0);
+    contains_all(&check(0).unwrap_err().to_string(), &["test/good/b.png", "same content", "train/good/"]);
+    fs::remove_file(folder.0.join("test/good/b.png")).unwrap();
+    // An anomaly to train on, and the same picture among those to test on.
+    draw("test/dent/y.png", 30);
+    contains_all(&check(1).unwrap_err().to_string(), &["test/dent/y.png", "test/dent/x.png"]);
+    assert!(check(0).is_ok());
+}

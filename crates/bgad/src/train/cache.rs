@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use crate::backbone::{Backbone, Workspace};
-use crate::dataset::Sample;
+use crate::dataset::{Sample, content_hash};
 use crate::image::{ImageError, InputImage, InputSize, Mask};
 use crate::pyramid::Pyramid;
-use crate::weights::sha256_hex;
 
 /// One image, encoded.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<
         InputImage::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(&sample.path))?;
     let mask = sample.mask.as_ref().filter(|_| anomalous);
     let mask = mask.map(|path| Mask::load(path, size, Some((&sample.path, original)))).transpose()?;
-    Ok(Loaded { path: sample.path.clone(), sha256: sha256_hex(&bytes), image, mask })
+    Ok(Loaded { path: sample.path.clone(), sha256: content_hash(&bytes), image, mask })
 }
 
 /// Runs `work` on every item, in parallel, each thread with a workspace of its own; results in the order of the items.
