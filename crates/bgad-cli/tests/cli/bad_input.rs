@@ -35,7 +35,7 @@ fn no_folder_at_all() {
 fn a_folder_of_text_files() {
     let scene = Scene::new("a_folder_of_text_files");
     for name in ["good/a.txt", "good/b.txt"] {
-        fs::write(scene.make_way(&format!("data/{name}")), "no picture").expect("a file");
+        fs::write(scene.make_way(&format!("data/{name}")), format!("no picture: {name}")).expect("a file");
     }
     scene.train(&[]).exits(2).says(&["data/good: expected good images", "found a.txt, b.txt"]);
     fs::rename(scene.path("data/good/a.txt"), scene.path("data/good/a.png")).expect("a file");
