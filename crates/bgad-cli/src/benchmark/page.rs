@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::table::{COLUMNS, Row, Spread};
+use crate::page::{document, escaped};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -17,16 +18,14 @@ const BOTTOM: f64 = 28.0;
 
 /// The whole page; `note` says what is missing.
 pub(super) fn page(rows: &[Row], note: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\">\n<title>bgad benchmark</title>\n<style>\n{STYLE}</style>\n</head>\n\
-         <body>\n<main>\n<h1>Benchmark</h1>\n<p>Percent at the last epoch; mean and standard deviation over seeds. Seen and \
-         unseen types: mean image AUROC over the types of defect that were and were not learned from.{}</p>\n{}{}</main>\n\
-         </body>\n</html>\n",
+    let main = format!(
+        "<h1>Benchmark</h1>\n<p>Percent at the last epoch; mean and standard deviation over seeds. Seen and \
+         unseen types: mean image AUROC over the types of defect that were and were not learned from.{}</p>\n{}{}",
         escaped(note),
         charts(rows),
         table(rows)
-    )
+    );
+    document("bgad benchmark", &format!("<style>\n{STYLE}</style>\n"), &main)
 }
 
 fn table(rows: &[Row]) -> String {
@@ -133,21 +132,6 @@ fn chart(data: &str, setting: &str, rows: &[&Row]) -> String {
         }
     }
     out + "</svg></figure>\n"
-}
-
-/// Text as it may stand in HTML, also within quotes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -64,7 +64,9 @@ impl Plot {
         for (x, text) in ticks {
             let (x, _) = Plot::at(*x, 0.0);
             self.svg += &format!("<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/>\n");
-            self.text((x, bottom + 17.0), "middle", "tick", text);
+            // The last would reach over the edge.
+            let anchor = if x > right - 8.0 { "end" } else { "middle" };
+            self.text((x.min(right + 8.0), bottom + 17.0), anchor, "tick", text);
         }
         self.text(((left + right) / 2.0, bottom + 35.0), "middle", "label", label);
     }
@@ -108,13 +110,18 @@ impl Plot {
         self.text((at_x + aside, at_y), anchor, "name", name);
     }
 
-    /// A line from top to bottom with its name in the given row of names.
-    fn rule(&mut self, x: f64, class: &str, name: &str, y: f64) {
+    /// Lines from top to bottom, each with its name at a height of its own; names go over all lines.
+    fn rules(&mut self, rules: &[Rule]) {
         let [_, top, _, bottom] = FRAME;
-        let (at, _) = Plot::at(x, 0.0);
-        self.svg += &format!("<path class=\"{class}\" d=\"M{at:.1} {top}V{bottom}\"/>\n");
-        let (anchor, aside) = if x > 0.5 { ("end", -4.0) } else { ("start", 4.0) };
-        self.text((at + aside, y), anchor, "name", name);
+        for rule in rules {
+            let (x, _) = Plot::at(rule.x, 0.0);
+            self.svg += &format!("<path class=\"{}\" d=\"M{x:.1} {top}V{bottom}\"/>\n", rule.class);
+        }
+        for rule in rules {
+            let (x, _) = Plot::at(rule.x, 0.0);
+            let (anchor, aside) = if rule.x > 0.5 { ("end", -4.0) } else { ("start", 4.0) };
+            self.text((x + aside, rule.y), anchor, "name", &rule.name);
+        }
     }
 
     /// A bar from `low` to `high`.
@@ -137,6 +144,14 @@ impl Plot {
             table.html()
         )
     }
+}
+
+/// A line across a chart, see [`Plot::rules`].
+struct Rule {
+    x: f64,
+    class: &'static str,
+    name: String,
+    y: f64,
 }
 
 /// What a chart shows, in numbers.
@@ -231,12 +246,21 @@ fn histogram(report: &Report<'_>) -> String {
         left - 12.0,
         (middle + bottom) / 2.0
     );
-    plot.rule(axis.share(thresholds.ok), "threshold", &format!("OK up to {:.2}", thresholds.ok), top + 10.0);
-    plot.rule(axis.share(thresholds.ng), "threshold", &format!("NG above {:.2}", thresholds.ng), top + 25.0);
+    let rule = |score: f32, class, name: &str, y| Rule {
+        x: axis.share(score),
+        class,
+        name: format!("{name} {score:.2}"),
+        y,
+    };
+    let mut rules = vec![
+        rule(thresholds.ok, "threshold", "OK up to", top + 10.0),
+        rule(thresholds.ng, "threshold", "NG above", top + 25.0),
+    ];
     if b_n.is_finite() && b_a.is_finite() {
-        plot.rule(axis.share(b_n), "boundary", &format!("b_n {b_n:.2}"), bottom - 20.0);
-        plot.rule(axis.share(b_a), "boundary", &format!("b_a {b_a:.2}"), bottom - 5.0);
+        rules.push(rule(b_n, "boundary", "b_n", bottom - 20.0));
+        rules.push(rule(b_a, "boundary", "b_a", bottom - 5.0));
     }
+    plot.rules(&rules);
     plot.across(&axis.ticks(), "image score, nats (scale of square roots)");
     let rows = (0..BINS)
         .filter(|&bin| good[bin] + bad[bin] > 0)
@@ -393,6 +417,7 @@ fn training(report: &Report<'_>) -> String {
     plot.up(&ticks);
     // One pass is a point in the middle.
     let x = |pass: usize| if losses.len() == 1 { 0.5 } else { pass as f64 / (losses.len() - 1) as f64 };
+    let mut names = Vec::new();
     for level in 0..levels {
         let points = losses.iter().enumerate().filter_map(|(pass, loss)| {
             let loss = f64::from(*loss.get(level)?);
@@ -400,10 +425,16 @@ fn training(report: &Report<'_>) -> String {
         });
         let points: Vec<(f64, f64)> = points.collect();
         plot.line(points.iter().copied(), &format!("level level{}", level.min(2)));
-        if let Some(&(at, y)) = points.get(points.len() / 8) {
-            let (at, y) = Plot::at(at, y);
-            plot.text((at + 8.0, y - 5.0), "start", "name", &format!("level {}", level + 1));
+        if let Some(&end) = points.last() {
+            names.push((Plot::at(end.0, end.1), format!("level {}", level + 1)));
         }
+    }
+    // Above the end of its line each, pushed down where it would lie on the one before.
+    names.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+    let mut lowest = f64::NEG_INFINITY;
+    for ((x, y), name) in names {
+        lowest = (y - 6.0).max(lowest + 14.0).max(FRAME[1] + 10.0);
+        plot.text((x, lowest), "end", "name", &name);
     }
     let mut passes: Vec<usize> = some(&(0..losses.len()).collect::<Vec<_>>(), 6);
     passes.dedup();

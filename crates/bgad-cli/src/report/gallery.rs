@@ -4,9 +4,10 @@ use std::io::{self, Cursor};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bgad::anomaly_map::AnomalyMap;
 use bgad::evaluation::ScoredImage;
 use bgad::image::{ImageError, InputImage, InputSize, Mask, OriginalSize};
-use bgad::verdict::DefectRegion;
+use bgad::verdict::{DefectRegion, Thresholds};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops};
 
@@ -89,7 +90,7 @@ fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
     let mut panels = vec![
         ("image", jpeg(&picture)?),
         ("anomalies", jpeg(&scaled(&overlay(&input, &found.map, thresholds, &found.regions, original)))?),
-        ("map", jpeg(&scaled(&heat_map(&found.map, thresholds)))?),
+        ("map, own scale", jpeg(&scaled(&heat_map(&found.map, own_scale(&found.map))))?),
     ];
     if let Some(mask) = &scored.sample.mask {
         let mask = Mask::load(mask, size, None).map_err(unreadable)?;
@@ -123,6 +124,16 @@ fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
     ))
 }
 
+/// Thresholds with which the colours run from the lowest value of the map to the highest: an escape is pale on the
+/// scale of the model, and where it scores most is what one asks.
+fn own_scale(map: &AnomalyMap) -> Thresholds {
+    let finite = map.nats.iter().copied().filter(|nats| nats.is_finite());
+    let (low, high) = finite.fold((f32::MAX, f32::MIN), |(low, high), nats| (low.min(nats), high.max(nats)));
+    // The stops of a scale lie a quarter of a gap below `ok` and four gaps above.
+    let gap = (high - low).max(1e-3) / 4.25;
+    Thresholds { ok: low + 0.25 * gap, ng: low + 1.25 * gap }
+}
+
 fn regions(regions: &[DefectRegion]) -> String {
     if regions.is_empty() {
         return "Nothing above the OK threshold.".to_owned();
@@ -144,8 +155,9 @@ fn scale(report: &Report<'_>) -> Result<String, Failure> {
     let thresholds = report.detector.header().thresholds;
     let stops = Scale::of(thresholds).stops;
     Ok(format!(
-        "<p>Colours are fixed by the thresholds and mean the same in every picture; a white line runs round what is above \
-         the OK threshold, a blue box round the largest such regions.</p>\n<div class=\"scale\"><img src=\"{}\" width=\"600\" height=\"18\" \
+        "<p>Colours on the image are fixed by the thresholds and mean the same in every picture; a white line runs round \
+         what is above the OK threshold, a blue box round the largest such regions. The map beside it is stretched from \
+         its own lowest value to its highest: it shows where, not how much.</p>\n<div class=\"scale\"><img src=\"{}\" width=\"600\" height=\"18\" \
          alt=\"Colour scale from pale yellow through orange to red\"><div class=\"ends\"><span>{:.1} nats or less</span><span>OK up to {:.1}, \
          NG from {:.1}</span><span>{:.1} or more</span></div></div>\n",
         jpeg(&legend(thresholds, 600, 18))?,
@@ -178,6 +190,17 @@ fn png(picture: &GrayImage) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_own_scale_runs_from_the_lowest_to_the_highest() {
+        let map = |nats: &[f32]| AnomalyMap { nats: nats.to_vec(), h: 1, w: nats.len() };
+        let stops = Scale::of(own_scale(&map(&[1.0, 9.5, 3.0]))).stops;
+        assert!((stops[0] - 1.0).abs() < 1e-5 && (stops[3] - 9.5).abs() < 1e-5, "{stops:?}");
+        for odd in [&[2.0, 2.0][..], &[f32::INFINITY, f32::NAN], &[]] {
+            let stops = Scale::of(own_scale(&map(odd))).stops;
+            assert!(stops.is_sorted(), "{stops:?}");
+        }
+    }
 
     #[test]
     fn thumbnails_keep_proportions_within_bounds() {

@@ -143,8 +143,8 @@ pub(super) fn operating_point(report: &Report<'_>) -> String {
         .collect();
     format!(
         "<section>\n<h2>Operating point</h2>\n<p>The score is in nats: 0 is as normal as training images get. {}</p>\n\
-         <div class=\"scroll\"><table>\n<thead><tr><th>Verdict</th><th>score</th><th>good</th><th></th><th>defective</th>\
-         <th></th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n",
+         <div class=\"scroll\"><table>\n<thead><tr><th>Verdict</th><th>score</th><th>good</th><th>of all good</th><th>defective</th>\
+         <th>of all defective</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n",
         promise()
     )
 }
@@ -179,7 +179,7 @@ pub(super) fn by_type(report: &Report<'_>) -> String {
         .collect();
     format!(
         "<section>\n<h2>Types of defect</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Type</th><th>images</th>\
-         <th>AUROC, %</th><th>OK</th><th>REVIEW</th><th>NG</th><th>lowest</th><th>median score</th></tr></thead>\n<tbody>\n{rows}</tbody>\n\
+         <th>AUROC, %</th><th>OK</th><th>REVIEW</th><th>NG</th><th>lowest score</th><th>median</th></tr></thead>\n<tbody>\n{rows}</tbody>\n\
          </table></div>\n</section>\n"
     )
 }

@@ -2,6 +2,7 @@
 
 mod scene;
 mod main_job;
+mod report;
 mod interrupted;
 mod bad_input;
 mod benchmark;
