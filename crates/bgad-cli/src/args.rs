@@ -26,6 +26,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bgad demo                                see the whole job done on drawn parts
+  bgad doctor parts/                       what is wrong with the pictures
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
   bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/";
@@ -33,13 +34,14 @@ Examples:
 const EXAMPLES_AND_CODES: &str = "\
 Examples:
   bgad demo                                see the whole job done on drawn parts
+  bgad doctor parts/                       what is wrong with the pictures
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
   bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
 
 Exit codes:
   0  fine
-  1  inspect: at least one image is not OK
+  1  inspect: at least one image is not OK; doctor: there are errors or warnings
   2  something could not be done, or a file was skipped; stderr says which and why
 
 Environment:
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
+    Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Demo(DemoArgs),
 }
@@ -363,6 +366,39 @@ pub(crate) struct InspectArgs {
     pub(crate) format: Format,
 
     /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Examine a data folder: what is wrong with its images and masks.
+///
+/// Finds files that cannot be read, odd sizes, depths and rotations, masks that are missing, empty, soft or beside
+/// their defect, copies across splits, odd exposure and focus, and good images that look bad. Every finding names the
+/// file and what to do. Exit code 1 if there are errors or warnings, 2 if the folder could not be examined.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad doctor parts/
+  bgad doctor parts/ --quick
+  bgad doctor parts/ --json > findings.json")]
+pub(crate) struct DoctorArgs {
+    /// Folder of images, laid out as for `bgad train`.
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Write the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Leave out what needs the network: good images that look bad, masks beside their defect.
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Size at which images are compared, for instance 256 or 384x768 (height x width).
+    #[arg(long, value_name = "SIDE|HxW", default_value = "256")]
+    pub(crate) input: InputSize,
+
+    /// Threads to use [default: one per core]. The findings do not depend on it.
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }

@@ -5,6 +5,7 @@ mod recipe;
 mod train;
 mod evaluate;
 mod inspect;
+mod doctor;
 mod benchmark;
 mod demo;
 mod report;
@@ -34,6 +35,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;

@@ -9,6 +9,7 @@
 //! JPEG, BMP and TIFF files. Whatever does not pair or is not understood is a [`Finding`], by name, and never guessed.
 //! Everything is sorted by the bytes of its path below the root, so that a seed means the same on every machine.
 
+pub mod doctor;
 mod error;
 mod folder;
 mod hash;

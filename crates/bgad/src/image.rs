@@ -18,7 +18,7 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
-pub(crate) use decode::read;
+pub(crate) use decode::{decode, decode_with_orientation, read};
 pub use error::{ImageError, ImageProblem};
 pub use mask::Mask;
 pub use size::{InputSize, InputSizeError, OriginalSize};

@@ -3,6 +3,7 @@
 mod scene;
 mod main_job;
 mod report;
+mod doctor;
 mod interrupted;
 mod bad_input;
 mod benchmark;

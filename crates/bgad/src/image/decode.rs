@@ -6,6 +6,7 @@ use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use ::image::error::ImageError as DecoderError;
+use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::{ImageError, ImageProblem, OriginalSize};
@@ -30,7 +31,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
 }
 
 /// Decodes and turns upright.
-pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
+    Ok(decode_with_orientation(bytes)?.0)
+}
+
+/// Decodes and turns upright; says how it was turned.
+pub(crate) fn decode_with_orientation(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageError> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty.into());
     }
@@ -64,7 +70,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
     let orientation = decoder.orientation().map_err(classify)?;
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(classify)?;
     decoded.apply_orientation(orientation);
-    Ok(decoded)
+    Ok((decoded, orientation))
 }
 
 /// Whether a JPEG's scans reach its end marker.
