@@ -11,7 +11,7 @@ use crate::failure::{Failure, context};
 impl RecipeArgs {
     /// The preset's choices for so many good images, with what was typed in their place.
     pub(crate) fn options(&self, seed: u64, normal_images: usize) -> TrainOptions {
-        let preset = TrainOptions::preset(self.preset);
+        let preset = TrainOptions::preset_for(self.preset, normal_images);
         let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = self.method;
         let MethodArgs { repeats, blocks, boundary, stepping, step_positions, batch_images, .. } =
             self.method;
@@ -20,7 +20,7 @@ impl RecipeArgs {
         TrainOptions {
             seed,
             input: self.input.unwrap_or(preset.input),
-            schedule: self.schedule.unwrap_or_else(|| self.preset.schedule(normal_images)),
+            schedule: self.schedule.unwrap_or(preset.schedule),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
             beta: beta.unwrap_or(preset.beta),
             tau: tau.unwrap_or(preset.tau),

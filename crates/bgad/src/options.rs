@@ -13,8 +13,11 @@ pub const DEFAULT_BACKBONE: &str = "tf_efficientnet_lite2";
 /// Anomalies taken out of the test set when no number is given.
 pub const DEFAULT_ANOMALIES: usize = 10;
 
-/// Normal images that a meta-epoch of the fast preset shows at least.
+/// Normal images that a meta-epoch of the fast preset shows, as far as [`FAST_SUB_EPOCHS`] allow.
 const FAST_META_EPOCH_IMAGES: usize = 400;
+
+/// Passes of a meta-epoch of the fast preset: with many images, and with few.
+const FAST_SUB_EPOCHS: (usize, usize) = (2, 5);
 
 /// How long to train: meta-epochs, each of some passes over the images. Written `25x8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,24 +98,8 @@ pub enum BoundaryRule {
 pub enum Preset {
     /// The authors' schedule: 25 meta-epochs of 8 passes.
     Reference,
-    /// Ten passes over whitened features at a higher rate, with equal steps at every level; see docs/experiments.md.
+    /// Ten to twenty-five passes over whitened features at a higher rate, with equal steps at every level.
     Fast,
-}
-
-impl Preset {
-    /// How long to train on so many normal images.
-    ///
-    /// `fast` makes 10 passes, and up to 25 over fewer than 200 images, for which ten are too few optimizer steps; more
-    /// than 25 over thirty images made AUPRO fall again. Measured in docs/experiments.md.
-    pub fn schedule(self, normal_images: usize) -> Schedule {
-        match self {
-            Preset::Reference => Schedule { meta_epochs: 25, sub_epochs: 8 },
-            Preset::Fast => Schedule {
-                meta_epochs: 5,
-                sub_epochs: FAST_META_EPOCH_IMAGES.div_ceil(normal_images.max(1)).clamp(2, 5),
-            },
-        }
-    }
 }
 
 /// Choices of one training run.
@@ -155,13 +142,22 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// The choices of a preset, with the schedule that it has for many images.
+    /// The choices of a preset for two hundred normal images and more.
     pub fn preset(preset: Preset) -> TrainOptions {
+        TrainOptions::preset_for(preset, usize::MAX)
+    }
+
+    /// The choices of a preset for so many normal images.
+    ///
+    /// `fast` makes 10 passes, and up to 25 at a higher rate over fewer than 200 images, for which ten are too few
+    /// optimizer steps. Still more passes made AUPRO fall again on sets of thirty images, and the higher rate lost image
+    /// AUROC on one of two hundred: docs/experiments.md.
+    pub fn preset_for(preset: Preset, normal_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
             seed: 0,
             blocks: 8,
-            schedule: preset.schedule(usize::MAX),
+            schedule: Schedule { meta_epochs: 25, sub_epochs: 8 },
             learning_rate: 2e-4,
             batch_images: 32,
             step_positions: 4096,
@@ -178,13 +174,18 @@ impl TrainOptions {
         };
         match preset {
             Preset::Reference => reference,
-            Preset::Fast => TrainOptions {
-                learning_rate: 3e-3,
-                step_positions: 2048,
-                stepping: Stepping::SameSteps,
-                whiten: true,
-                ..reference
-            },
+            Preset::Fast => {
+                let (many, few) = FAST_SUB_EPOCHS;
+                let sub_epochs = FAST_META_EPOCH_IMAGES.div_ceil(normal_images.max(1)).clamp(many, few);
+                TrainOptions {
+                    schedule: Schedule { meta_epochs: 5, sub_epochs },
+                    learning_rate: if sub_epochs > many { 4.5e-3 } else { 3e-3 },
+                    step_positions: 2048,
+                    stepping: Stepping::SameSteps,
+                    whiten: true,
+                    ..reference
+                }
+            }
         }
     }
 
@@ -302,12 +303,21 @@ mod tests {
 
     #[test]
     fn fast_makes_more_passes_over_fewer_images() {
-        let passes = |images| Preset::Fast.schedule(images).passes();
-        let cases = [(0, 25), (1, 25), (80, 25), (100, 20), (199, 15), (200, 10), (5000, 10)];
-        for (images, want) in cases {
-            assert_eq!(passes(images), want, "{images} images");
+        let cases = [
+            (0, 25, 4.5e-3),
+            (80, 25, 4.5e-3),
+            (100, 20, 4.5e-3),
+            (199, 15, 4.5e-3),
+            (200, 10, 3e-3),
+            (5000, 10, 3e-3),
+        ];
+        for (images, passes, rate) in cases {
+            let options = TrainOptions::preset_for(Preset::Fast, images);
+            assert_eq!((options.schedule.passes(), options.learning_rate), (passes, rate), "{images} images");
         }
-        assert_eq!(Preset::Reference.schedule(1).passes(), 200);
+        let reference = TrainOptions::preset(Preset::Reference);
+        assert_eq!(TrainOptions::preset_for(Preset::Reference, 1), reference);
+        assert_eq!(reference.schedule.passes(), 200);
     }
 
     #[test]
