@@ -361,6 +361,14 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Side of a pixel of the images as they come, in mm: regions are then measured in mm2 too.
+    #[arg(long, value_name = "MM", value_parser = positive)]
+    pub(crate) pixel_size: Option<f64>,
+
+    /// Leave out regions of a smaller area, in mm2 with --pixel-size and in pixels without; verdicts stay as they are.
+    #[arg(long, value_name = "AREA", default_value = "0", value_parser = not_negative)]
+    pub(crate) min_area: f64,
+
     /// How results are written to stdout.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -419,6 +427,20 @@ fn threads(text: &str) -> Result<usize, String> {
         Ok(threads @ 1..=1024) => Ok(threads),
         _ => Err("expected 1 to 1024".to_owned()),
     }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|n: &f64| *n > 0.0 && n.is_finite())
+        .ok_or("expected a number above 0".to_owned())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|n: &f64| *n >= 0.0 && n.is_finite())
+        .ok_or("expected a number from 0 up".to_owned())
 }
 
 // The parsers let nothing else through than the names they list.

@@ -52,12 +52,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
 
     let mut verdicts = [0; 3];
     let progress = CountProgress::new("inspecting", images.len());
-    let mut writer = Writer::new(args.format, BufWriter::new(io::stdout().lock()));
+    let mut writer = Writer::new(args.format, args.pixel_size, BufWriter::new(io::stdout().lock()));
     progress.suspend(|| writer.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
         let judged: Vec<Result<Judged, String>> =
-            share.par_iter().map(|input| judge(&detector, input, args.out.as_deref())).collect();
+            share.par_iter().map(|input| judge(&detector, input, args)).collect();
         progress.suspend(|| -> io::Result<()> {
             for (input, result) in share.iter().zip(&judged) {
                 match result {
@@ -96,13 +96,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
 }
 
 /// The error is a whole sentence that names the file.
-fn judge(detector: &Detector, input: &Input, out: Option<&Path>) -> Result<Judged, String> {
+fn judge(detector: &Detector, input: &Input, args: &InspectArgs) -> Result<Judged, String> {
     let started = Instant::now();
     let (image, original) = InputImage::load_with_original_size(&input.path, detector.input())
         .map_err(|error| failure::chain(&error))?;
-    let inspection = detector.inspect(&image, original);
+    let mut inspection = detector.inspect(&image, original);
+    let pixel_area = args.pixel_size.map_or(1.0, |side| side * side);
+    inspection.regions.retain(|region| region.area * pixel_area >= args.min_area);
     let secs = started.elapsed().as_secs_f64();
-    let overlay = out.map(|out| {
+    let overlay = args.out.as_ref().map(|out| {
         let path = out.join(&input.overlay);
         match write_overlay(&path, detector, &image, &inspection) {
             Ok(()) => Ok(path),

@@ -261,6 +261,11 @@ mod tests {
         OriginalSize { height, width }
     }
 
+    fn region(x: usize, y: usize, width: usize, height: usize) -> DefectRegion {
+        let (area_share, area, centroid_x, centroid_y) = (0.1, 1.0, 0.0, 0.0);
+        DefectRegion { x, y, width, height, area_share, area, centroid_x, centroid_y, peak: 9.0, mean: 9.0 }
+    }
+
     fn luminance(colour: [f32; 3]) -> f32 {
         0.2126 * colour[0].powf(2.2) + 0.7152 * colour[1].powf(2.2) + 0.0722 * colour[2].powf(2.2)
     }
@@ -323,7 +328,7 @@ mod tests {
         for (y, x) in (20..40).flat_map(|y| (20..40).map(move |x| (y, x))) {
             map.nats[y * 64 + x] = 9.0;
         }
-        let region = DefectRegion { x: 20, y: 20, width: 20, height: 20, area_share: 0.1, peak: 9.0 };
+        let region = region(20, 20, 20, 20);
         let picture = overlay(&image(64, 64), &map, T, &[region], size(64, 64));
         let has = |colour: [f32; 3]| {
             let wanted = Rgb(colour.map(|c| c as u8));
@@ -346,14 +351,8 @@ mod tests {
             ((3, 7), size(0, 0)),
         ];
         for ((w, h), original) in cases {
-            let region = DefectRegion {
-                x: 0,
-                y: 0,
-                width: original.width,
-                height: original.height,
-                area_share: 1.0,
-                peak: f32::INFINITY,
-            };
+            let region =
+                DefectRegion { peak: f32::INFINITY, ..region(0, 0, original.width, original.height) };
             let picture = overlay(&image(w, h), &map(w, h, f32::INFINITY), T, &[region], original);
             assert!(picture.width() >= 1 && picture.width() <= MAX_SIDE as u32);
             assert!(picture.height() >= 1 && picture.height() <= MAX_SIDE as u32);

@@ -95,19 +95,35 @@ pub struct DefectRegion {
     pub height: usize,
     /// Share of the image that it covers.
     pub area_share: f64,
+    /// Area, pixels of the original image.
+    pub area: f64,
+    /// Column of its centre of mass, pixels of the original image from its left edge.
+    pub centroid_x: f64,
+    /// Row of its centre of mass, pixels of the original image from its top edge.
+    pub centroid_y: f64,
     /// Largest value of the map within it, nats.
     pub peak: f32,
+    /// Mean value of the map within it, nats.
+    pub mean: f32,
+}
+
+impl DefectRegion {
+    /// Its area where a pixel of the original image is a square of `pixel_size` mm, mm².
+    pub fn area_mm2(&self, pixel_size: f64) -> f64 {
+        self.area * pixel_size * pixel_size
+    }
 }
 
 /// The regions of `map` above `threshold`, the one with the highest peak first, in pixels of an original image of
 /// `(height, width)`.
 pub fn defect_regions(map: &AnomalyMap, threshold: f32, original: (usize, usize)) -> Vec<DefectRegion> {
     let found = regions::label_above(&map.nats, threshold, map.h, map.w);
-    let mut peaks = vec![f32::NEG_INFINITY; found.regions.len()];
+    let mut values = vec![(f32::NEG_INFINITY, 0.0); found.regions.len()];
     for (&label, &value) in found.labels.iter().zip(&map.nats) {
         if label > 0 {
-            let peak = &mut peaks[label as usize - 1];
+            let (peak, sum) = &mut values[label as usize - 1];
             *peak = peak.max(value);
+            *sum += f64::from(value);
         }
     }
     let scale = |from: usize, to: usize, map: usize, original: usize| {
@@ -117,12 +133,25 @@ pub fn defect_regions(map: &AnomalyMap, threshold: f32, original: (usize, usize)
     let mut regions: Vec<DefectRegion> = found
         .regions
         .iter()
-        .zip(peaks)
-        .map(|(region, peak)| {
+        .zip(values)
+        .map(|(region, (peak, sum))| {
             let (x, width) = scale(region.x_min, region.x_max, map.w, original.1);
             let (y, height) = scale(region.y_min, region.y_max, map.h, original.0);
             let area_share = region.area as f64 / (map.h * map.w) as f64;
-            DefectRegion { x, y, width, height, area_share, peak }
+            // A map's pixel i reaches from i to i + 1, so its centre is half a pixel on.
+            let centre = |at: f64, map: usize, original: usize| (at + 0.5) * original as f64 / map as f64;
+            DefectRegion {
+                x,
+                y,
+                width,
+                height,
+                area_share,
+                area: area_share * (original.0 * original.1) as f64,
+                centroid_x: centre(region.centroid_yx[1], map.w, original.1),
+                centroid_y: centre(region.centroid_yx[0], map.h, original.0),
+                peak,
+                mean: (sum / region.area as f64) as f32,
+            }
         })
         .collect();
     regions.sort_by(|a, b| b.peak.total_cmp(&a.peak));
@@ -164,6 +193,9 @@ mod tests {
         assert_eq!((first.x, first.y, first.width, first.height, first.peak), (10, 20, 10, 10, 5.0));
         assert_eq!((second.x, second.y, second.width, second.height, second.peak), (0, 0, 5, 10, 2.0));
         assert_eq!(first.area_share, 0.125);
+        assert_eq!((first.area, first.centroid_x, first.centroid_y, first.mean), (100.0, 15.0, 25.0, 4.0));
+        assert_eq!((second.centroid_x, second.centroid_y, second.mean), (2.5, 5.0, 2.0));
+        assert_eq!(first.area_mm2(0.1), 100.0 * 0.1 * 0.1);
         assert!(defect_regions(&map, 9.0, (40, 20)).is_empty());
     }
 }

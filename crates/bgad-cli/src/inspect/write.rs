@@ -12,11 +12,14 @@ use crate::args::Format;
 /// Regions that a row of the table shows.
 const REGIONS_SHOWN: usize = 3;
 
-const CSV_HEAD: &str = "file,verdict,score,regions,x,y,width,height,area_share,peak,secs,overlay,error";
+const CSV_HEAD: &str = "file,verdict,score,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
+                        secs,overlay,error";
 
 /// Writes one result after the other.
 pub(super) struct Writer<W> {
     format: Format,
+    /// Side of a pixel of the original image, mm.
+    pixel_size: Option<f64>,
     out: W,
 }
 
@@ -27,10 +30,18 @@ struct Line<'a> {
     score: f32,
     width: usize,
     height: usize,
-    regions: &'a [DefectRegion],
+    regions: Vec<RegionLine<'a>>,
     secs: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RegionLine<'a> {
+    #[serde(flatten)]
+    region: &'a DefectRegion,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_mm2: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -40,8 +51,8 @@ struct ErrorLine<'a> {
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(format: Format, out: W) -> Writer<W> {
-        Writer { format, out }
+    pub(super) fn new(format: Format, pixel_size: Option<f64>, out: W) -> Writer<W> {
+        Writer { format, pixel_size, out }
     }
 
     /// The head of the table.
@@ -67,6 +78,7 @@ impl<W: Write> Writer<W> {
         let overlay = overlay.as_ref().and_then(|written| written.as_ref().ok());
         let overlay = overlay.map(|path| path.to_string_lossy().into_owned());
         let regions = &inspection.regions;
+        let area_mm2 = |region: &DefectRegion| self.pixel_size.map(|side| region.area_mm2(side));
         match self.format {
             Format::Table => {
                 let shown: Vec<String> = regions
@@ -84,16 +96,30 @@ impl<W: Write> Writer<W> {
                 score: inspection.score,
                 width: inspection.original.width,
                 height: inspection.original.height,
-                regions,
+                regions: regions
+                    .iter()
+                    .map(|region| RegionLine { region, area_mm2: area_mm2(region) })
+                    .collect(),
                 secs: *secs,
                 overlay,
             }),
             Format::Csv => {
                 let highest = match regions.first() {
-                    Some(r) => {
-                        format!("{},{},{},{},{},{}", r.x, r.y, r.width, r.height, r.area_share, r.peak)
-                    }
-                    None => ",,,,,".to_owned(),
+                    Some(r) => format!(
+                        "{},{},{},{},{},{},{},{},{},{},{}",
+                        r.x,
+                        r.y,
+                        r.width,
+                        r.height,
+                        r.area_share,
+                        r.peak,
+                        r.mean,
+                        r.area,
+                        area_mm2(r).map(|area| area.to_string()).unwrap_or_default(),
+                        r.centroid_x,
+                        r.centroid_y
+                    ),
+                    None => ",".repeat(10),
                 };
                 writeln!(
                     self.out,
@@ -114,7 +140,10 @@ impl<W: Write> Writer<W> {
         match self.format {
             Format::Table => Ok(()),
             Format::Jsonl => self.json(&ErrorLine { file: file.into_owned(), error }),
-            Format::Csv => writeln!(self.out, "{},,,,,,,,,,,,{}", field(&file), field(error)),
+            Format::Csv => {
+                let empty = ",".repeat(CSV_HEAD.matches(',').count());
+                writeln!(self.out, "{}{empty}{}", field(&file), field(error))
+            }
         }
     }
 
@@ -145,7 +174,18 @@ mod tests {
 
     fn written(format: Format) -> String {
         let input = |path: &str| Input { path: path.into(), overlay: "o.png".into() };
-        let region = DefectRegion { x: 1, y: 2, width: 3, height: 4, area_share: 0.25, peak: 7.5 };
+        let region = DefectRegion {
+            x: 1,
+            y: 2,
+            width: 3,
+            height: 4,
+            area_share: 0.25,
+            area: 8.0,
+            centroid_x: 2.5,
+            centroid_y: 4.0,
+            peak: 7.5,
+            mean: 5.5,
+        };
         let inspection = Inspection {
             score: 7.5,
             verdict: Verdict::Ng,
@@ -154,7 +194,7 @@ mod tests {
             original: OriginalSize { height: 20, width: 10 },
         };
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(format, &mut bytes);
+        let mut writer = Writer::new(format, Some(0.5), &mut bytes);
         writer.begin().expect("memory");
         writer.judged(&input("a, b.png"), &Judged { inspection, secs: 0.5, overlay: None }).expect("memory");
         writer.skipped(&input("c.png"), "no \"image\"").expect("memory");
@@ -165,7 +205,8 @@ mod tests {
     fn json_lines_have_every_region_and_every_error() {
         let want = concat!(
             r#"{"file":"a, b.png","verdict":"NG","score":7.5,"width":10,"height":20,"regions":"#,
-            r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"peak":7.5}],"secs":0.5}"#,
+            r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"area":8.0,"centroid_x":2.5,"centroid_y":4.0,"#,
+            r#""peak":7.5,"mean":5.5,"area_mm2":2.0}],"secs":0.5}"#,
             "\n",
             r#"{"file":"c.png","error":"no \"image\""}"#,
             "\n"
@@ -175,8 +216,10 @@ mod tests {
 
     #[test]
     fn csv_rows_have_as_many_fields_as_the_head() {
-        let want =
-            "\"a, b.png\",NG,7.5,1,1,2,3,4,0.25,7.5,0.500000,,\nc.png,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        let want = "\"a, b.png\",NG,7.5,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
+                    c.png,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        let fields = |line: &str| line.replace("\"a, b", "").matches(',').count();
+        assert!(want.lines().all(|line| fields(line) == fields(CSV_HEAD)));
         assert_eq!(written(Format::Csv), format!("{CSV_HEAD}\n{want}"));
     }
 

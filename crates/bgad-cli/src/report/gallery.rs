@@ -141,7 +141,12 @@ fn regions(regions: &[DefectRegion]) -> String {
     let named: Vec<String> = regions
         .iter()
         .take(REGIONS)
-        .map(|r| format!("{:.2} nats at {}, {} ({}×{} pixels)", r.peak, r.x, r.y, r.width, r.height))
+        .map(|r| {
+            format!(
+                "{:.2} nats at {:.0}, {:.0} ({:.0} pixels in {}×{})",
+                r.peak, r.centroid_x, r.centroid_y, r.area, r.width, r.height
+            )
+        })
         .collect();
     let more = match regions.len().saturating_sub(REGIONS) {
         0 => String::new(),

@@ -121,6 +121,31 @@ fn every_image_gets_an_overlay_of_its_own() {
 }
 
 #[test]
+fn regions_are_measured_and_small_ones_left_out() {
+    let scene = trained();
+    let inspect = |more: &[&str]| -> Vec<Value> {
+        let arguments = ["inspect", "m.bgad", "data/bad", "--format", "jsonl"];
+        json_lines(&scene.run(&[&arguments, more].concat()).exits(1).stdout)
+    };
+    let areas = |lines: &[Value], unit: &str| -> Vec<f64> {
+        let regions = lines.iter().flat_map(|line| line["regions"].as_array().expect("regions"));
+        regions.map(|region| region[unit].as_f64().expect("an area")).collect()
+    };
+    let (plain, measured) = (inspect(&[]), inspect(&["--pixel-size", "0.5"]));
+    let pixels = areas(&plain, "area");
+    assert!(!pixels.is_empty() && plain[0]["regions"][0]["area_mm2"].is_null());
+    let quarter: Vec<f64> = pixels.iter().map(|area| area / 4.0).collect();
+    assert_eq!(areas(&measured, "area_mm2"), quarter);
+    let largest = pixels.iter().copied().fold(0.0, f64::max);
+    let limit = (largest / 4.0).to_string();
+    let left = inspect(&["--pixel-size", "0.5", "--min-area", &limit]);
+    assert_eq!(areas(&left, "area"), pixels.iter().copied().filter(|a| *a == largest).collect::<Vec<_>>());
+    let verdicts = |lines: &[Value]| lines.iter().map(|line| line["verdict"].clone()).collect::<Vec<_>>();
+    assert_eq!(verdicts(&left), verdicts(&plain), "a small region is left out, not forgiven");
+    scene.run(&["inspect", "m.bgad", "data/bad", "--pixel-size", "0"]).exits(2).says(&["above 0"]);
+}
+
+#[test]
 fn a_hard_setting_is_not_tested_on_its_type() {
     let scene = Scene::with_data("a_hard_setting");
     scene.train(&["--setting", "hard:spot", "--anomalies", "2"]).exits(0);
