@@ -142,7 +142,7 @@ fn plant(scene: &Scene) -> Vec<(&'static str, &'static str)> {
     save(file("test/good/lighter.png", "leak"), map(copy(13), |v| v + 6).into());
 
     // Masks.
-    let mut defective = |stem: &'static str, seed: u32| {
+    let defective = |stem: &'static str, seed: u32| {
         save(scene.make_way(&format!("data/test/stain/{stem}.png")), part(seed, Some((20, 20))).into());
         scene.make_way(&format!("data/ground_truth/stain/{stem}_mask.png"))
     };
