@@ -246,6 +246,7 @@ fn draw_parts(plan: &Plan, seed: u64, data: &Path) -> io::Result<Split> {
     let mut split = Split {
         train: good("train", 0, plan.train_good)?,
         anomalies: Vec::new(),
+        hold_out: Vec::new(),
         test_good: good("test", 10_000, plan.test_good)?,
         test_bad: Vec::new(),
     };

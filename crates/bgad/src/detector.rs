@@ -44,7 +44,8 @@ pub struct Inspection {
     pub verdict: Verdict,
     /// Anomaly per pixel at the input size.
     pub map: AnomalyMap,
-    /// Connected parts of the map above the OK threshold, the highest peak first, in pixels of the original image.
+    /// Connected parts of the map above [`Header::region_threshold`], the highest peak first, in pixels of the original
+    /// image; none if the verdict is OK.
     pub regions: Vec<DefectRegion>,
     /// Size of the image as it came, upright.
     pub original: OriginalSize,
@@ -116,9 +117,12 @@ impl Detector {
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
         let map = self.map(&self.likelihoods(image), &self.header.constants);
         let score = map.image_score();
-        let thresholds = self.header.thresholds;
-        let regions = defect_regions(&map, thresholds.ok, (original.height, original.width));
-        Inspection { score, verdict: thresholds.verdict(score), map, regions, original }
+        let verdict = self.header.thresholds.verdict(score);
+        let regions = match verdict {
+            Verdict::Ok => Vec::new(),
+            _ => defect_regions(&map, self.header.region_threshold(), (original.height, original.width)),
+        };
+        Inspection { score, verdict, map, regions, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.

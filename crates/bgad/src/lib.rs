@@ -19,6 +19,7 @@ pub mod foreground;
 pub mod augment;
 pub mod dataset;
 pub mod train;
+pub mod calibrate;
 pub mod metrics;
 pub mod evaluation;
 pub mod weights;

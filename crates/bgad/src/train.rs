@@ -368,6 +368,7 @@ impl<'a> Trainer<'a> {
                 .collect(),
             constants: vec![0.0; self.levels.len()].try_into().expect("finite constants"),
             thresholds: Thresholds { ok: 0.0, ng: 0.0 },
+            calibration: None,
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
                 normal_images: images.normal.len(),

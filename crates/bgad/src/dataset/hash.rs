@@ -27,14 +27,14 @@ impl Split {
     ///
     /// [`DatasetError::SameContent`], which names both files.
     pub fn check_contents(&self) -> Result<(), DatasetError> {
-        let hashes = |lists: [&Vec<Sample>; 2]| -> Vec<(String, Sample)> {
-            let samples: Vec<&Sample> = lists.into_iter().flatten().collect();
+        let hashes = |lists: &[&Vec<Sample>]| -> Vec<(String, Sample)> {
+            let samples: Vec<&Sample> = lists.iter().copied().flatten().collect();
             let hash =
                 |sample: &Sample| read(&sample.path).ok().map(|bytes| (content_hash(&bytes), sample.clone()));
             samples.into_par_iter().filter_map(hash).collect()
         };
-        let trained: BTreeMap<String, Sample> = hashes([&self.train, &self.anomalies]).into_iter().collect();
-        for (hash, tested) in hashes([&self.test_good, &self.test_bad]) {
+        let trained: BTreeMap<String, Sample> = hashes(&[&self.train, &self.anomalies]).into_iter().collect();
+        for (hash, tested) in hashes(&[&self.test_good, &self.test_bad, &self.hold_out]) {
             if let Some(sample) = trained.get(&hash) {
                 let (trained, tested) = (sample.path.clone(), tested.path);
                 return Err(DatasetError::SameContent { trained, tested });

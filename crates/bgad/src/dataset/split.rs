@@ -29,6 +29,8 @@ pub struct Split {
     pub train: Vec<Sample>,
     /// Defective images to train on; each has a mask.
     pub anomalies: Vec<Sample>,
+    /// Good images kept from training, to calibrate with.
+    pub hold_out: Vec<Sample>,
     /// Good images to test on.
     pub test_good: Vec<Sample>,
     /// Defective images to test on; those without a mask count for image figures only.
@@ -129,6 +131,7 @@ enum Stream {
     HeldOut = 1,
     Normal = 2,
     Anomalies = 3,
+    Calibration = 4,
 }
 
 impl Split {
@@ -153,11 +156,21 @@ impl Split {
             .filter(|sample| options.setting.tests_on(&sample.kind) && !anomalies.contains(sample))
             .cloned()
             .collect();
-        let mut split = Split { train, anomalies, test_good, test_bad };
+        let mut split = Split { train, anomalies, hold_out: Vec::new(), test_good, test_bad };
         for samples in [&mut split.train, &mut split.anomalies, &mut split.test_good, &mut split.test_bad] {
             samples.sort_by_cached_key(|sample| folder::portable(&sample.path, &dataset.root));
         }
         Ok(split)
+    }
+
+    /// Moves a share of the good images from training to calibration, at random; at least one stays.
+    pub fn hold_out(&mut self, share: f64, seed: u64) {
+        let count =
+            ((self.train.len() as f64 * share).round() as usize).min(self.train.len().saturating_sub(1));
+        let chosen = take(shuffled(&self.train, &mut stream(seed, Stream::Calibration)), count);
+        let (held, train) =
+            std::mem::take(&mut self.train).into_iter().partition(|sample| chosen.contains(sample));
+        (self.hold_out, self.train) = (held, train);
     }
 }
 

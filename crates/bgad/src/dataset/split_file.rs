@@ -1,7 +1,7 @@
 //! The split file: four lists of paths in JSON, so that a run can be repeated and a test set agreed on.
 //!
 //! ```text
-//! {"train": [PATH..], "anomalies": [PATH..], "test_good": [PATH..], "test_bad": [PATH..]}
+//! {"train": [PATH..], "anomalies": [PATH..], "test_good": [PATH..], "test_bad": [PATH..], "hold_out": [PATH..]}
 //! ```
 //!
 //! A path is absolute, or relative to the data folder with `/` between its parts (`\` is read too). Masks are not
@@ -30,6 +30,8 @@ struct Lists {
     test_good: Vec<String>,
     #[serde(default)]
     test_bad: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hold_out: Vec<String>,
 }
 
 impl Split {
@@ -53,12 +55,19 @@ impl Split {
             anomalies: reader.samples("anomalies", &lists.anomalies)?,
             test_good: reader.samples("test_good", &lists.test_good)?,
             test_bad: reader.samples("test_bad", &lists.test_bad)?,
+            hold_out: reader.samples("hold_out", &lists.hold_out)?,
         };
         if split.train.is_empty() {
             return Err(DatasetError::SplitWithoutTrain { split: path.to_owned() });
         }
         reader.find_masks(&mut split)?;
-        for samples in [&mut split.train, &mut split.anomalies, &mut split.test_good, &mut split.test_bad] {
+        for samples in [
+            &mut split.train,
+            &mut split.anomalies,
+            &mut split.test_good,
+            &mut split.test_bad,
+            &mut split.hold_out,
+        ] {
             samples.sort_by_cached_key(|sample| folder::portable(&sample.path, root));
         }
         Ok(split)
@@ -81,6 +90,7 @@ impl Split {
                 anomalies: list(&self.anomalies)?,
                 test_good: list(&self.test_good)?,
                 test_bad: list(&self.test_bad)?,
+                hold_out: list(&self.hold_out)?,
             };
             let mut text = serde_json::to_string_pretty(&lists)?;
             text.push('\n');
@@ -119,7 +129,7 @@ impl Reader<'_> {
             return Err(DatasetError::SplitTwice { split, entry, lists: [earlier, list] });
         }
         let kind = match list {
-            "train" | "test_good" => Kind::Good,
+            "train" | "test_good" | "hold_out" => Kind::Good,
             _ => Kind::Defect(self.defect_type(list, entry, &path)?),
         };
         Ok(Sample { path, mask: None, kind })

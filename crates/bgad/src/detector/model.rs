@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::anomaly_map::ScoreConstants;
 use crate::backbone::{Backbone, BackboneError};
 use crate::boundary::Boundary;
+use crate::calibrate::Calibration;
 use crate::durable;
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::options::TrainOptions;
@@ -71,6 +72,9 @@ pub struct Header {
     pub constants: ScoreConstants,
     /// Where OK ends and NG begins, in nats of the image score.
     pub thresholds: Thresholds,
+    /// What the thresholds promise and rest on; `None` for the default of a training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// How the model came about.
     pub training: TrainingSummary,
 }
@@ -275,8 +279,37 @@ impl Header {
         if !(self.thresholds.ok.is_finite() && self.thresholds.ng >= self.thresholds.ok) {
             return wrong("the OK threshold is finite and not above the NG threshold");
         }
+        if let Some(calibration) = &self.calibration {
+            let pixel = calibration.pixel_threshold.is_none_or(f32::is_finite);
+            if calibration.thresholds != self.thresholds || !calibration.threshold.is_finite() || !pixel {
+                return wrong("the thresholds are not those it was calibrated to");
+            }
+        }
         Ok(())
     }
+
+    /// Where regions are cut out of the map, nats: the pixel threshold, but never above the OK threshold, so that an image
+    /// that is not OK has a region.
+    pub fn region_threshold(&self) -> f32 {
+        let pixel = self.calibration.as_ref().and_then(|calibration| calibration.pixel_threshold);
+        pixel.map_or(self.thresholds.ok, |pixel| pixel.min(self.thresholds.ok))
+    }
+
+    /// Whether the model was trained on or calibrated with an image file of this hash.
+    pub fn knows(&self, sha256: &str) -> bool {
+        self.trained_on(sha256)
+            || self.calibration.as_ref().is_some_and(|calibration| is_in(&calibration.images_sha256, sha256))
+    }
+
+    /// Whether the model was trained on an image file of this hash.
+    pub fn trained_on(&self, sha256: &str) -> bool {
+        is_in(&self.training.trained_on, sha256)
+    }
+}
+
+/// Lists of hashes are written sorted, but a file from outside need not be.
+fn is_in(hashes: &[String], sha256: &str) -> bool {
+    hashes.iter().any(|hash| hash == sha256)
 }
 
 /// Why a model file was refused or not written.
