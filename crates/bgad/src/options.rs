@@ -16,6 +16,10 @@ pub const DEFAULT_ANOMALIES: usize = 10;
 /// Normal images that a meta-epoch of the fast preset shows at least.
 const FAST_META_EPOCH_IMAGES: usize = 400;
 
+/// Bytes of features that training keeps in memory when no limit is given: 2800 images of 256x256 with the default
+/// backbone.
+pub const DEFAULT_CACHE_LIMIT: u64 = 2_000_000_000;
+
 /// How long to train: meta-epochs, each of some passes over the images. Written `25x8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
