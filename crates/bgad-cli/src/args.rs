@@ -397,7 +397,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     let units = [("GB", 1_000_000_000), ("MB", 1_000_000)];
     let found = units.into_iter().find_map(|(unit, factor)| {
         let number: f64 = upper.strip_suffix(unit)?.trim().parse().ok()?;
-        (number >= 0.0 && number <= 1e6).then_some((number * f64::from(factor)) as u64)
+        (0.0..=1e6).contains(&number).then_some((number * f64::from(factor)) as u64)
     });
     found.ok_or_else(|| "expected a size such as 500MB or 2GB".to_owned())
 }
