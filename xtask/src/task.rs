@@ -89,6 +89,10 @@ pub(crate) enum Failure {
     Status { command: String, status: ExitStatus },
     /// A folder for intermediate files could not be made.
     Folder { path: PathBuf, source: std::io::Error },
+    /// A file could not be read or written.
+    File { path: PathBuf, source: std::io::Error },
+    /// Something that a benchmark needs could not be made.
+    Bench(String),
 }
 
 impl Failure {
@@ -103,6 +107,8 @@ impl fmt::Display for Failure {
             Self::Usage(message) => f.write_str(message),
             Self::Start { command, source } => write!(f, "cannot start `{command}`: {source}"),
             Self::Status { command, status } => write!(f, "failed: `{command}` ({status})"),
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Bench(message) => write!(f, "the benchmark cannot begin: {message}"),
             Self::Folder { path, source } => write!(f, "cannot make the folder {}: {source}", path.display()),
         }
     }

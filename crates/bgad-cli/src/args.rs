@@ -119,6 +119,13 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 
+    /// Memory for the features of all images, for instance 500MB or 8GB [default: 2GB].
+    ///
+    /// What does not fit goes to a file without a name beside OUTPUT, gone when training ends. The model does not
+    /// depend on it.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(crate) cache_limit: Option<u64>,
+
     /// Go on from the checkpoint of an interrupted run; give the same options as then.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -443,6 +450,16 @@ fn not_negative(text: &str) -> Result<f64, String> {
         .ok_or("expected a number from 0 up".to_owned())
 }
 
+fn bytes(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000)];
+    let found = units.into_iter().find_map(|(unit, factor)| {
+        let number: f64 = upper.strip_suffix(unit)?.trim().parse().ok()?;
+        (0.0..=1e6).contains(&number).then_some((number * f64::from(factor)) as u64)
+    });
+    found.ok_or_else(|| "expected a size such as 500MB or 2GB".to_owned())
+}
+
 // The parsers let nothing else through than the names they list.
 
 fn preset(name: String) -> Preset {
@@ -469,6 +486,17 @@ mod tests {
     #[test]
     fn the_definitions_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        for (text, want) in [("2GB", Some(2_000_000_000)), ("0mb", Some(0)), ("1.5 GB", Some(1_500_000_000))]
+        {
+            assert_eq!(bytes(text).ok(), want, "{text}");
+        }
+        for text in ["", "2", "GB", "-1GB", "nanGB", "1e30GB", "2TB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::fs;
 use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Scoring};
+use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Run};
 use bgad_kernels::Isa;
 
@@ -127,6 +128,7 @@ impl Bench<'_> {
             isa: self.isa,
             checkpoint: None,
             resume: false,
+            cache_limit: DEFAULT_CACHE_LIMIT,
             stop: &|| false,
         };
         let started = std::time::Instant::now();

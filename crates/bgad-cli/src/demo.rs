@@ -20,7 +20,7 @@ use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
 use bgad::image::InputImage;
-use bgad::options::{DEFAULT_BACKBONE, Preset, Schedule, TrainOptions};
+use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
 use bgad::train::{self, Run, train};
 use bgad::verdict::Verdict;
 use bgad_kernels::Isa;
@@ -139,6 +139,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
         isa: Isa::best(),
         checkpoint: None,
         resume: false,
+        cache_limit: DEFAULT_CACHE_LIMIT,
         stop: &|| false,
     };
     let mut told = Ok(());

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
 use bgad::detector::Model;
-use bgad::options::{Checked, DEFAULT_ANOMALIES};
+use bgad::options::{Checked, DEFAULT_ANOMALIES, DEFAULT_CACHE_LIMIT};
 use bgad::train::{self, Run, TrainError};
 
 use crate::args::TrainArgs;
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         isa,
         checkpoint: Some(&files.checkpoint),
         resume: args.resume,
+        cache_limit: args.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
         stop: &|| STOPS.load(Ordering::Relaxed) > 0,
     };
     let trained = train::train(&run, &options, &mut |event| progress.event(event));

@@ -9,6 +9,7 @@ pub mod coupling;
 pub mod depthwise;
 pub mod gemm;
 mod isa;
+pub mod peak;
 mod simd;
 pub mod squeeze_excite;
 pub mod stem;

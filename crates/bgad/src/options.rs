@@ -19,6 +19,10 @@ const FAST_META_EPOCH_IMAGES: usize = 400;
 /// Passes of a meta-epoch of the fast preset: with many images, and with few.
 const FAST_SUB_EPOCHS: (usize, usize) = (2, 5);
 
+/// Bytes of features that training keeps in memory when no limit is given: 2800 images of 256x256 with the default
+/// backbone.
+pub const DEFAULT_CACHE_LIMIT: u64 = 2_000_000_000;
+
 /// How long to train: meta-epochs, each of some passes over the images. Written `25x8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -16,9 +16,10 @@ mod error;
 mod images;
 mod level;
 mod schedule;
+mod store;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bgad_kernels::Isa;
@@ -61,8 +62,22 @@ pub struct Run<'a> {
     pub checkpoint: Option<&'a Path>,
     /// Whether to go on from the checkpoint.
     pub resume: bool,
+    /// Bytes of features kept in memory; the rest goes to a file beside the checkpoint (without one, in the system's
+    /// folder for temporary files). The model does not depend on it.
+    pub cache_limit: u64,
     /// Asked at every step; training ends with [`TrainError::Stopped`] once it says true.
     pub stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Run<'_> {
+    fn cache_folder(&self) -> PathBuf {
+        let beside = self.checkpoint.and_then(Path::parent);
+        match beside {
+            None => std::env::temp_dir(),
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            Some(folder) => folder.to_owned(),
+        }
+    }
 }
 
 /// What training reports as it goes.
@@ -127,7 +142,7 @@ pub fn train(
         _ => None,
     };
     let mut images = Images::encode(run, options, progress)?;
-    let whitenings = images.whiten(run, options);
+    let whitenings = images.whiten(run, options)?;
     let mut trainer = Trainer::new(run, options, &images, whitenings);
     let mut first_pass = 0;
     if let Some(checkpoint) = resumed {
@@ -267,7 +282,8 @@ impl<'a> Trainer<'a> {
                 let seed = stream(options.seed, Purpose::Positions, pass, level);
                 trainer.pass(&of_level, &Pass { options, learning_rate, second_phase, seed, stop: run.stop })
             })
-            .collect();
+            .collect::<std::io::Result<_>>()
+            .map_err(TrainError::Cache)?;
         if (run.stop)() {
             return Err(TrainError::Stopped);
         }
@@ -407,8 +423,12 @@ impl<'a> Trainer<'a> {
         let likelihoods: Vec<Vec<Vec<f32>>> = images
             .normal
             .par_iter()
-            .map(|image| scoring.iter().zip(&image.features).map(|(level, x)| level.logp(x)).collect())
-            .collect();
+            .map_init(Vec::new, |buffer, image| {
+                let levels = scoring.iter().zip(&image.features);
+                levels.map(|(level, features)| Ok(level.logp(features.read(buffer)?))).collect()
+            })
+            .collect::<std::io::Result<_>>()
+            .map_err(TrainError::Cache)?;
         let mut max = MaxLogp::new(scoring.len());
         for (level, header) in model.header.levels.iter_mut().enumerate() {
             let mut hat: Vec<f32> =

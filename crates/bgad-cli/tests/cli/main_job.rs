@@ -70,7 +70,7 @@ fn trains_evaluates_and_inspects() {
 }
 
 #[test]
-fn same_seed_same_model_on_one_and_two_threads() {
+fn same_seed_same_model_on_one_and_two_threads_and_from_a_file() {
     let scene = Scene::with_data("same_seed_same_model");
     let train = |output: &str, more: &[&str]| {
         let arguments =
@@ -80,6 +80,9 @@ fn same_seed_same_model_on_one_and_two_threads() {
     };
     let one = train("one.bgad", &["--threads", "1"]);
     assert!(one == train("two.bgad", &["--threads", "2"]), "one and two threads");
+    // Two images' features fit, the others go to the file.
+    assert!(one == train("file.bgad", &["--cache-limit", "0.1MB"]), "features in memory and in a file");
+    assert!(!scene.names().iter().any(|name| name.contains("features")), "{:?}", scene.names());
     assert!(one != train("other.bgad", &["--seed", "1"]), "another seed");
 }
 

@@ -37,7 +37,7 @@ pub struct Prepared {
     pub(super) shape: FlowShape,
     /// Width and height of the feature map.
     pub(super) grid: (usize, usize),
-    /// Row length of hidden layers and tables: the hidden width in whole vectors.
+    /// Row length of hidden layers and tables, see [`row_length`].
     pub(super) hidden_ld: usize,
     pub(super) blocks: Vec<PreparedBlock>,
     /// Σ ln g over all blocks and channels.
@@ -79,12 +79,20 @@ pub(super) fn scale_slope(gamma: f32) -> f64 {
     if x > 20.0 { 0.1 } else { 0.1 / (1.0 + (-x).exp()) }
 }
 
+/// The hidden width in whole vectors, and an odd number of cache lines: with a large power of two in the distance,
+/// rows share few sets of the L1 cache, and walking down a column misses it.
+fn row_length(hidden: usize, isa: Isa) -> usize {
+    const LINE: usize = 16;
+    let lines = isa.padded(hidden).div_ceil(LINE);
+    (lines | 1) * LINE
+}
+
 impl Prepared {
     /// Folds and packs `flow` for a feature map of `grid = (width, height)` positions; with the transposed factors
     /// if `training`.
     pub fn new(flow: &Flow, grid: (usize, usize), isa: Isa, training: bool) -> Prepared {
         let shape = flow.shape;
-        let hidden_ld = isa.padded(shape.hidden());
+        let hidden_ld = row_length(shape.hidden(), isa);
         let codes = (axis_code(grid.0), axis_code(grid.1));
         let blocks: Vec<(PreparedBlock, f64)> = (0..shape.blocks)
             .into_par_iter()
@@ -201,7 +209,7 @@ fn prepare_block(
         *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
         row.iter_mut().zip(&g).for_each(|(r, g)| *r *= g);
     }
-    let ld = isa.padded(h);
+    let ld = row_length(h, isa);
     let (w1c_x, w1c_y) = parts.w1c.split_at(AXIS_CHANNELS * h);
     let table = |code: &[f32], w: &[f32], bias: Option<&[f32]>| {
         let n = code.len() / AXIS_CHANNELS;

@@ -25,57 +25,59 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// Fits the map to the features of normal images, each `[n, C]`, with `channels = C`.
+    /// Fits the map to the features of so many normal `images`, with `channels = C`. `features` shows those of one image,
+    /// `[n, C]`.
+    ///
+    /// # Errors
+    ///
+    /// What `features` says.
     ///
     /// # Panics
     ///
     /// If there is no feature vector at all.
-    pub fn fit(images: &[&[f32]], channels: usize, isa: Isa) -> Whitening {
+    pub fn fit<E: Send>(
+        images: usize,
+        channels: usize,
+        isa: Isa,
+        features: impl Fn(usize, &mut dyn FnMut(&[f32])) -> Result<(), E> + Sync,
+    ) -> Result<Whitening, E> {
         let c = channels;
-        let count: usize = images.iter().map(|image| image.len() / c).sum();
+        let mut count = 0;
+        let mut mean = vec![0f64; c];
+        let add_image = |(n, sum): (usize, Vec<f32>)| {
+            count += n;
+            mean.iter_mut().zip(sum).for_each(|(mean, sum)| *mean += f64::from(sum));
+        };
+        in_order(images, &features, add_image, |x| {
+            let mut sum = vec![0.0; c];
+            for x in x.chunks(c) {
+                sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
+            }
+            (x.len() / c, sum)
+        })?;
         assert!(count > 0, "whitening needs at least one feature vector");
-        // Sums per image, then over images in order: the same bits for any number of threads.
-        let sums: Vec<Vec<f32>> = images
-            .par_iter()
-            .map(|image| {
-                let mut sum = vec![0.0; c];
-                for x in image.chunks(c) {
-                    sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
-                }
-                sum
-            })
-            .collect();
-        let mean: Vec<f64> =
-            (0..c).map(|j| sums.iter().map(|s| f64::from(s[j])).sum::<f64>() / count as f64).collect();
-        let squares: Vec<Vec<f32>> = images
-            .par_iter()
-            .map(|image| {
-                let centred: Vec<f32> = image
-                    .chunks(c)
-                    .flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32))
-                    .collect();
-                let mut square = vec![0.0; c * c];
-                gemm::accumulate_transposed(
-                    isa,
-                    image.len() / c,
-                    (c, c),
-                    &centred,
-                    c,
-                    &centred,
-                    c,
-                    &mut square,
-                    c,
-                );
-                square
-            })
-            .collect();
-        let mut covariance: Vec<f64> =
-            (0..c * c).map(|i| squares.iter().map(|s| f64::from(s[i])).sum::<f64>() / count as f64).collect();
+        mean.iter_mut().for_each(|mean| *mean /= count as f64);
+
+        let mut covariance = vec![0f64; c * c];
+        let add_image = |square: Vec<f32>| {
+            covariance.iter_mut().zip(square).for_each(|(sum, square)| *sum += f64::from(square));
+        };
+        in_order(images, &features, add_image, |x| {
+            let centred: Vec<f32> = x
+                .chunks(c)
+                .flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32))
+                .collect();
+            let mut square = vec![0.0; c * c];
+            let n = x.len() / c;
+            gemm::accumulate_transposed(isa, n, (c, c), &centred, c, &centred, c, &mut square, c);
+            square
+        })?;
+        covariance.iter_mut().for_each(|sum| *sum /= count as f64);
         let trace: f64 = (0..c).map(|j| covariance[j * c + j]).sum();
         let ridge = (RIDGE * trace / c as f64).max(1e-12);
         (0..c).for_each(|j| covariance[j * c + j] += ridge);
         let matrix = inverse_cholesky(covariance, c).into_iter().map(|v| v as f32).collect();
-        Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix }
+        Ok(Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix })
     }
 
     /// The form that runs.
@@ -90,6 +92,31 @@ impl Whitening {
             .collect();
         PreparedWhitening { matrix: Packed::transposed(isa, c, c, &self.matrix), bias }
     }
+}
+
+/// Images whose sums are held at a time.
+const SHARE: usize = 64;
+
+/// Runs `work` on every image, in parallel, and `add` on the results in the order of the images: the same bits for any
+/// number of threads.
+fn in_order<T: Send, E: Send>(
+    images: usize,
+    features: &(impl Fn(usize, &mut dyn FnMut(&[f32])) -> Result<(), E> + Sync),
+    mut add: impl FnMut(T),
+    work: impl Fn(&[f32]) -> T + Sync,
+) -> Result<(), E> {
+    for first in (0..images).step_by(SHARE) {
+        let share: Vec<T> = (first..images.min(first + SHARE))
+            .into_par_iter()
+            .map(|image| {
+                let mut result = None;
+                features(image, &mut |x| result = Some(work(x)))?;
+                Ok(result.expect("every image shows its features"))
+            })
+            .collect::<Result<_, E>>()?;
+        share.into_iter().for_each(&mut add);
+    }
+    Ok(())
 }
 
 /// [`Whitening`], packed.
@@ -140,6 +167,14 @@ mod tests {
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal};
 
+    fn fit(images: &[&[f32]], channels: usize) -> Whitening {
+        Whitening::fit(images.len(), channels, Isa::best(), |image, see| {
+            see(images[image]);
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .expect("nothing can fail")
+    }
+
     #[test]
     fn whitened_features_have_mean_zero_and_identity_covariance() {
         let (c, n) = (5, 4000);
@@ -150,7 +185,7 @@ mod tests {
             x.extend((0..c).map(|j| 3.0 + z[..=j].iter().sum::<f32>() * (j + 1) as f32));
         }
         let (first, second) = x.split_at(c * 1000);
-        let whitening = Whitening::fit(&[first, second], c, Isa::best());
+        let whitening = fit(&[first, second], c);
         let mut y = vec![0.0; x.len()];
         whitening.prepare(Isa::best()).apply(&x, &mut y);
         for i in 0..c {
@@ -168,7 +203,7 @@ mod tests {
     #[test]
     fn constant_and_single_features_stay_finite() {
         for image in [vec![2.0; 3], vec![2.0; 300], vec![0.0; 3]] {
-            let whitening = Whitening::fit(&[&image], 3, Isa::best());
+            let whitening = fit(&[&image], 3);
             let mut y = vec![9.0; image.len()];
             whitening.prepare(Isa::best()).apply(&image, &mut y);
             assert!(y.iter().all(|y| y.abs() < 1e-3), "{y:?}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
 use crate::image::{ImageError, InputImage, InputSize, Mask};
@@ -12,8 +13,8 @@ use crate::pyramid::Pyramid;
 /// One image, encoded.
 #[derive(Debug)]
 pub(super) struct Encoded {
-    /// Per level `[h, w, C]`.
-    pub features: Vec<Vec<f32>>,
+    /// One a level.
+    pub features: Vec<Features>,
     /// Per level `[h, w]`, 1 where anomalous; `None` for a normal image.
     pub masks: Option<Vec<Vec<u8>>>,
 }
@@ -23,7 +24,8 @@ impl Encoded {
         let masks = mask.map(|mask| {
             pyramid.levels.iter().map(|level| mask_on_grid(mask, level.height, level.width)).collect()
         });
-        Encoded { features: pyramid.levels.into_iter().map(|level| level.hwc).collect(), masks }
+        let features = pyramid.levels.into_iter().map(|level| Features::Memory(level.hwc)).collect();
+        Encoded { features, masks }
     }
 }
 

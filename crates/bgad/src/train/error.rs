@@ -24,6 +24,8 @@ pub enum TrainError {
     },
     /// The flows give likelihoods that are not finite.
     Constants(ScoreConstantsError),
+    /// The file for features that do not fit in memory cannot be written or read.
+    Cache(std::io::Error),
     /// To resume takes a checkpoint file.
     NoCheckpoint,
     /// The checkpoint cannot be read or written.
@@ -49,6 +51,12 @@ impl fmt::Display for TrainError {
                 write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")
             }
             Self::Constants(_) => write!(f, "the trained flows give likelihoods that are not finite"),
+            Self::Cache(_) => {
+                write!(
+                    f,
+                    "the file for features past the cache limit: raise the limit or make room on the disk"
+                )
+            }
             Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
             Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
             Self::OtherRun { what } => {
@@ -65,6 +73,7 @@ impl error::Error for TrainError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Constants(source) => Some(source),
+            Self::Cache(source) => Some(source),
             Self::Checkpoint { source, .. } => Some(source),
             _ => None,
         }

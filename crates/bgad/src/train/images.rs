@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Loaded};
+use super::store::Store;
 use super::{Event, Run, TrainError};
 use crate::dataset::Sample;
 use crate::flow::Whitening;
@@ -47,6 +48,7 @@ impl Images {
             .map(|sample| (sample, false))
             .chain(run.split.anomalies.iter().map(|sample| (sample, true)))
             .collect();
+        let mut store = Store::new(run.cache_limit, run.cache_folder());
         let mut done = 0;
         for share in samples.chunks(ENCODE_SHARE) {
             if (run.stop)() {
@@ -60,7 +62,11 @@ impl Images {
                 });
             for result in encoded {
                 match result {
-                    Ok((encoded, loaded)) => images.take(encoded, loaded),
+                    Ok((mut encoded, loaded)) => {
+                        let mut kept = encoded.features.iter_mut().map(|features| store.keep(features));
+                        kept.try_for_each(|kept| kept).map_err(TrainError::Cache)?;
+                        images.take(encoded, loaded);
+                    }
                     Err(error) => progress(Event::Skipped(&error)),
                 }
             }
@@ -91,25 +97,35 @@ impl Images {
     }
 
     /// Whitens all features in place with the statistics of the normal ones.
-    pub(super) fn whiten(&mut self, run: &Run<'_>, options: &Checked) -> Vec<Option<Whitening>> {
-        run.backbone
-            .channels()
-            .into_iter()
-            .enumerate()
-            .map(|(level, channels)| {
-                options.whiten.then(|| {
-                    let normal: Vec<&[f32]> =
-                        self.normal.iter().map(|e| e.features[level].as_slice()).collect();
-                    let whitening = Whitening::fit(&normal, channels, run.isa);
-                    let prepared = whitening.prepare(run.isa);
-                    self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).for_each(|encoded| {
-                        let mut white = vec![0.0; encoded.features[level].len()];
-                        prepared.apply(&encoded.features[level], &mut white);
-                        encoded.features[level] = white;
-                    });
-                    whitening
-                })
-            })
-            .collect()
+    pub(super) fn whiten(
+        &mut self,
+        run: &Run<'_>,
+        options: &Checked,
+    ) -> Result<Vec<Option<Whitening>>, TrainError> {
+        let whiten_level = |(level, channels): (usize, usize)| {
+            if !options.whiten {
+                return Ok(None);
+            }
+            let normal = &self.normal;
+            let whitening = Whitening::fit(normal.len(), channels, run.isa, |image, see| {
+                see(normal[image].features[level].read(&mut Vec::new())?);
+                std::io::Result::Ok(())
+            })?;
+            let prepared = whitening.prepare(run.isa);
+            self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).try_for_each_init(
+                Vec::new,
+                |buffer, encoded| {
+                    let features = &mut encoded.features[level];
+                    let x = features.read(buffer)?;
+                    let mut white = vec![0.0; x.len()];
+                    prepared.apply(x, &mut white);
+                    features.replace(white)
+                },
+            )?;
+            Ok(Some(whitening))
+        };
+        let whitened: std::io::Result<_> =
+            run.backbone.channels().into_iter().enumerate().map(whiten_level).collect();
+        whitened.map_err(TrainError::Cache)
     }
 }

@@ -1,10 +1,13 @@
 //! Training of one level's flow: batches of images, steps of positions, one optimizer state.
 
+use std::io;
+
 use bgad_kernels::{Isa, adam::adam};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::store::Features;
 use crate::boundary::Boundary;
 use crate::flow::{Flow, FlowShape, Positions, Prepared, Tape};
 use crate::loss::{LossParts, LossSettings, loss};
@@ -17,7 +20,7 @@ const BOUNDARY_MOMENTUM: f32 = 0.95;
 #[derive(Clone, Copy)]
 pub(super) struct LevelImage<'a> {
     /// `[positions, C]`.
-    pub features: &'a [f32],
+    pub features: &'a Features,
     /// `[positions]`; `None` if all are normal.
     pub mask: Option<&'a [u8]>,
 }
@@ -86,22 +89,27 @@ impl LevelTrainer {
 
     /// Takes the images in their order, a batch at a time; positions of a batch are shuffled and cut into steps, the
     /// rest is dropped.
-    pub(super) fn pass(&mut self, images: &[LevelImage<'_>], pass: &Pass<'_>) -> LevelReport {
-        let c = self.flow.shape.channels;
+    pub(super) fn pass(&mut self, images: &[LevelImage<'_>], pass: &Pass<'_>) -> io::Result<LevelReport> {
         let positions = self.grid.0 * self.grid.1;
         let mut report = LevelReport::default();
         let mut rng = ChaCha8Rng::from_seed(pass.seed);
         let mut step = Step::default();
+        let mut buffers = vec![Vec::new(); pass.options.batch_images.min(images.len())];
         for batch in images.chunks(pass.options.batch_images) {
+            let features: Vec<&[f32]> = batch
+                .iter()
+                .zip(&mut buffers)
+                .map(|(image, buffer)| image.features.read(buffer))
+                .collect::<io::Result<_>>()?;
             let mut order: Vec<u32> = (0..(batch.len() * positions) as u32).collect();
             order.shuffle(&mut rng);
             // A batch smaller than a step is one step: a set of a few images must train too.
             let size = self.step_positions.min(order.len());
             for chosen in order.chunks_exact(size) {
                 if (pass.stop)() {
-                    return report;
+                    return Ok(report);
                 }
-                step.gather(batch, chosen, positions, self.grid.0, c);
+                step.gather(&features, batch, chosen, positions, self.grid.0);
                 self.step(&step, pass, &mut report);
             }
         }
@@ -114,7 +122,7 @@ impl LevelTrainer {
         ] {
             *part *= mean;
         }
-        report
+        Ok(report)
     }
 
     fn step(&mut self, step: &Step, pass: &Pass<'_>, report: &mut LevelReport) {
@@ -180,15 +188,23 @@ struct Step {
 }
 
 impl Step {
-    fn gather(&mut self, batch: &[LevelImage<'_>], chosen: &[u32], positions: usize, width: usize, c: usize) {
+    fn gather(
+        &mut self,
+        features: &[&[f32]],
+        batch: &[LevelImage<'_>],
+        chosen: &[u32],
+        positions: usize,
+        width: usize,
+    ) {
+        let c = features[0].len() / positions;
         self.x.clear();
         self.mask.clear();
         self.column.clear();
         self.row.clear();
         for &index in chosen {
-            let (image, position) = (batch[index as usize / positions], index as usize % positions);
-            self.x.extend_from_slice(&image.features[position * c..(position + 1) * c]);
-            self.mask.push(image.mask.map_or(0, |mask| mask[position]));
+            let (image, position) = (index as usize / positions, index as usize % positions);
+            self.x.extend_from_slice(&features[image][position * c..(position + 1) * c]);
+            self.mask.push(batch[image].mask.map_or(0, |mask| mask[position]));
             self.column.push((position % width) as u32);
             self.row.push((position / width) as u32);
         }

@@ -8,6 +8,7 @@
 //! This is the Gaussian from which a level's flow starts ([`crate::flow::Whitening`]), so it says of an image what the
 //! model would before its first step; fitting it takes a second where training takes minutes. Stride 8, five folds.
 
+use std::convert::Infallible;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
@@ -106,7 +107,12 @@ impl<'a> Looks<'a> {
 
     fn fit(&self, images: &[&[f32]], channels: usize) -> PreparedWhitening {
         let isa = bgad_kernels::Isa::best();
-        Whitening::fit(images, channels, isa).prepare(isa)
+        let fitted = Whitening::fit::<Infallible>(images.len(), channels, isa, |i, show| {
+            show(images[i]);
+            Ok(())
+        });
+        let Ok(whitening) = fitted;
+        whitening.prepare(isa)
     }
 }
 
