@@ -12,7 +12,7 @@ use std::fs;
 use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Scoring};
-use bgad::train::{self, Run};
+use bgad::train::{self, Material, Run};
 use bgad_kernels::Isa;
 
 use crate::args::BenchmarkArgs;
@@ -125,6 +125,7 @@ impl Bench<'_> {
             split: &cell.split,
             backbone: self.backbone,
             isa: self.isa,
+            material: &Material::default(),
             checkpoint: None,
             resume: false,
             stop: &|| false,
