@@ -1,8 +1,9 @@
 //! What can be typed. The text here is the help.
 
+mod anomalies;
+
 use std::path::PathBuf;
 
-use bgad::dataset::Setting;
 use bgad::evaluation::Scoring;
 use bgad::image::InputSize;
 use bgad::options::{BoundaryRule, Preset, Schedule, Stepping};
@@ -10,6 +11,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::demo::DemoArgs;
+
+pub(crate) use anomalies::{
+    AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, foreground_source,
+};
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -29,7 +34,8 @@ Examples:
   bgad doctor parts/                       what is wrong with the pictures
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
-  bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/";
+  bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
+  bgad augment parts/ --out seen           what training would show as defects";
 
 const EXAMPLES_AND_CODES: &str = "\
 Examples:
@@ -38,6 +44,7 @@ Examples:
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
   bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
+  bgad augment parts/ --out seen           what training would show as defects
 
 Exit codes:
   0  fine
@@ -55,6 +62,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
+    Augment(Box<AugmentArgs>),
+    Foreground(ForegroundArgs),
     Demo(DemoArgs),
 }
 
@@ -92,28 +101,8 @@ pub(crate) struct TrainArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// Known defects to learn from [default: 10, or fewer if there are not as many].
-    #[arg(long, value_name = "N")]
-    pub(crate) anomalies: Option<usize>,
-
-    /// Where known defects come from: all types (general), or one (hard:TYPE) that is then not tested on.
-    #[arg(long, value_name = "general|hard:TYPE", default_value = "general")]
-    pub(crate) setting: Setting,
-
-    /// Decides every random choice: the same seed gives the same model, bit for bit.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
-
-    /// Learn from so many good images at most [default: all].
-    #[arg(long, value_name = "N")]
-    pub(crate) limit_normal: Option<usize>,
-
-    /// File that says which images to use for what.
-    ///
-    /// {"train": [..], "anomalies": [..], "test_good": [..], "test_bad": [..]} with paths that are absolute or
-    /// relative to DATA.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["anomalies", "setting", "limit_normal"])]
-    pub(crate) split: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
 
     /// Threads to use [default: one per core]. The model does not depend on it.
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -129,6 +118,9 @@ pub(crate) struct TrainArgs {
     /// Go on from the checkpoint of an interrupted run; give the same options as then.
     #[arg(long)]
     pub(crate) resume: bool,
+
+    #[command(flatten)]
+    pub(crate) material: MaterialArgs,
 
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
@@ -159,6 +151,9 @@ pub(crate) struct RecipeArgs {
     /// Weights of the feature network: a safetensors file with timm's names.
     #[arg(long, value_name = "FILE", requires = "backbone")]
     pub(crate) backbone_weights: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) anomaly: AnomalyArgs,
 
     #[command(flatten)]
     pub(crate) method: MethodArgs,
@@ -203,18 +198,6 @@ pub(crate) struct MethodArgs {
     /// Leave features as the network gives them.
     #[arg(long, overrides_with = "whiten", hide_short_help = true)]
     pub(crate) no_whiten: bool,
-
-    /// Paste known defects into good images as further examples.
-    #[arg(long, overrides_with = "no_cutpaste", hide_short_help = true)]
-    pub(crate) cutpaste: bool,
-
-    /// Show known defects only as they are.
-    #[arg(long, overrides_with = "cutpaste", hide_short_help = true)]
-    pub(crate) no_cutpaste: bool,
-
-    /// How often a pass shows each known defect.
-    #[arg(long, value_name = "N", hide_short_help = true)]
-    pub(crate) repeats: Option<usize>,
 
     /// Coupling blocks per level.
     #[arg(long, value_name = "N", hide_short_help = true)]

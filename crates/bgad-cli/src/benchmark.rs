@@ -13,7 +13,7 @@ use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Scoring};
 use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Run};
+use bgad::train::{self, Material, Run};
 use bgad_kernels::Isa;
 
 use crate::args::BenchmarkArgs;
@@ -126,6 +126,7 @@ impl Bench<'_> {
             split: &cell.split,
             backbone: self.backbone,
             isa: self.isa,
+            material: &Material::default(),
             checkpoint: None,
             resume: false,
             cache_limit: DEFAULT_CACHE_LIMIT,

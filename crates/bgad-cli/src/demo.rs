@@ -21,7 +21,7 @@ use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
 use bgad::image::InputImage;
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
-use bgad::train::{self, Run, train};
+use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
 use bgad_kernels::Isa;
 use image::codecs::jpeg::JpegEncoder;
@@ -137,6 +137,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
         split: &split,
         backbone: &backbone,
         isa: Isa::best(),
+        material: &Material::default(),
         checkpoint: None,
         resume: false,
         cache_limit: DEFAULT_CACHE_LIMIT,

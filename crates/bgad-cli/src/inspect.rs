@@ -23,6 +23,7 @@ use crate::overlay::overlay;
 use crate::progress::CountProgress;
 use inputs::{Input, Inputs};
 use write::Writer;
+pub(crate) use write::field;
 
 /// Images per thread between two writes: results come while the work goes on, and threads seldom wait.
 const SHARE: usize = 4;

@@ -1,12 +1,16 @@
 //! The `bgad` command line: a thin shell around the library. Parse, plan, run, exit code.
 
 mod args;
+mod choice;
 mod recipe;
 mod train;
 mod evaluate;
 mod inspect;
 mod doctor;
 mod benchmark;
+mod augment;
+mod foreground;
+mod sheet;
 mod demo;
 mod report;
 mod overlay;
@@ -37,6 +41,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
+        Command::Augment(args) => augment::run(&args),
+        Command::Foreground(args) => foreground::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;
             Ok(Outcome::Fine)

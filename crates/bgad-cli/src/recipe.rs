@@ -11,10 +11,9 @@ use crate::failure::{Failure, context};
 impl RecipeArgs {
     /// The preset's choices for so many good images, with what was typed in their place.
     pub(crate) fn options(&self, seed: u64, normal_images: usize) -> TrainOptions {
-        let preset = TrainOptions::preset_for(self.preset, normal_images);
+        let preset = self.anomaly.apply(TrainOptions::preset_for(self.preset, normal_images));
         let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = self.method;
-        let MethodArgs { repeats, blocks, boundary, stepping, step_positions, batch_images, .. } =
-            self.method;
+        let MethodArgs { blocks, boundary, stepping, step_positions, batch_images, .. } = self.method;
         let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
         let m = &self.method;
         TrainOptions {
@@ -28,13 +27,12 @@ impl RecipeArgs {
             lambda: lambda.unwrap_or(preset.lambda),
             focal: flag(m.focal, m.no_focal, preset.focal),
             whiten: flag(m.whiten, m.no_whiten, preset.whiten),
-            cutpaste: flag(m.cutpaste, m.no_cutpaste, preset.cutpaste),
-            repeats: repeats.unwrap_or(preset.repeats),
             blocks: blocks.unwrap_or(preset.blocks),
             boundary: boundary.unwrap_or(preset.boundary),
             stepping: stepping.unwrap_or(preset.stepping),
             step_positions: step_positions.unwrap_or(preset.step_positions),
             batch_images: batch_images.unwrap_or(preset.batch_images),
+            ..preset
         }
     }
 

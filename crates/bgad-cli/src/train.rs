@@ -8,19 +8,16 @@ use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
+use bgad::dataset::Split;
 use bgad::detector::Model;
-use bgad::options::{Checked, DEFAULT_ANOMALIES, DEFAULT_CACHE_LIMIT};
+use bgad::options::{Checked, DEFAULT_CACHE_LIMIT};
 use bgad::train::{self, Run, TrainError};
 
 use crate::args::TrainArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{machine, shell};
-
-/// So many findings about a data folder are listed by name.
-const FINDINGS_SHOWN: usize = 10;
+use crate::{choice, machine, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -33,9 +30,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     files.check_resume(args.resume)?;
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let split = split(args)?;
+    let split = choice::split(&args.data, &args.choice)?;
     split.check_contents()?;
-    let options = args.recipe.options(args.seed, split.train.len()).check()?;
+    let options = args.recipe.options(args.choice.seed, split.train.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -44,6 +41,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         split: &split,
         backbone: &backbone,
         isa,
+        material: &args.material.material(),
         checkpoint: Some(&files.checkpoint),
         resume: args.resume,
         cache_limit: args.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
@@ -68,55 +66,6 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
-}
-
-/// The images, with a word about what is not used.
-fn split(args: &TrainArgs) -> Result<Split, Failure> {
-    if let Some(path) = &args.split {
-        return Ok(Split::read(path, &args.data)?);
-    }
-    let dataset = Dataset::open(&args.data)?;
-    for finding in dataset.findings.iter().take(FINDINGS_SHOWN) {
-        say(format_args!("note: {finding}"));
-    }
-    if dataset.findings.len() > FINDINGS_SHOWN {
-        say(format_args!("note: and {} more like these", dataset.findings.len() - FINDINGS_SHOWN));
-    }
-    let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting));
-    let setting = args.setting.clone();
-    let split = Split::draw(
-        &dataset,
-        &SplitOptions { anomalies, setting, limit_normal: args.limit_normal, seed: args.seed },
-    )?;
-    if split.test_bad.is_empty() && !split.anomalies.is_empty() {
-        say("note: no defective image is left to test on");
-    }
-    Ok(split)
-}
-
-/// Ten, or what there is; never all, so that some are left to test on.
-fn default_anomalies(dataset: &Dataset, setting: &Setting) -> usize {
-    let defective = dataset.test_bad.len();
-    let trainable = dataset.trainable_anomalies(setting);
-    let wanted = DEFAULT_ANOMALIES;
-    if defective == 0 {
-        say("note: there are no defective images: training on good images alone");
-        return 0;
-    }
-    let (anomalies, why) = if *setting == Setting::General && trainable.min(wanted) >= defective {
-        (defective / 2, format!("of {defective} defective images half are left to test on"))
-    } else {
-        (
-            trainable.min(wanted),
-            format!(
-                "of {defective} defective images {trainable} can be trained on: those with a mask, of setting {setting}"
-            ),
-        )
-    };
-    if anomalies < wanted {
-        say(format_args!("note: training with {anomalies} known defects instead of {wanted}: {why}"));
-    }
-    anomalies
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.

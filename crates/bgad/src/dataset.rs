@@ -3,7 +3,13 @@
 //! ```text
 //! MVTec layout   train/good/*   test/good/*   test/TYPE/*   ground_truth/TYPE/STEM_mask.* (or STEM.*)
 //! plain layout   good/*         bad/* or bad/TYPE/*         masks/STEM_mask.* or masks/TYPE/STEM_mask.* (or STEM.*)
+//! BTAD           as MVTec, with ok and ko
+//! lists          MANIFEST.csv, or VisA's CLASS/image_anno.csv                                (`dataset/manifest`)
+//! KolektorSDD    */STEM.* with */STEM_label.* or */STEM_GT.*, black if good                  (`dataset/kolektor`)
 //! ```
+//!
+//! In `ground_truth` and `masks` a mask may be a LabelMe file `STEM.json`, or one COCO file for many images. Defective
+//! images without masks count for image figures only.
 //!
 //! `ok` is read as `good`, `ko` and `ng` as `bad`; upper and lower case of these names do not matter. Images are PNG,
 //! JPEG, BMP and TIFF files. Whatever does not pair or is not understood is a [`Finding`], by name, and never guessed.
@@ -12,18 +18,24 @@
 pub mod doctor;
 mod error;
 mod folder;
+mod foregrounds;
 mod hash;
+mod kolektor;
+mod manifest;
 mod masks;
 mod split;
 mod split_file;
+mod textures;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
+pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use textures::textures;
 
 use folder::{Entry, Survey};
 use masks::MaskIndex;
@@ -66,7 +78,7 @@ impl Kind {
 /// How a data folder is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// Good images are divided on disk into `train` and `test`.
+    /// Good images are divided on disk into `train` and `test`, or by the list.
     Mvtec,
     /// All good images are in one folder; [`Split::draw`] divides them.
     Plain,
@@ -100,30 +112,52 @@ pub struct Dataset {
     pub test_good: Vec<Sample>,
     /// Defective images, those that a split will take for training included.
     pub test_bad: Vec<Sample>,
+    /// Defective images that are for training only. If there are any, a split draws from them and not from `test_bad`.
+    pub train_bad: Vec<Sample>,
+    /// Whether a list or the layout pairs images and masks, rather than their names.
+    pub listed: bool,
     /// What is not used or does not pair, sorted by path.
     pub findings: Vec<Finding>,
 }
 
 impl Dataset {
-    /// Surveys the folder `root`. No image is opened.
+    /// Surveys the folder or the manifest `root`. No image is opened.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be read, has neither layout, or has no good image to train on.
+    /// If it cannot be read, has none of the layouts, or has no good image to train on.
     pub fn open(root: &Path) -> Result<Dataset, DatasetError> {
         let mut survey = Survey::default();
-        let entries = survey.list(root)?;
-        let mut dataset = match (train_good(&mut survey, &entries)?, folder::named(&entries, GOOD)) {
-            (Some((train, good)), _) => mvtec(&mut survey, root, &entries, &train, &good)?,
-            (None, Some(good)) => plain(&mut survey, root, &entries, good)?,
-            (None, None) => return Err(error::unknown_layout(root, &entries)),
+        let base = data_folder(root);
+        let mut dataset = if root.is_file() {
+            manifest::open(root, base)?
+        } else {
+            let entries = survey.list(root)?;
+            match (train_good(&mut survey, &entries)?, folder::named(&entries, GOOD)) {
+                (Some((train, good)), _) => mvtec(&mut survey, root, &entries, &train, &good)?,
+                (None, Some(good)) => plain(&mut survey, root, &entries, good)?,
+                (None, None) if entries.iter().any(|entry| entry.name == manifest::VISA) => {
+                    // VisA's paths begin with the name of the class.
+                    manifest::open(&root.join(manifest::VISA), &root.join(".."))?
+                }
+                (None, None) => match kolektor::open(&mut survey, root, &entries)? {
+                    Some(dataset) => dataset,
+                    None => return Err(error::unknown_layout(root, &entries)),
+                },
+            }
         };
 
-        for samples in [&mut dataset.train_good, &mut dataset.test_good, &mut dataset.test_bad] {
-            samples.sort_by_cached_key(|sample| folder::portable(&sample.path, root));
+        let Dataset { train_good, test_good, test_bad, train_bad, .. } = &mut dataset;
+        for samples in [train_good, test_good, test_bad, train_bad] {
+            samples.sort_by_cached_key(|sample| folder::portable(&sample.path, base));
         }
-        let index = MaskIndex::scan(root, &mut survey)?;
-        masks::pair_all(&mut dataset.test_bad, &index, root, &mut survey);
+        if dataset.listed {
+            let maskless = dataset.train_bad.iter().chain(&dataset.test_bad).filter(|s| s.mask.is_none());
+            maskless.for_each(|sample| survey.found(&sample.path, masks::NO_MASK));
+        } else {
+            let index = MaskIndex::scan(root, &mut survey)?;
+            masks::pair_all(&mut dataset.test_bad, &index, root, &mut survey);
+        }
         survey.findings.sort();
         dataset.findings = survey.findings;
         Ok(dataset)
@@ -131,13 +165,28 @@ impl Dataset {
 
     /// The names of the defect types, sorted.
     pub fn defect_types(&self) -> Vec<String> {
-        let types: BTreeSet<&str> = self.test_bad.iter().filter_map(|sample| sample.kind.defect()).collect();
+        let defective = self.train_bad.iter().chain(&self.test_bad);
+        let types: BTreeSet<&str> = defective.filter_map(|sample| sample.kind.defect()).collect();
         types.into_iter().map(str::to_owned).collect()
     }
 
     /// How many defective images could be trained on in `setting`: those with a mask, of the types it allows.
     pub fn trainable_anomalies(&self, setting: &Setting) -> usize {
-        self.test_bad.iter().filter(|sample| sample.mask.is_some() && setting.trains_on(&sample.kind)).count()
+        self.pool().iter().filter(|sample| sample.mask.is_some() && setting.trains_on(&sample.kind)).count()
+    }
+
+    /// The defective images from which those to train on are drawn.
+    fn pool(&self) -> &[Sample] {
+        if self.train_bad.is_empty() { &self.test_bad } else { &self.train_bad }
+    }
+}
+
+/// Where the relative paths of a data folder or a manifest start.
+fn data_folder(root: &Path) -> &Path {
+    match root.parent() {
+        Some(folder) if root.is_file() && folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) if root.is_file() => folder,
+        _ => root,
     }
 }
 
@@ -198,8 +247,16 @@ fn plain(survey: &mut Survey, root: &Path, entries: &[Entry], good: &Entry) -> R
 
 impl Dataset {
     fn bare(root: &Path, layout: Layout) -> Dataset {
-        let (train_good, test_good, test_bad) = (Vec::new(), Vec::new(), Vec::new());
-        Dataset { root: root.to_owned(), layout, train_good, test_good, test_bad, findings: Vec::new() }
+        Dataset {
+            root: root.to_owned(),
+            layout,
+            train_good: Vec::new(),
+            test_good: Vec::new(),
+            test_bad: Vec::new(),
+            train_bad: Vec::new(),
+            listed: false,
+            findings: Vec::new(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod area;
 mod level;
 mod model;
 
@@ -22,6 +23,7 @@ use crate::backbone::{Backbone, Workspace};
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
 
+pub use area::ScoringArea;
 pub(crate) use level::ScoringLevel;
 pub use model::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, TrainingSummary};
 
@@ -115,7 +117,10 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::input`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let map = self.map(&self.likelihoods(image), &self.header.constants);
+        let mut map = self.map(&self.likelihoods(image), &self.header.constants);
+        if let Some(area) = self.header.area.of(image) {
+            map.limit_to(&area);
+        }
         let score = map.image_score();
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
@@ -145,7 +150,8 @@ impl Detector {
         self.levels.iter().zip(pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
     }
 
-    /// The anomaly map of an image from its [`Detector::likelihoods`].
+    /// The anomaly map of an image from its [`Detector::likelihoods`], not limited to the model's
+    /// [`ScoringArea`](Header::area).
     ///
     /// # Panics
     ///

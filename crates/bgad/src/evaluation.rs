@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstantsError, authors_form};
 use crate::dataset::Sample;
 use crate::detector::Detector;
+use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, Mask};
 use crate::metrics::{self, PixelScores};
 use crate::verdict::Verdict;
@@ -159,6 +160,8 @@ struct Scored {
     map: AnomalyMap,
     verdict: Verdict,
     likelihoods: Vec<Vec<f32>>,
+    /// The pixels that the model scores; `None` for all.
+    area: Option<Foreground>,
     /// `None` for a defective image without a mask.
     mask: Option<Vec<u8>>,
 }
@@ -173,10 +176,12 @@ impl Scored {
             (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?.defective),
         };
         let likelihoods = detector.likelihoods(&image);
-        let map = detector.map(&likelihoods, &detector.header().constants);
+        let mut map = detector.map(&likelihoods, &detector.header().constants);
+        let area = detector.header().area.of(&image);
+        area.iter().for_each(|area| map.limit_to(area));
         let verdict = detector.header().thresholds.verdict(map.image_score());
         let likelihoods = if scoring == Scoring::Authors { likelihoods } else { Vec::new() };
-        Ok(Scored { map, verdict, likelihoods, mask })
+        Ok(Scored { map, verdict, likelihoods, area, mask })
     }
 }
 
@@ -191,7 +196,10 @@ fn rescale_as_authors(detector: &Detector, kept: &mut [(Sample, Scored)]) -> Res
     let mut maps: Vec<AnomalyMap> =
         kept.par_iter().map(|(_, scored)| detector.map(&scored.likelihoods, &constants)).collect();
     authors_form(&mut maps, levels);
-    kept.iter_mut().zip(maps).for_each(|((_, scored), map)| scored.map = map);
+    for ((_, scored), mut map) in kept.iter_mut().zip(maps) {
+        scored.area.iter().for_each(|area| map.limit_to(area));
+        scored.map = map;
+    }
     Ok(())
 }
 

@@ -4,7 +4,8 @@
 //! t      = argmax σ_B²(t),   σ_B² = ω₀ ω₁ (μ₀ − μ₁)²                          (Otsu 1979, on smoothed luminance)
 //! accept   σ_B² / σ² ≥ 0.7,  |μ₀ − μ₁| ≥ 0.05,  at least 3/4 of the frame in one class
 //! t*     = argmax over t ± 0.3 |μ₀ − μ₁| of the mean difference of neighbours on the two sides of t*
-//! part   = the class that does not own the frame → close → drop small regions → fill holes
+//! part   = the class that does not own the frame → close → drop faint and small regions → fill holes
+//! faint    no pixel of it lies beyond t by a quarter of |μ₀ − μ₁|             (hysteresis)
 //! ```
 //!
 //! `t*` is what keeps shadows out: a part ends in a step, its shadow fades.
@@ -12,9 +13,13 @@
 //! A surface that fills the picture has no part to find; there the whole picture counts. The doubt always goes that
 //! way: a defect pasted a little beside the part does less harm than a part on which none is ever pasted.
 
-pub(crate) mod regions;
+mod holes;
+mod set;
+
+pub use set::SetKind;
 
 use crate::image::{InputImage, Mask};
+use crate::metrics::regions;
 
 /// Longest side at which the estimate is made, in pixels: the outline needs no more, and larger images stay quick.
 const WORKING_SIDE: usize = 256;
@@ -24,6 +29,8 @@ const SEPARATION: f64 = 0.7;
 const CONTRAST: f64 = 0.05;
 /// Share of the frame that one class must own to be the background.
 const FRAME_SHARE: f64 = 0.75;
+/// A region of the part must reach beyond Otsu's threshold by this share of `|μ₀ − μ₁|` somewhere.
+const HYSTERESIS: f32 = 0.25;
 /// Regions smaller than this share of the largest one are specks.
 const SPECK: f64 = 0.1;
 /// How far from Otsu's threshold a sharper outline is looked for, as a share of `|μ₀ − μ₁|`, and at how many places.
@@ -116,7 +123,8 @@ impl Luminance {
 /// `[h, w]`: 1 on the part; `None` if there is none to tell from the background.
 fn part_of(picture: &Luminance) -> Option<Vec<u8>> {
     let (height, width) = (picture.height, picture.width);
-    let threshold = sharpest_outline(picture, otsu(&picture.values)?);
+    let classes = otsu(&picture.values)?;
+    let threshold = sharpest_outline(picture, classes);
     let bright: Vec<u8> = picture.values.iter().map(|&value| u8::from(value > threshold)).collect();
 
     let frame: Vec<u8> = (0..height * width)
@@ -136,8 +144,13 @@ fn part_of(picture: &Luminance) -> Option<Vec<u8>> {
 
     let grown = three_by_three(&part, height, width, |a, b, c| a.max(b).max(c));
     let mut part = three_by_three(&grown, height, width, |a, b, c| a.min(b).min(c));
-    drop_specks(&mut part, height, width);
-    regions::fill_holes(&mut part, height, width);
+    let clearly = |value: f32| match background {
+        1 => classes.threshold - value >= HYSTERESIS * classes.gap,
+        _ => value - classes.threshold >= HYSTERESIS * classes.gap,
+    };
+    let clear: Vec<bool> = picture.values.iter().map(|&value| clearly(value)).collect();
+    drop_specks(&mut part, &clear, height, width);
+    holes::fill_holes(&mut part, height, width);
     COVERAGE.contains(&share(&part)).then_some(part)
 }
 
@@ -228,12 +241,19 @@ fn sharpest_outline(picture: &Luminance, classes: Classes) -> f32 {
     best.1
 }
 
-/// Clears the regions that are much smaller than the largest.
-fn drop_specks(part: &mut [u8], height: usize, width: usize) {
-    let regions = regions::eight_connected(part, height, width);
-    let largest = regions.iter().map(|region| region.pixels.len()).max().unwrap_or(0);
-    for region in regions.iter().filter(|region| (region.pixels.len() as f64) < SPECK * largest as f64) {
-        region.pixels.iter().for_each(|&pixel| part[pixel] = 0);
+/// Clears the regions that are much smaller than the largest, and those without a `clear` pixel.
+fn drop_specks(part: &mut [u8], clear: &[bool], height: usize, width: usize) {
+    let found = regions::label(part, height, width);
+    let mut is_clear = vec![false; found.regions.len()];
+    let labelled = || found.labels.iter().enumerate().filter(|(_, label)| **label != 0);
+    labelled().filter(|(i, _)| clear[*i]).for_each(|(_, label)| is_clear[*label as usize - 1] = true);
+    let clear_regions = || found.regions.iter().zip(&is_clear).filter(|(_, clear)| **clear);
+    let largest = clear_regions().map(|(region, _)| region.area).max().unwrap_or(0);
+    for (i, label) in labelled() {
+        let region = *label as usize - 1;
+        if !is_clear[region] || (found.regions[region].area as f64) < SPECK * largest as f64 {
+            part[i] = 0;
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! The format is told by a file's content, never by its name. Alpha is dropped. Resizing happens in the depth of the
 //! file, so 16-bit images keep theirs; a grey image is resized as one channel and then repeated to three.
 
+mod annotation;
 mod decode;
 mod error;
 mod mask;
@@ -18,9 +19,11 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
+pub(crate) use annotation::coco_names;
 pub(crate) use decode::{decode, decode_with_orientation, read};
 pub use error::{ImageError, ImageProblem};
 pub use mask::Mask;
+pub(crate) use mask::{decode_mask, is_black};
 pub use size::{InputSize, InputSizeError, OriginalSize};
 
 /// An image at the network's input size: RGB in `[0, 1]`.

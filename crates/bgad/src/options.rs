@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Blend;
 use crate::image::InputSize;
 
 /// Architecture used when none is named; its weights are part of the library.
@@ -106,6 +107,75 @@ pub enum Preset {
     Fast,
 }
 
+/// Kinds of anomalies that need no real one. Written `nsa,perlin`, either of the two, or `none`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PseudoKinds {
+    /// Patches of good images, Poisson-blended.
+    pub nsa: bool,
+    /// Textures under a mask of noise.
+    pub perlin: bool,
+}
+
+impl PseudoKinds {
+    /// Both.
+    pub const ALL: PseudoKinds = PseudoKinds { nsa: true, perlin: true };
+
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.nsa || self.perlin
+    }
+}
+
+impl FromStr for PseudoKinds {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<PseudoKinds, OptionError> {
+        let wrong = || OptionError {
+            option: "pseudo",
+            found: text.to_owned(),
+            allowed: "nsa, perlin, nsa,perlin or none",
+        };
+        let mut kinds = PseudoKinds::default();
+        if text.trim() == "none" {
+            return Ok(kinds);
+        }
+        for kind in text.split(',') {
+            match kind.trim() {
+                "nsa" => kinds.nsa = true,
+                "perlin" => kinds.perlin = true,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(kinds)
+    }
+}
+
+impl TryFrom<String> for PseudoKinds {
+    type Error = OptionError;
+
+    fn try_from(text: String) -> Result<PseudoKinds, OptionError> {
+        text.parse()
+    }
+}
+
+impl From<PseudoKinds> for String {
+    fn from(kinds: PseudoKinds) -> String {
+        kinds.to_string()
+    }
+}
+
+impl fmt::Display for PseudoKinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.nsa, self.perlin) {
+            (true, true) => "nsa,perlin",
+            (true, false) => "nsa",
+            (false, true) => "perlin",
+            (false, false) => "none",
+        })
+    }
+}
+
 /// Choices of one training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainOptions {
@@ -141,8 +211,35 @@ pub struct TrainOptions {
     pub boundary: BoundaryRule,
     /// How often a pass shows each real anomaly. At least 1.
     pub repeats: usize,
-    /// Whether as many pasted anomalies are shown again.
+    /// Strategy 0: whether real anomalies are shown as they are.
+    #[serde(default = "yes")]
+    pub repeat: bool,
+    /// Strategy 1: whether as many pasted anomalies are shown again.
     pub cutpaste: bool,
+    /// Strategy 2: which anomalies are made without any real one.
+    #[serde(default)]
+    pub pseudo: PseudoKinds,
+    /// How many of these a pass shows, for each normal image. Above 0, at most 10.
+    #[serde(default = "pseudo_share")]
+    pub pseudo_share: f32,
+    /// How pasted defects are joined to their hosts.
+    #[serde(default)]
+    pub blend: Blend,
+    /// Whether every batch holds as many anomalous images as normal ones, which are then repeated as needed.
+    #[serde(default)]
+    pub balance: bool,
+    /// Whether the score looks at the part only.
+    #[serde(default)]
+    pub foreground_score: bool,
+}
+
+/// For models of a time when this was no choice.
+fn yes() -> bool {
+    true
+}
+
+fn pseudo_share() -> f32 {
+    0.25
 }
 
 impl TrainOptions {
@@ -174,7 +271,13 @@ impl TrainOptions {
             focal: false,
             boundary: BoundaryRule::Batch,
             repeats: 5,
+            repeat: true,
             cutpaste: true,
+            pseudo: PseudoKinds::default(),
+            pseudo_share: pseudo_share(),
+            blend: Blend::Hard,
+            balance: false,
+            foreground_score: false,
         };
         match preset {
             Preset::Reference => reference,
@@ -201,7 +304,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 11] = [
+        let rules: [(&'static str, bool, String, &'static str); 12] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -231,6 +334,12 @@ impl TrainOptions {
                 "a positive number",
             ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
+            (
+                "pseudo-share",
+                o.pseudo_share > 0.0 && o.pseudo_share <= 10.0,
+                o.pseudo_share.to_string(),
+                "above 0, at most 10",
+            ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             (
                 "schedule",
@@ -322,6 +431,28 @@ mod tests {
         let reference = TrainOptions::preset(Preset::Reference);
         assert_eq!(TrainOptions::preset_for(Preset::Reference, 1), reference);
         assert_eq!(reference.schedule.passes(), 200);
+    }
+
+    #[test]
+    fn pseudo_kinds_are_read_and_written() {
+        for text in ["nsa", "perlin", "nsa,perlin", "none"] {
+            assert_eq!(text.parse::<PseudoKinds>().expect(text).to_string(), text);
+        }
+        assert_eq!("perlin, nsa".parse(), Ok(PseudoKinds::ALL));
+        for text in ["", "NSA", "nsa,", "none,nsa", "gan"] {
+            assert_eq!(text.parse::<PseudoKinds>().map_err(|e| e.option), Err("pseudo"), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_of_older_models_are_read() {
+        let now = TrainOptions::preset(Preset::Fast);
+        let mut json = serde_json::to_value(&now).expect("plain values");
+        let new = ["repeat", "pseudo", "pseudo_share", "blend", "balance", "foreground_score"];
+        for name in new {
+            json.as_object_mut().expect("an object").remove(name).expect(name);
+        }
+        assert_eq!(serde_json::from_value::<TrainOptions>(json).expect("older options"), now);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod checkpoint;
 mod error;
 mod images;
 mod level;
+mod making;
 mod schedule;
 mod store;
 
@@ -23,20 +24,19 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bgad_kernels::Isa;
-use rand::{RngExt as _, SeedableRng, seq::SliceRandom};
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::anomaly_map::MaxLogp;
-use crate::augment::cutpaste::cut_paste;
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
-use crate::dataset::Split;
+use crate::dataset::{ForegroundSource, Foregrounds, Split, textures};
 use crate::detector::{
-    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringLevel, TrainingSummary, map_of_levels,
+    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, ScoringLevel, TrainingSummary,
+    map_of_levels,
 };
 use crate::flow::{Flow, FlowShape, Whitening};
-use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage};
 use crate::options::{Checked, Stepping};
 use crate::verdict::Thresholds;
@@ -46,9 +46,7 @@ pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 use level::{LevelImage, LevelTrainer, Pass};
-
-/// Tries at a pasted anomaly before the pass goes on without it.
-const PASTE_TRIES: usize = 10;
+pub use making::{FromHost, Maker};
 
 /// What training works on, besides its options.
 pub struct Run<'a> {
@@ -58,6 +56,8 @@ pub struct Run<'a> {
     pub backbone: &'a Backbone,
     /// Instruction set of the flows.
     pub isa: Isa,
+    /// What anomalies are made with.
+    pub material: &'a Material,
     /// Where the state is written after each meta-epoch; `None` for nowhere.
     pub checkpoint: Option<&'a Path>,
     /// Whether to go on from the checkpoint.
@@ -78,6 +78,16 @@ impl Run<'_> {
             Some(folder) => folder.to_owned(),
         }
     }
+}
+
+/// What anomalies are made with, besides the images of the split.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    /// Where the part is in the normal images: defects go there, and with
+    /// [`TrainOptions::foreground_score`](crate::options::TrainOptions::foreground_score) the score looks only there.
+    pub foreground: ForegroundSource,
+    /// A folder of pictures to take textures from.
+    pub textures: Option<PathBuf>,
 }
 
 /// What training reports as it goes.
@@ -143,7 +153,7 @@ pub fn train(
     };
     let mut images = Images::encode(run, options, progress)?;
     let whitenings = images.whiten(run, options)?;
-    let mut trainer = Trainer::new(run, options, &images, whitenings);
+    let mut trainer = Trainer::new(run, options, &images, whitenings)?;
     let mut first_pass = 0;
     if let Some(checkpoint) = resumed {
         first_pass = checkpoint.progress.passes;
@@ -176,6 +186,29 @@ fn stream(seed: u64, purpose: Purpose, pass: usize, index: usize) -> [u8; 32] {
     bytes
 }
 
+/// Normal and anomalous images in the order of a pass. Balanced: one of each in turn, the anomalous ones again and
+/// again, each round in an order of its own.
+fn ordered<T: Copy>(normal: Vec<T>, anomalous: Vec<T>, balance: bool, rng: &mut ChaCha8Rng) -> Vec<T> {
+    let mut order = normal;
+    if !balance || anomalous.is_empty() {
+        order.extend(anomalous);
+        order.shuffle(rng);
+        return order;
+    }
+    order.shuffle(rng);
+    let mut round = Vec::new();
+    let mut balanced = Vec::with_capacity(2 * order.len());
+    for image in order {
+        if round.is_empty() {
+            round = anomalous.clone();
+            round.shuffle(rng);
+        }
+        balanced.push(image);
+        balanced.extend(round.pop());
+    }
+    balanced
+}
+
 /// What random numbers are for.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -192,8 +225,12 @@ struct Trainer<'a> {
     whitenings: Vec<Option<Whitening>>,
     /// `(height, width)` of each level.
     grids: Vec<(usize, usize)>,
-    /// Foreground of each normal image, if anomalies are pasted.
-    foregrounds: Vec<Foreground>,
+    /// Where the part is in the normal images, if anything asks for it.
+    foregrounds: Foregrounds,
+    /// The user's textures.
+    textures: Vec<InputImage>,
+    /// What the model will score.
+    area: ScoringArea,
     losses: Vec<Vec<f32>>,
 }
 
@@ -203,7 +240,7 @@ impl<'a> Trainer<'a> {
         options: &'a Checked,
         images: &Images,
         whitenings: Vec<Option<Whitening>>,
-    ) -> Trainer<'a> {
+    ) -> Result<Trainer<'a>, TrainError> {
         let grids = run.backbone.grid((options.input.height, options.input.width)).to_vec();
         let finest = grids[0].0 * grids[0].1;
         let levels = run
@@ -222,34 +259,52 @@ impl<'a> Trainer<'a> {
                 LevelTrainer::new(flow, (width, height), positions, run.isa)
             })
             .collect();
-        let foregrounds = if options.cutpaste && !images.defects.is_empty() {
-            images
-                .normal_paths
-                .par_iter()
-                .map(|path| match InputImage::load(path, options.input) {
-                    Ok(image) => Foreground::estimate(&image),
-                    // The file was readable a moment ago; pasting into it fails later with its own report.
-                    Err(_) => Foreground::everything(options.input.height, options.input.width),
-                })
-                .collect()
+        let makes = options.pseudo.any() || options.cutpaste && !images.defects.is_empty();
+        let foregrounds = if makes || options.foreground_score {
+            run.material.foreground.find(&images.normal_paths, options.input).map_err(TrainError::Material)?
         } else {
-            Vec::new()
+            Foregrounds::default()
         };
-        Trainer { options, levels, whitenings, grids, foregrounds, losses: Vec::new() }
+        let textures = match &run.material.textures {
+            Some(folder) if options.pseudo.perlin => {
+                textures(folder, options.input).map_err(TrainError::Material)?
+            }
+            _ => Vec::new(),
+        };
+        let area = match (&foregrounds.common, &run.material.foreground) {
+            _ if !options.foreground_score => ScoringArea::Everything,
+            (Some(common), _) => ScoringArea::fixed(common),
+            (None, ForegroundSource::Estimate) => ScoringArea::Estimate,
+            // Images to come would have no mask.
+            (None, _) => return Err(TrainError::ScoringArea),
+        };
+        Ok(Trainer { options, levels, whitenings, grids, foregrounds, textures, area, losses: Vec::new() })
     }
 
-    fn pastes_per_pass(&self, images: &Images) -> usize {
-        if self.options.cutpaste { images.defects.len() * self.options.repeats } else { 0 }
+    fn maker<'b>(&'b self, images: &'b Images) -> Maker<'b> {
+        Maker {
+            options: self.options,
+            defects: &images.defects,
+            hosts: &images.normal_paths,
+            foregrounds: &self.foregrounds.each,
+            textures: &self.textures,
+        }
     }
 
     /// Images of pass `pass`.
     fn pass_len(&self, pass: usize, images: &Images) -> usize {
         let normal = images.normal.len();
         if pass < self.options.schedule.sub_epochs {
-            normal
-        } else {
-            normal + images.anomalous.len() * self.options.repeats + self.pastes_per_pass(images)
+            return normal;
         }
+        let anomalous = self.repeats() * images.anomalous.len() + self.maker(images).per_pass();
+        // Anomalies that could not be made are missing here.
+        if self.options.balance && anomalous > 0 { 2 * normal } else { normal + anomalous }
+    }
+
+    /// How often a pass shows each real anomaly.
+    fn repeats(&self) -> usize {
+        if self.options.repeat { self.options.repeats } else { 0 }
     }
 
     fn pass(&mut self, pass: usize, images: &Images, run: &Run<'_>) -> Result<PassReport, TrainError> {
@@ -258,14 +313,15 @@ impl<'a> Trainer<'a> {
         let schedule = options.schedule;
         let second_phase = pass >= schedule.sub_epochs;
         let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
-        let mut order: Vec<&Encoded> = images.normal.iter().collect();
+        let mut anomalous: Vec<&Encoded> = Vec::new();
         if second_phase {
-            for _ in 0..options.repeats {
-                order.extend(&images.anomalous);
+            for _ in 0..self.repeats() {
+                anomalous.extend(&images.anomalous);
             }
-            order.extend(&pasted);
+            anomalous.extend(&pasted);
         }
-        order.shuffle(&mut ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0)));
+        let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0));
+        let order = ordered(images.normal.iter().collect(), anomalous, options.balance, &mut rng);
         let learning_rate = schedule::learning_rate(schedule, options.learning_rate, pass);
         let levels = self
             .levels
@@ -300,21 +356,15 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Freshly pasted anomalies, encoded.
+    /// Freshly made anomalies, encoded.
     fn pasted(&self, pass: usize, images: &Images, run: &Run<'_>) -> Vec<Encoded> {
-        let options = self.options;
-        let indices: Vec<usize> = (0..self.pastes_per_pass(images)).collect();
+        let maker = self.maker(images);
+        let indices: Vec<usize> = (0..maker.per_pass()).collect();
         let prepared: Vec<_> =
             self.whitenings.iter().map(|w| w.as_ref().map(|w| w.prepare(run.isa))).collect();
-        let pasted = cache::encode_all(&indices, run.backbone, options.input, |&index, workspace| {
-            let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Paste, pass, index));
-            let (defect, mask) = &images.defects[index % images.defects.len()];
-            let (image, mask) = (0..PASTE_TRIES).find_map(|_| {
-                let host = rng.random_range(0..images.normal_paths.len());
-                let image = InputImage::load(&images.normal_paths[host], options.input).ok()?;
-                cut_paste(defect, mask, &image, &self.foregrounds[host], &mut rng)
-            })?;
-            let mut pyramid = cache::features(run.backbone, &image, workspace);
+        let pasted = cache::encode_all(&indices, run.backbone, self.options.input, |&index, workspace| {
+            let made = maker.make(pass, index)?.made;
+            let mut pyramid = cache::features(run.backbone, &made.image, workspace);
             for (map, whitening) in pyramid.levels.iter_mut().zip(&prepared) {
                 if let Some(whitening) = whitening {
                     let mut white = vec![0.0; map.hwc.len()];
@@ -322,7 +372,7 @@ impl<'a> Trainer<'a> {
                     map.hwc = white;
                 }
             }
-            Some(Encoded::new(pyramid, Some(&mask)))
+            Some(Encoded::new(pyramid, Some(&made.mask)))
         });
         pasted.into_iter().flatten().collect()
     }
@@ -385,6 +435,7 @@ impl<'a> Trainer<'a> {
             constants: vec![0.0; self.levels.len()].try_into().expect("finite constants"),
             thresholds: Thresholds { ok: 0.0, ng: 0.0 },
             calibration: None,
+            area: self.area.clone(),
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
                 normal_images: images.normal.len(),
@@ -411,7 +462,7 @@ impl<'a> Trainer<'a> {
 
     /// Freezes the constants, boundary and thresholds from all normal training images.
     fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
-        let options = self.options;
+        let (options, foregrounds) = (self.options, &self.foregrounds);
         let mut model = self.model(images, run);
         // The cached features are white already.
         let scoring: Vec<ScoringLevel> = self
@@ -444,7 +495,14 @@ impl<'a> Trainer<'a> {
         let constants = max.constants().map_err(TrainError::Constants)?;
         let mut scores: Vec<f32> = likelihoods
             .par_iter()
-            .map(|l| map_of_levels(&scoring, l, &constants, options.input).image_score())
+            .enumerate()
+            .map(|(i, l)| {
+                let mut map = map_of_levels(&scoring, l, &constants, options.input);
+                if options.foreground_score {
+                    map.limit_to(&foregrounds.each[i]);
+                }
+                map.image_score()
+            })
             .collect();
         scores.sort_by(f32::total_cmp);
         model.header.constants = constants;
@@ -464,5 +522,29 @@ pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_passes_show_every_anomaly_in_turn() {
+        let mut rng = ChaCha8Rng::from_seed(stream(0, Purpose::Order, 0, 0));
+        let order = ordered((0..60).collect(), vec![100, 101, 102], true, &mut rng);
+        assert_eq!(order.len(), 120);
+        for batch in order.chunks(6) {
+            let mut shown: Vec<u32> = batch.iter().copied().filter(|&image| image >= 100).collect();
+            shown.sort_unstable();
+            assert_eq!(shown, [100, 101, 102], "{batch:?}");
+        }
+        let mut normal: Vec<u32> = order.iter().copied().filter(|&image| image < 100).collect();
+        assert!(!normal.is_sorted());
+        normal.sort_unstable();
+        assert!(normal.into_iter().eq(0..60));
+        // Without anomalies, and without balance, each is shown once.
+        assert_eq!(ordered(vec![1, 2, 3], vec![], true, &mut rng).len(), 3);
+        assert_eq!(ordered(vec![1, 2, 3], vec![9, 9], false, &mut rng).len(), 5);
     }
 }

@@ -158,7 +158,7 @@ impl<W: Write> Writer<W> {
 }
 
 /// A field of a CSV line, quoted as RFC 4180 says where it must be.
-fn field(text: &str) -> String {
+pub(crate) fn field(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),

@@ -6,4 +6,5 @@ mod report;
 mod doctor;
 mod interrupted;
 mod bad_input;
+mod anomalies;
 mod benchmark;

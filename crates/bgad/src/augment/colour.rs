@@ -4,7 +4,6 @@
 //! brightness-contrast   x' = (1 + c) (x − ½) + ½ + b
 //! hue-saturation-value  (H, S, V)' = (H + Δh, S (1 + s), V + v),  V = max(r, g, b),  S = (V − min) / V
 //! noise                 x' = x + σ n,  n ~ N(0, 1), one n for the three channels of a pixel
-//! blur                  x' = mean over (2r + 1)², reflected at the borders
 //! ```
 //!
 //! Results are held in `[0, 1]`. Three equal channels stay equal: most industrial images are grey, and a defect told by
@@ -14,7 +13,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::geometry::reflected;
 use crate::image::InputImage;
 
 pub(super) fn brightness_contrast(image: &InputImage, brightness: f32, contrast: f32) -> InputImage {
@@ -45,32 +43,6 @@ pub(super) fn gaussian_noise(image: &InputImage, std: f32, seed: u64) -> InputIm
         *rgb = rgb.map(|x| (x + std * n).clamp(0.0, 1.0));
     }
     noisy
-}
-
-pub(super) fn box_blur(image: &InputImage, radius: usize) -> InputImage {
-    let rows = mean_along(&image.rgb_hwc, image.height, image.width * 3, radius);
-    // Within a row the pixels are the lines of a small `[w, 3]` picture.
-    let mut rgb_hwc = Vec::with_capacity(image.rgb_hwc.len());
-    if image.width > 0 {
-        for row in rows.chunks_exact(image.width * 3) {
-            rgb_hwc.extend(mean_along(row, image.width, 3, radius));
-        }
-    }
-    InputImage { rgb_hwc, ..*image }
-}
-
-/// The mean of each line of `[lines, length]` with the `radius` lines on either side.
-fn mean_along(values: &[f32], lines: usize, length: usize, radius: usize) -> Vec<f32> {
-    let weight = 1.0 / (2 * radius + 1) as f32;
-    let mut out = vec![0.0; values.len()]; // [lines, length]
-    for (line, out) in out.chunks_exact_mut(length.max(1)).enumerate() {
-        for offset in -(radius as isize)..=radius as isize {
-            let from = reflected(line as isize + offset, lines as isize);
-            out.iter_mut().zip(&values[from * length..][..length]).for_each(|(out, x)| *out += x);
-        }
-        out.iter_mut().for_each(|out| *out = (*out * weight).min(1.0));
-    }
-    out
 }
 
 /// Hue in sixths of the circle, saturation and value in `[0, 1]`; hue and saturation of grey are 0.
@@ -128,24 +100,5 @@ mod tests {
         let full = hue_saturation_value(&image, 360.0, 0.0, 0.0);
         assert!(full.rgb_hwc.iter().zip(&image.rgb_hwc).all(|(a, b)| (a - b).abs() < 1e-6));
         assert_eq!(hue_saturation_value(&image, 120.0, 0.0, 0.0).rgb_hwc[..3], [0.0, 1.0, 0.0]);
-    }
-
-    #[test]
-    fn blur_keeps_a_flat_image_and_spreads_a_point_evenly() {
-        let mut image = InputImage { height: 7, width: 9, rgb_hwc: vec![0.0; 7 * 9 * 3] };
-        image.rgb_hwc[(3 * 9 + 4) * 3 + 1] = 0.9;
-        let blurred = box_blur(&image, 1);
-        for y in 0..7usize {
-            for x in 0..9usize {
-                let expected = if y.abs_diff(3) <= 1 && x.abs_diff(4) <= 1 { 0.1 } else { 0.0 };
-                let found = &blurred.rgb_hwc[(y * 9 + x) * 3..][..3];
-                assert!(
-                    (found[1] - expected).abs() < 1e-6 && found[0] == 0.0 && found[2] == 0.0,
-                    "{y} {x} {found:?}"
-                );
-            }
-        }
-        let flat = InputImage { height: 2, width: 1, rgb_hwc: vec![0.25; 6] };
-        assert!(box_blur(&flat, 3).rgb_hwc.iter().all(|x| (x - 0.25).abs() < 1e-6));
     }
 }

@@ -1,20 +1,24 @@
 //! The operations of RandAugment CutPaste: each changes an image and its mask together.
 //!
 //! ```text
-//! rot90 | flip | transpose | shift-scale-rotate                       move image and mask alike
-//! brightness-contrast | hue-saturation-value | noise | blur           touch the image, never the mask
+//! rot90 | flip | transpose | shift-scale-rotate | optical distortion | grid or elastic distortion
+//!                                                                     move image and mask alike
+//! noise | blur (motion, median, box) | hue-saturation-value |
+//! CLAHE, sharpen, emboss or brightness-contrast                       touch the image, never the mask
 //! ```
 //!
-//! An operation is data: what was drawn can be shown, compared and applied again. Families are drawn without
-//! repetition, so three operations are three different kinds of change. To add one: a variant here, its family, and its
-//! arm in `draw` and in [`Operation::apply`].
+//! The ten groups of the authors' pipeline, after albumentations. An operation is data: what was drawn can be shown,
+//! compared and applied again. Groups are drawn without repetition, so three operations are three different kinds of
+//! change. To add one: a variant here, its family, and its arm in `draw` and in [`Operation::apply`].
 //!
 //! The canvas never changes. A quarter turn or a transposition of an image that is not square is cut, or filled up by
 //! reflection, around the centre; what of the mask leaves the canvas is lost. A grey image stays grey.
 
+use std::fmt;
+
 use rand::{Rng, RngExt as _};
 
-use super::{colour, geometry};
+use super::{colour, filter, geometry};
 use crate::image::{InputImage, Mask};
 
 /// One change of an image and its mask.
@@ -66,10 +70,60 @@ pub enum Operation {
         /// Decides every pixel's noise.
         seed: u64,
     },
+    /// The distortion of a lens.
+    OpticalDistortion {
+        /// Above 0 draws the edges in, below 0 pushes them out.
+        k: f32,
+    },
+    /// Rows and columns of cells stretched and squeezed.
+    GridDistortion {
+        /// By how much each row of cells is stretched, above -1.
+        rows: [f32; 5],
+        /// By how much each column of cells is stretched, above -1.
+        columns: [f32; 5],
+    },
+    /// Every place moved by smooth noise.
+    ElasticDistortion {
+        /// Largest way, as a share of the longest side.
+        amplitude: f32,
+        /// Distance from hill to hill of the noise, as a share of the longest side.
+        cell: f32,
+        /// Decides the noise.
+        seed: u64,
+    },
     /// The mean over a square.
     BoxBlur {
         /// The square has `2 radius + 1` pixels a side.
         radius: usize,
+    },
+    /// The mean along a line.
+    MotionBlur {
+        /// Pixels of the line, at least 1.
+        length: usize,
+        /// Its direction, against the clock from the right.
+        degrees: f32,
+    },
+    /// The median over a square.
+    MedianBlur {
+        /// The square has `2 radius + 1` pixels a side.
+        radius: usize,
+    },
+    /// Local contrast, by the histograms of tiles.
+    Clahe {
+        /// How many times its even share a grey value may have. At least 1.
+        clip: f32,
+    },
+    /// The difference from the neighbours made larger.
+    Sharpen {
+        /// 0 changes nothing.
+        amount: f32,
+    },
+    /// Lit from one side, as a relief.
+    Emboss {
+        /// Share of the relief in the result.
+        amount: f32,
+        /// How deep it is.
+        strength: f32,
     },
 }
 
@@ -79,23 +133,27 @@ enum Family {
     Rotate90,
     Flip,
     Transpose,
-    ShiftScaleRotate,
-    BrightnessContrast,
-    HueSaturationValue,
+    OpticalDistortion,
     GaussianNoise,
     Blur,
+    ShiftScaleRotate,
+    Distortion,
+    Contrast,
+    HueSaturationValue,
 }
 
 impl Family {
-    const ALL: [Family; 8] = [
+    const ALL: [Family; 10] = [
         Family::Rotate90,
         Family::Flip,
         Family::Transpose,
-        Family::ShiftScaleRotate,
-        Family::BrightnessContrast,
-        Family::HueSaturationValue,
+        Family::OpticalDistortion,
         Family::GaussianNoise,
         Family::Blur,
+        Family::ShiftScaleRotate,
+        Family::Distortion,
+        Family::Contrast,
+        Family::HueSaturationValue,
     ];
 
     /// Ranges near the defaults of albumentations, brought to values in `[0, 1]`.
@@ -105,25 +163,50 @@ impl Family {
             Family::Flip if rng.random() => Operation::FlipHorizontal,
             Family::Flip => Operation::FlipVertical,
             Family::Transpose => Operation::Transpose,
+            Family::OpticalDistortion => Operation::OpticalDistortion { k: rng.random_range(-0.5..=0.5) },
+            Family::GaussianNoise => {
+                Operation::GaussianNoise { std: rng.random_range(0.012..=0.028), seed: rng.random() }
+            }
+            Family::Blur => match rng.random_range(0..3) {
+                0 => Operation::MotionBlur {
+                    length: rng.random_range(3..=7),
+                    degrees: rng.random_range(0.0..180.0),
+                },
+                1 => Operation::MedianBlur { radius: rng.random_range(1..=2) },
+                _ => Operation::BoxBlur { radius: rng.random_range(1..=3) },
+            },
             Family::ShiftScaleRotate => Operation::ShiftScaleRotate {
                 shift_y: rng.random_range(-0.0625..=0.0625),
                 shift_x: rng.random_range(-0.0625..=0.0625),
                 scale: rng.random_range(0.8..=1.2),
                 degrees: rng.random_range(-45.0..=45.0),
             },
-            Family::BrightnessContrast => Operation::BrightnessContrast {
-                brightness: rng.random_range(-0.2..=0.2),
-                contrast: rng.random_range(-0.2..=0.2),
+            Family::Distortion if rng.random() => {
+                let mut cells = || std::array::from_fn(|_| rng.random_range(-0.3..=0.3));
+                Operation::GridDistortion { rows: cells(), columns: cells() }
+            }
+            Family::Distortion => Operation::ElasticDistortion {
+                amplitude: rng.random_range(0.01..=0.04),
+                cell: rng.random_range(0.1..=0.3),
+                seed: rng.random(),
+            },
+            Family::Contrast => match rng.random_range(0..4) {
+                0 => Operation::Clahe { clip: rng.random_range(1.0..=2.0) },
+                1 => Operation::Sharpen { amount: rng.random_range(0.05..=0.3) },
+                2 => Operation::Emboss {
+                    amount: rng.random_range(0.2..=0.5),
+                    strength: rng.random_range(0.2..=0.7),
+                },
+                _ => Operation::BrightnessContrast {
+                    brightness: rng.random_range(-0.2..=0.2),
+                    contrast: rng.random_range(-0.2..=0.2),
+                },
             },
             Family::HueSaturationValue => Operation::HueSaturationValue {
                 hue_degrees: rng.random_range(-40.0..=40.0),
                 saturation: rng.random_range(-0.3..=0.3),
                 value: rng.random_range(-0.08..=0.08),
             },
-            Family::GaussianNoise => {
-                Operation::GaussianNoise { std: rng.random_range(0.012..=0.028), seed: rng.random() }
-            }
-            Family::Blur => Operation::BoxBlur { radius: rng.random_range(1..=3) },
         }
     }
 }
@@ -187,7 +270,53 @@ impl Operation {
             Operation::GaussianNoise { std, seed } => {
                 (colour::gaussian_noise(image, std, seed), mask.clone())
             }
-            Operation::BoxBlur { radius } => (colour::box_blur(image, radius), mask.clone()),
+            Operation::OpticalDistortion { k } => geometry::optical_distortion(image, mask, k),
+            Operation::GridDistortion { rows, columns } => {
+                geometry::grid_distortion(image, mask, &rows, &columns)
+            }
+            Operation::ElasticDistortion { amplitude, cell, seed } => {
+                let side = h.max(w) as f32;
+                geometry::elastic_distortion(image, mask, amplitude * side, (cell * side).max(1.0), seed)
+            }
+            Operation::BoxBlur { radius } => (filter::box_blur(image, radius), mask.clone()),
+            Operation::MotionBlur { length, degrees } => {
+                (filter::motion_blur(image, length, degrees), mask.clone())
+            }
+            Operation::MedianBlur { radius } => (filter::median_blur(image, radius), mask.clone()),
+            Operation::Clahe { clip } => (filter::clahe(image, clip), mask.clone()),
+            Operation::Sharpen { amount } => (filter::sharpen(image, amount), mask.clone()),
+            Operation::Emboss { amount, strength } => (filter::emboss(image, amount, strength), mask.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    /// In a few words, as on a contact sheet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotate90 { turns } => write!(f, "{} degrees", 90 * u32::from(*turns)),
+            Self::FlipHorizontal => write!(f, "flip left-right"),
+            Self::FlipVertical => write!(f, "flip up-down"),
+            Self::Transpose => write!(f, "transpose"),
+            Self::ShiftScaleRotate { scale, degrees, .. } => {
+                write!(f, "turn {degrees:.0} degrees, scale {scale:.2}")
+            }
+            Self::BrightnessContrast { brightness, contrast } => {
+                write!(f, "brightness {brightness:+.2}, contrast {contrast:+.2}")
+            }
+            Self::HueSaturationValue { hue_degrees, saturation, value } => {
+                write!(f, "hue {hue_degrees:+.0} degrees, saturation {saturation:+.2}, value {value:+.2}")
+            }
+            Self::GaussianNoise { std, .. } => write!(f, "noise {std:.3}"),
+            Self::OpticalDistortion { k } => write!(f, "lens {k:+.2}"),
+            Self::GridDistortion { .. } => write!(f, "grid distortion"),
+            Self::ElasticDistortion { amplitude, .. } => write!(f, "elastic {amplitude:.3}"),
+            Self::BoxBlur { radius } => write!(f, "blur {0}x{0}", 2 * radius + 1),
+            Self::MotionBlur { length, degrees } => write!(f, "motion blur {length} at {degrees:.0} degrees"),
+            Self::MedianBlur { radius } => write!(f, "median {0}x{0}", 2 * radius + 1),
+            Self::Clahe { clip } => write!(f, "local contrast {clip:.1}"),
+            Self::Sharpen { amount } => write!(f, "sharpen {amount:.2}"),
+            Self::Emboss { amount, .. } => write!(f, "emboss {amount:.2}"),
         }
     }
 }

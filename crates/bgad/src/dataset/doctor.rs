@@ -166,7 +166,7 @@ pub fn examine(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Checkup, DatasetError> {
     let dataset = Dataset::open(root)?;
-    let name = |path: &Path| folder::portable(path, root);
+    let name = |path: &Path| folder::portable(path, &dataset.root);
     let mut findings = Findings::default();
     layout(&dataset, &name, &mut findings);
 
@@ -174,6 +174,7 @@ pub fn examine(
     // In the plain layout a split divides good images later: the same picture twice may then be on both sides.
     let lists = [
         (&dataset.train_good, Part::Train),
+        (&dataset.train_bad, Part::Train),
         (&dataset.test_good, Part::Test),
         (&dataset.test_bad, if dataset.layout == Layout::Mvtec { Part::Test } else { Part::Train }),
     ];

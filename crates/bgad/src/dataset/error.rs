@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{self, Entry, Survey};
 use super::{GOOD, Setting};
+use crate::image::ImageError;
 
 /// The two layouts, for messages.
-const LAYOUTS: &str =
-    "train/good, test/good, test/TYPE, ground_truth/TYPE (MVTec layout) or good, bad, masks (plain layout)";
+const LAYOUTS: &str = "train/good, test/good, test/TYPE, ground_truth/TYPE (MVTec layout) or good, bad, masks (plain layout); or a CSV list";
 /// So many names are listed in a message.
 const NAMES_SHOWN: usize = 5;
 
@@ -125,6 +125,34 @@ pub enum DatasetError {
     SplitWithoutTrain {
         /// The split file.
         split: PathBuf,
+    },
+    /// An image or a mask that a data folder needs is not sound.
+    Image(ImageError),
+    /// A list of images with a mistake.
+    Manifest {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        found: String,
+    },
+    /// A folder of textures without a picture.
+    NoTextures {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder of foreground masks has none for a picture.
+    NoForeground {
+        /// The folder.
+        folder: PathBuf,
+        /// The picture.
+        image: PathBuf,
+    },
+    /// A foreground mask on which there is no part.
+    BlackForeground {
+        /// The file.
+        mask: PathBuf,
     },
     /// One image is trained on under one name and tested on under another.
     SameContent {
@@ -242,6 +270,27 @@ impl fmt::Display for DatasetError {
             Self::SplitWithoutTrain { split } => {
                 write!(f, "{}: expected good images in train, found none", split.display())
             }
+            Self::Image(error) => write!(f, "{error}"),
+            Self::Manifest { file, line, found } => {
+                write!(
+                    f,
+                    "{}: line {line}: expected columns image_path,label,mask_path,split ",
+                    file.display()
+                )?;
+                write!(f, "(label good or a type of defect, split train or test), found {found}")
+            }
+            Self::NoTextures { folder } => {
+                write!(f, "{}: expected pictures to take textures from ", folder.display())?;
+                write!(f, "(png, jpg, jpeg, bmp, tif or tiff), found none")
+            }
+            Self::NoForeground { folder, image } => {
+                write!(f, "{}: expected a foreground mask for every picture, ", folder.display())?;
+                write!(f, "found none for {}; name it like the picture", image.display())
+            }
+            Self::BlackForeground { mask } => {
+                write!(f, "{}: expected a foreground mask that is white on the part, ", mask.display())?;
+                write!(f, "found only black")
+            }
             Self::SameContent { trained, tested } => {
                 write!(f, "{}: expected an image that is not trained on, ", tested.display())?;
                 write!(f, "found the same content as {}; remove one of the two", trained.display())
@@ -256,6 +305,7 @@ impl Error for DatasetError {
         match self {
             Self::Unreadable { error, .. } | Self::Unwritable { error, .. } => Some(error),
             Self::SplitSyntax { error, .. } => Some(error),
+            Self::Image(error) => error.source(),
             _ => None,
         }
     }

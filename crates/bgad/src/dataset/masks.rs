@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{self, Survey};
 use super::{DatasetError, GOOD, Sample};
+use crate::image::coco_names;
 
 /// What a mask's name has after the stem of its image, or has not.
 pub(super) const SUFFIX: &str = "_mask";
+/// About a defective image without a mask.
+pub(super) const NO_MASK: &str = "no mask: usable for image figures only";
 /// Folders of masks, below the root of a data folder.
 const FOLDERS: &[&str] = &["ground_truth", "masks"];
 
@@ -15,6 +18,8 @@ const FOLDERS: &[&str] = &["ground_truth", "masks"];
 #[derive(Debug, Default)]
 pub(super) struct MaskIndex {
     masks: BTreeMap<(String, String), Vec<PathBuf>>,
+    /// Files that hold the masks of several images.
+    shared: BTreeSet<PathBuf>,
     /// Whether there is a folder of masks at all.
     has_folder: bool,
 }
@@ -26,7 +31,7 @@ impl MaskIndex {
             index.has_folder = true;
             let (types, files): (Vec<_>, Vec<_>) =
                 survey.list(&folder.path)?.into_iter().partition(|entry| entry.is_folder);
-            index.add("", survey.images(&files));
+            index.add_all("", &files, survey);
             for entry in types {
                 let files = survey.list(&entry.path)?;
                 if folder::is_named(&entry, GOOD) {
@@ -35,10 +40,35 @@ impl MaskIndex {
                     survey.found(&entry.path, problem);
                     continue;
                 }
-                index.add(&entry.name, survey.images(&files));
+                index.add_all(&entry.name, &files, survey);
             }
         }
         Ok(index)
+    }
+
+    /// Masks as pictures, and annotations: LabelMe's are of one image each, COCO's of many.
+    fn add_all(&mut self, defect: &str, files: &[folder::Entry], survey: &mut Survey) {
+        let is_json = |file: &&folder::Entry| {
+            !file.is_folder
+                && Path::new(&file.name).extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
+        };
+        let (annotations, files): (Vec<_>, Vec<_>) = files.iter().partition(is_json);
+        let files: Vec<folder::Entry> = files.into_iter().cloned().collect();
+        self.add(defect, survey.images(&files));
+        for file in annotations {
+            // What cannot be read is reported when the mask is drawn.
+            let names = std::fs::read(&file.path).ok().and_then(|bytes| coco_names(&bytes));
+            let Some(names) = names else {
+                self.add(defect, vec![file.clone()]);
+                continue;
+            };
+            for name in names {
+                let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let key = (defect.to_owned(), folder::stem(&name).to_owned());
+                self.masks.entry(key).or_default().push(file.path.clone());
+                self.shared.insert(file.path.clone());
+            }
+        }
     }
 
     fn add(&mut self, defect: &str, files: Vec<folder::Entry>) {
@@ -78,13 +108,14 @@ pub(super) fn pair<'a>(
     let mut wanted_by: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
     for (i, sample) in samples.iter_mut().enumerate() {
         let Some(defect) = sample.kind.defect() else { continue };
-        let best = index_of(&sample.path)
-            .into_iter()
-            .find_map(|index| index.candidates(&sample.path, defect).first().map(|path| path.to_path_buf()));
-        if let Some(mask) = &best {
+        let best = index_of(&sample.path).into_iter().find_map(|index| {
+            let best = index.candidates(&sample.path, defect).first().map(|path| path.to_path_buf())?;
+            Some((index.shared.contains(&best), best))
+        });
+        if let Some((false, mask)) = &best {
             wanted_by.entry(mask.clone()).or_default().push(i);
         }
-        sample.mask = best;
+        sample.mask = best.map(|(_, mask)| mask);
     }
     let mut contested = Vec::new();
     for (mask, wanting) in wanted_by.into_iter().filter(|(_, wanting)| wanting.len() > 1) {
@@ -122,7 +153,7 @@ pub(super) fn pair_all(samples: &mut [Sample], index: &MaskIndex, root: &Path, s
                 settled.insert(mask);
                 second.extend(index.candidates(&sample.path, defect).into_iter().map(|mask| (mask, sample)));
             }
-            None => survey.found(&sample.path, "no mask: usable for image figures only"),
+            None => survey.found(&sample.path, NO_MASK),
         }
     }
     for mask in index.masks.values().flatten().filter(|mask| !settled.contains(mask.as_path())) {

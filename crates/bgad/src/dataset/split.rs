@@ -190,8 +190,7 @@ fn check_setting(dataset: &Dataset, setting: &Setting) -> Result<(), DatasetErro
 fn draw_anomalies(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Sample>, DatasetError> {
     let trainable = dataset.trainable_anomalies(&options.setting);
     if trainable < options.anomalies {
-        let allowed =
-            dataset.test_bad.iter().filter(|sample| options.setting.trains_on(&sample.kind)).count();
+        let allowed = dataset.pool().iter().filter(|sample| options.setting.trains_on(&sample.kind)).count();
         return Err(DatasetError::NotEnoughAnomalies {
             root: dataset.root.clone(),
             setting: options.setting.clone(),
@@ -201,7 +200,7 @@ fn draw_anomalies(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Sampl
         });
     }
     let mut by_type: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-    for sample in &dataset.test_bad {
+    for sample in dataset.pool() {
         if let Some(name) = sample.kind.defect()
             && sample.mask.is_some()
             && options.setting.trains_on(&sample.kind)

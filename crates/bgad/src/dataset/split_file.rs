@@ -18,7 +18,7 @@ use crate::durable;
 
 use super::folder::{self, Survey};
 use super::masks::{self, MaskIndex};
-use super::{DatasetError, GOOD, Kind, Sample, Split};
+use super::{Dataset, DatasetError, GOOD, Kind, Sample, Split, data_folder};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +49,7 @@ impl Split {
         let lists: Lists = serde_json::from_str(&text)
             .map_err(|error| DatasetError::SplitSyntax { path: path.to_owned(), error })?;
 
-        let mut reader = Reader { split: path, root, listed: BTreeMap::new() };
+        let mut reader = Reader { split: path, root: data_folder(root), listed: BTreeMap::new() };
         let mut split = Split {
             train: reader.samples("train", &lists.train)?,
             anomalies: reader.samples("anomalies", &lists.anomalies)?,
@@ -60,7 +60,12 @@ impl Split {
         if split.train.is_empty() {
             return Err(DatasetError::SplitWithoutTrain { split: path.to_owned() });
         }
-        reader.find_masks(&mut split)?;
+        match Dataset::open(root) {
+            // A list knows types and masks better than names do.
+            Ok(dataset) if dataset.listed => reader.as_listed(&mut split, dataset)?,
+            _ => reader.find_masks(&mut split)?,
+        }
+        let root = reader.root;
         for samples in [
             &mut split.train,
             &mut split.anomalies,
@@ -80,6 +85,7 @@ impl Split {
     ///
     /// If the file cannot be written; the old one, if any, is then untouched.
     pub fn write(&self, path: &Path, root: &Path) -> Result<(), DatasetError> {
+        let root = data_folder(root);
         let unwritable = |error| DatasetError::Unwritable { path: path.to_owned(), error };
         let list = |samples: &[Sample]| -> io::Result<Vec<String>> {
             samples.iter().map(|sample| written(&sample.path, root)).collect()
@@ -170,6 +176,26 @@ impl Reader<'_> {
         masks::pair(&mut defective, index_of);
         split.test_bad = defective.split_off(anomalies);
         split.anomalies = defective;
+        self.check_masks(split)
+    }
+
+    /// Takes types and masks from a list; an image that is not in it has no mask.
+    fn as_listed(&self, split: &mut Split, dataset: Dataset) -> Result<(), DatasetError> {
+        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let listed: BTreeMap<PathBuf, Sample> = [dataset.train_bad, dataset.test_bad]
+            .into_iter()
+            .flatten()
+            .map(|sample| (resolved(&sample.path), sample))
+            .collect();
+        for sample in split.anomalies.iter_mut().chain(&mut split.test_bad) {
+            if let Some(known) = listed.get(&resolved(&sample.path)) {
+                (sample.mask, sample.kind) = (known.mask.clone(), known.kind.clone());
+            }
+        }
+        self.check_masks(split)
+    }
+
+    fn check_masks(&self, split: &Split) -> Result<(), DatasetError> {
         match split.anomalies.iter().find(|sample| sample.mask.is_none()) {
             Some(sample) => {
                 let entry = folder::portable(&sample.path, self.root);

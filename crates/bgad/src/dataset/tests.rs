@@ -8,6 +8,8 @@ use ::image::{GrayImage, Luma};
 
 use super::*;
 
+mod layouts;
+
 /// A data folder of its own for one test, removed with everything in it.
 struct Folder(PathBuf);
 
@@ -612,4 +614,39 @@ fn one_image_in_training_and_test_is_refused_by_name() {
     draw("test/dent/y.png", 30);
     contains_all(&check(1).unwrap_err().to_string(), &["test/dent/y.png", "test/dent/x.png"]);
     assert!(check(0).is_ok());
+}
+
+// Foregrounds.
+
+#[test]
+fn foreground_masks_are_found_by_the_most_exact_name() {
+    let folder = Folder::new();
+    let draw = |name: &str, white: u32| {
+        let path = folder.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        GrayImage::from_fn(64, 64, |x, _| Luma([if x < white { 255 } else { 0 }])).save(path).unwrap();
+    };
+    draw("fg/a.png", 16);
+    draw("fg/good/a_mask.png", 32);
+    draw("fg/test/good/a.png", 48);
+    let size = crate::image::InputSize::square(64);
+    let source = ForegroundSource::Masks(folder.0.join("fg"));
+    let coverage = |image: &str| source.find(&[PathBuf::from(image)], size).map(|f| f.each[0].coverage());
+    assert_eq!(coverage("parts/bad/a.jpg").unwrap(), 0.25);
+    assert_eq!(coverage("parts/train/good/a.png").unwrap(), 0.5);
+    assert_eq!(coverage("parts/test/good/a.png").unwrap(), 0.75);
+    assert_eq!(coverage("a.png").unwrap(), 0.25);
+    contains_all(
+        &coverage("parts/good/b.png").unwrap_err().to_string(),
+        &["fg", "b.png", "expected a foreground"],
+    );
+
+    let one = ForegroundSource::Masks(folder.0.join("fg/a.png"));
+    let found = one.find(&[PathBuf::from("x.png"), PathBuf::from("y.png")], size).unwrap();
+    assert_eq!((found.each.len(), found.common.map(|f| f.coverage())), (2, Some(0.25)));
+    draw("black.png", 0);
+    let black = ForegroundSource::Masks(folder.0.join("black.png"));
+    contains_all(&black.find(&[], size).unwrap_err().to_string(), &["black.png", "found only black"]);
+    let missing = ForegroundSource::Masks(folder.0.join("no.png"));
+    contains_all(&missing.find(&[], size).unwrap_err().to_string(), &["no.png", "cannot be read"]);
 }

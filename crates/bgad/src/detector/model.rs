@@ -25,9 +25,12 @@ use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
 use crate::durable;
 use crate::flow::{Flow, FlowShape, Whitening};
+use crate::image::InputSize;
 use crate::options::TrainOptions;
 use crate::verdict::Thresholds;
 use crate::weights::{Weights, WeightsError};
+
+use super::ScoringArea;
 
 /// Version of the layout in this module's header.
 pub const FORMAT_VERSION: u32 = 1;
@@ -75,6 +78,9 @@ pub struct Header {
     /// What the thresholds promise and rest on; `None` for the default of a training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// Which pixels are scored.
+    #[serde(default)]
+    pub area: ScoringArea,
     /// How the model came about.
     pub training: TrainingSummary,
 }
@@ -275,6 +281,10 @@ impl Header {
         }
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
+        }
+        let InputSize { height, width } = self.options.input;
+        if !self.area.fits((height, width)) {
+            return wrong("the scoring area covers the input size");
         }
         if !(self.thresholds.ok.is_finite() && self.thresholds.ng >= self.thresholds.ok) {
             return wrong("the OK threshold is finite and not above the NG threshold");

@@ -64,6 +64,19 @@ fn a_soft_shadow_is_not_part_of_the_part() {
 }
 
 #[test]
+fn a_faint_region_beside_the_part_is_not_part_of_it() {
+    // As large as the part, but never clearly on its side of the threshold.
+    let in_smudge = |y: usize, x: usize| (30..90).contains(&y) && (112..150).contains(&x);
+    let image = drawn(128, 160, |y, x| match () {
+        () if in_disc(y, x) => 0.9,
+        () if in_smudge(y, x) => 0.2 + 0.36 * (y as f32 - 30.0) / 60.0,
+        () => 0.2,
+    });
+    let found = Foreground::estimate(&image);
+    assert!(agreement(&found, in_disc) > 0.98, "{}", found.coverage());
+}
+
+#[test]
 fn pictures_without_a_part_count_as_everything() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut other = ChaCha8Rng::seed_from_u64(6);

@@ -55,6 +55,11 @@ pub enum ImageProblem {
         /// The first such value.
         found: f32,
     },
+    /// An annotation file from which no mask can be drawn.
+    Annotation {
+        /// What is wrong with it.
+        found: String,
+    },
     /// A mask of another size than its image.
     MaskSize {
         /// The image's file.
@@ -118,6 +123,9 @@ impl fmt::Display for ImageProblem {
             ImageProblem::FloatOutOfRange { found } => {
                 write!(f, "expected floating-point samples from 0 to 1, found {found}; ")?;
                 write!(f, "scale the image to that range or save it in 16 bit")
+            }
+            ImageProblem::Annotation { found } => {
+                write!(f, "expected a LabelMe or COCO annotation, found {found}")
             }
             ImageProblem::MaskSize { image, expected, found } => {
                 write!(f, "expected a mask of {expected} (height x width) like its image ")?;

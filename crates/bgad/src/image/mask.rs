@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
-use super::{ImageError, ImageProblem, InputSize, OriginalSize, decode};
+use super::{ImageError, ImageProblem, InputSize, OriginalSize, annotation, decode};
 
 /// A defect mask at the input size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Reads a mask of any format and depth: a pixel is defective if a channel other than alpha is above 0.
+    /// Reads a mask of any format and depth: a pixel is defective if a channel other than alpha is above 0. A file named
+    /// `*.json` is a LabelMe or COCO annotation, whose shapes are drawn; COCO needs `image` to know which is meant.
     ///
     /// `image` names the image that the mask belongs to and its size on disk (see
     /// [`InputImage::load_with_original_size`](super::InputImage::load_with_original_size)); `None` skips the
@@ -33,8 +34,7 @@ impl Mask {
         size: InputSize,
         image: Option<(&Path, OriginalSize)>,
     ) -> Result<Mask, ImageError> {
-        let bytes = decode::read(path)?;
-        let decoded = decode::decode(&bytes).map_err(|error| error.of_file(path))?;
+        let decoded = decode_mask(path, image.map(|(image, _)| image))?;
         let found = OriginalSize::of(&decoded);
         if let Some((image, expected)) = image.filter(|(_, expected)| *expected != found) {
             let problem = ImageProblem::MaskSize { image: image.to_owned(), expected, found };
@@ -68,6 +68,21 @@ impl Mask {
     pub fn is_clean(&self) -> bool {
         self.defective.iter().all(|&pixel| pixel == 0)
     }
+}
+
+/// The pixels of a mask at its own size; those of an annotation are drawn, for which COCO must know the `image`.
+pub(crate) fn decode_mask(path: &Path, image: Option<&Path>) -> Result<DynamicImage, ImageError> {
+    let bytes = decode::read(path)?;
+    let decoded = match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        true => annotation::drawn(&bytes, image).map(DynamicImage::from).map_err(ImageError::from),
+        false => decode::decode(&bytes),
+    };
+    decoded.map_err(|error| error.of_file(path))
+}
+
+/// Whether a mask has no defective pixel at its own size.
+pub(crate) fn is_black(path: &Path) -> Result<bool, ImageError> {
+    Ok(!above_zero(&decode_mask(path, None)?).contains(&1))
 }
 
 /// `floor((i + 1/2) from / to)`: the source pixel under the centre of target pixel `i`, as Pillow's NEAREST takes it.

@@ -32,6 +32,18 @@ pub struct Regions {
     pub regions: Vec<Region>,
 }
 
+impl Regions {
+    /// The pixels of each region, as indices `y · w + x` in raster order.
+    pub fn pixels(&self) -> Vec<Vec<usize>> {
+        let mut pixels: Vec<Vec<usize>> =
+            self.regions.iter().map(|region| Vec::with_capacity(region.area)).collect();
+        for (i, label) in self.labels.iter().enumerate().filter(|(_, label)| **label != 0) {
+            pixels[*label as usize - 1].push(i);
+        }
+        pixels
+    }
+}
+
 /// Finds the 8-connected regions of the mask `[h, w]`: 0 outside, anything else inside.
 ///
 /// # Panics
@@ -158,6 +170,10 @@ mod tests {
             found.regions.iter().map(|r| r.area).sum::<usize>(),
             mask.iter().filter(|&&m| m != 0).count()
         );
+        for (i, pixels) in found.pixels().iter().enumerate() {
+            assert!(pixels.is_sorted() && pixels.len() == found.regions[i].area);
+            assert!(pixels.iter().all(|&pixel| found.labels[pixel] as usize == i + 1));
+        }
         found.regions
     }
 

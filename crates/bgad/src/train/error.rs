@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::{error, fmt};
 
 use crate::anomaly_map::ScoreConstantsError;
+use crate::dataset::DatasetError;
 use crate::detector::ModelError;
 
 /// Why training ended without a model.
@@ -17,6 +18,10 @@ pub enum TrainError {
         /// How many the split lists.
         listed: usize,
     },
+    /// Foreground masks or textures cannot be used.
+    Material(DatasetError),
+    /// The score shall look at the part only, and nothing says where it is in images to come.
+    ScoringArea,
     /// The loss is no longer a number.
     Diverged {
         /// In which pass.
@@ -47,6 +52,11 @@ impl fmt::Display for TrainError {
         match self {
             Self::Stopped => write!(f, "training was stopped"),
             Self::NoImages { listed } => write!(f, "none of the {listed} good images could be read"),
+            Self::Material(error) => write!(f, "{error}"),
+            Self::ScoringArea => write!(
+                f,
+                "to score the part only takes one foreground mask for all images, or the estimate; found a folder of masks"
+            ),
             Self::Diverged { pass } => {
                 write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")
             }
@@ -72,6 +82,7 @@ impl fmt::Display for TrainError {
 impl error::Error for TrainError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
+            Self::Material(error) => error.source(),
             Self::Constants(source) => Some(source),
             Self::Cache(source) => Some(source),
             Self::Checkpoint { source, .. } => Some(source),

@@ -7,6 +7,28 @@ use super::*;
 
 const SIDE: usize = 32;
 
+/// Hard-edged, without the recipe: what most laws are about.
+fn cut_paste(
+    source: &InputImage,
+    mask: &Mask,
+    image: &InputImage,
+    foreground: &Foreground,
+    rng: &mut ChaCha8Rng,
+) -> Option<(InputImage, Mask)> {
+    let made = super::cut_paste(source, mask, Host { image, foreground }, Blend::Hard, rng)?;
+    Some((made.image, made.mask))
+}
+
+fn paste(
+    source: &InputImage,
+    mask: &Mask,
+    image: &InputImage,
+    foreground: &Foreground,
+    rng: &mut ChaCha8Rng,
+) -> Option<(InputImage, Mask)> {
+    super::paste(source, mask, Host { image, foreground }, Blend::Hard, rng)
+}
+
 /// A picture in which every pixel of every `shift` differs from those of the others.
 fn picture(height: usize, width: usize, shift: f32) -> InputImage {
     let n = height * width * 3;
@@ -193,6 +215,43 @@ fn a_region_that_fits_nowhere_on_the_part_stays_within_the_picture() {
     for seed in 0..10 {
         let (_, pasted) = paste(&source(), &tall, &host(), &edge, &mut rng(seed)).unwrap();
         assert_eq!(pasted, mask(SIDE, SIDE, |y, x| y >= 12 && x >= 29));
+    }
+}
+
+#[test]
+fn blended_pastes_change_nothing_outside_the_mask_either() {
+    let part = Foreground::from_mask(mask(SIDE, SIDE, |y, x| y >= 14 && x >= 12));
+    for foreground in [Foreground::everything(SIDE, SIDE), part] {
+        for blend in Blend::ALL {
+            for seed in 0..20 {
+                let (image, host_foreground) = (host(), &foreground);
+                let on = Host { image: &image, foreground: host_foreground };
+                let made = super::cut_paste(&source(), &blobs(), on, blend, &mut rng(seed)).unwrap();
+                let outside = (0..SIDE * SIDE).filter(|&i| made.mask.defective[i] == 0);
+                for i in outside {
+                    assert_eq!(made.image.rgb_hwc[i * 3..][..3], image.rgb_hwc[i * 3..][..3], "{blend} {i}");
+                }
+                // The same seed lands in the same place, whatever the blend.
+                let hard = super::cut_paste(&source(), &blobs(), on, Blend::Hard, &mut rng(seed)).unwrap();
+                assert_eq!((made.mask, &made.recipe), (hard.mask, &hard.recipe));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_moved_defect_takes_its_surroundings_along_for_poisson() {
+    // A dark spot on bright ground, moved onto dark ground: still darker than what is around it.
+    let ground = |value: f32| InputImage { height: SIDE, width: SIDE, rgb_hwc: vec![value; SIDE * SIDE * 3] };
+    let spot = mask(SIDE, SIDE, |y, x| (2..6).contains(&y) && (2..6).contains(&x));
+    let mut source = ground(0.9);
+    indices(&spot.defective).for_each(|i| source.rgb_hwc[i * 3..][..3].fill(0.7));
+    let part = Foreground::from_mask(mask(SIDE, SIDE, |y, x| y >= 16 && x >= 16));
+    let host = ground(0.5);
+    let on = Host { image: &host, foreground: &part };
+    let (result, pasted) = super::paste(&source, &spot, on, Blend::Poisson, &mut rng(1)).unwrap();
+    for i in indices(&pasted.defective) {
+        assert!((result.rgb_hwc[i * 3] - 0.3).abs() < 0.01, "{}", result.rgb_hwc[i * 3]);
     }
 }
 

@@ -133,6 +133,47 @@ fn shift_scale_rotate_by_nothing_is_nothing_and_by_pixels_is_exact() {
 }
 
 #[test]
+fn distortions_of_no_strength_are_nothing() {
+    use Operation::*;
+    for (height, width) in [(12, 19), (1, 7), (5, 1)] {
+        let start = sample(height, width);
+        for none in [
+            OpticalDistortion { k: 0.0 },
+            GridDistortion { rows: [0.0; 5], columns: [0.0; 5] },
+            ElasticDistortion { amplitude: 0.0, cell: 0.2, seed: 3 },
+        ] {
+            assert_eq!(applied(&[none], &start), start, "{none:?}");
+        }
+    }
+}
+
+#[test]
+fn distortions_move_the_mask_with_its_pixels() {
+    use Operation::*;
+    // The defect is the only thing that is white, so wherever the mask went, white must have gone.
+    let side = 96;
+    let blob = |i: usize| (55..72).contains(&(i / side)) && (20..50).contains(&(i % side));
+    let mask =
+        Mask { height: side, width: side, defective: (0..side * side).map(|i| u8::from(blob(i))).collect() };
+    let rgb_hwc = (0..side * side).flat_map(|i| [f32::from(u8::from(blob(i))); 3]).collect();
+    let start = (InputImage { height: side, width: side, rgb_hwc }, mask);
+    for operation in [
+        OpticalDistortion { k: 0.5 },
+        OpticalDistortion { k: -0.5 },
+        GridDistortion { rows: [0.3, -0.3, 0.2, 0.0, -0.1], columns: [-0.3, 0.1, 0.3, -0.2, 0.3] },
+        ElasticDistortion { amplitude: 0.04, cell: 0.2, seed: 5 },
+        ShiftScaleRotate { shift_y: 0.05, shift_x: -0.05, scale: 1.1, degrees: 30.0 },
+    ] {
+        let (image, mask) = applied(&[operation], &start);
+        assert!(mask != start.1, "{operation:?}");
+        for (rgb, defective) in image.rgb_hwc.as_chunks::<3>().0.iter().zip(&mask.defective) {
+            // Bilinear against nearest: they part at one half.
+            assert!(if *defective == 1 { rgb[0] >= 0.25 } else { rgb[0] <= 0.75 }, "{operation:?} {rgb:?}");
+        }
+    }
+}
+
+#[test]
 fn values_and_masks_stay_in_range_and_grey_stays_grey() {
     let start = sample(24, 24);
     let mut grey = start.clone();
@@ -152,10 +193,18 @@ fn colour_noise_and_blur_change_the_image_and_never_the_mask() {
     use Operation::*;
     let start = sample(16, 16);
     for operation in many() {
-        if matches!(
+        let moves = matches!(
             operation,
-            BrightnessContrast { .. } | HueSaturationValue { .. } | GaussianNoise { .. } | BoxBlur { .. }
-        ) {
+            Rotate90 { .. }
+                | FlipHorizontal
+                | FlipVertical
+                | Transpose
+                | ShiftScaleRotate { .. }
+                | OpticalDistortion { .. }
+                | GridDistortion { .. }
+                | ElasticDistortion { .. }
+        );
+        if !moves {
             let (image, mask) = applied(&[operation], &start);
             assert_eq!(mask, start.1, "{operation:?}");
             assert_ne!(image, start.0, "{operation:?}");
@@ -182,26 +231,38 @@ fn noise_has_the_strength_it_says() {
 #[test]
 fn drawn_operations_are_of_distinct_kinds_and_follow_the_seed() {
     let kinds = |operations: &[Operation]| -> Vec<_> {
+        use Operation::*;
         let kind = |operation: &Operation| match operation {
-            Operation::FlipVertical => std::mem::discriminant(&Operation::FlipHorizontal),
-            other => std::mem::discriminant(other),
+            Rotate90 { .. } => 0,
+            FlipHorizontal | FlipVertical => 1,
+            Transpose => 2,
+            OpticalDistortion { .. } => 3,
+            GaussianNoise { .. } => 4,
+            MotionBlur { .. } | MedianBlur { .. } | BoxBlur { .. } => 5,
+            ShiftScaleRotate { .. } => 6,
+            GridDistortion { .. } | ElasticDistortion { .. } => 7,
+            Clahe { .. } | Sharpen { .. } | Emboss { .. } | BrightnessContrast { .. } => 8,
+            HueSaturationValue { .. } => 9,
         };
         operations.iter().map(kind).collect()
     };
     let mut seen = std::collections::HashSet::new();
+    let mut variants = std::collections::HashSet::new();
     for seed in 0..200 {
         let drawn = Operation::draw_distinct(&mut ChaCha8Rng::seed_from_u64(seed), 3);
         assert_eq!(drawn, Operation::draw_distinct(&mut ChaCha8Rng::seed_from_u64(seed), 3));
         let kinds = kinds(&drawn);
         assert!(kinds[0] != kinds[1] && kinds[0] != kinds[2] && kinds[1] != kinds[2], "{drawn:?}");
         seen.extend(kinds);
+        variants.extend(drawn.iter().map(std::mem::discriminant));
     }
+    assert_eq!(variants.len(), 17, "a variant is never drawn");
     assert_eq!(seen.len(), Operation::FAMILIES, "a kind is never drawn");
     assert!(Operation::draw_distinct(&mut ChaCha8Rng::seed_from_u64(0), 0).is_empty());
 }
 
 #[test]
-#[should_panic(expected = "at most 8 distinct operations, got 9")]
+#[should_panic(expected = "at most 10 distinct operations, got 11")]
 fn more_operations_than_kinds_are_refused() {
     Operation::draw_distinct(&mut ChaCha8Rng::seed_from_u64(0), Operation::FAMILIES + 1);
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::looks::Oddness;
 use super::{Findings, Patient, Severity};
-use crate::image::{OriginalSize, decode, read};
+use crate::image::{OriginalSize, decode_mask};
 
 /// Share of an image from which on a mask is taken for the wrong way round.
 const INVERTED: f64 = 0.9;
@@ -51,7 +51,7 @@ pub(super) fn examine(
 type Map<'a> = ((usize, usize), &'a [f32]);
 
 fn one(path: &Path, name: &str, patient: &Patient<'_>, map: Option<Map<'_>>, findings: &mut Findings) {
-    let decoded = match read(path).and_then(|bytes| decode(&bytes)) {
+    let decoded = match decode_mask(path, Some(&patient.sample.path)) {
         Ok(decoded) => decoded,
         Err(error) => {
             let kind = (Severity::Error, "mask-unreadable");

@@ -1,0 +1,231 @@
+//! What can be typed about anomalies, real and made: which images, which strategies, and where the part is.
+
+use std::path::PathBuf;
+
+use bgad::augment::Blend;
+use bgad::dataset::{ForegroundSource, Setting};
+use bgad::image::InputSize;
+use bgad::options::{PseudoKinds, TrainOptions};
+use bgad::train::Material;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::threads;
+
+/// Which images of a data folder are used for what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChoiceArgs {
+    /// Known defects to learn from [default: 10, or fewer if there are not as many].
+    #[arg(long, value_name = "N")]
+    pub(crate) anomalies: Option<usize>,
+
+    /// Where known defects come from: all types (general), or one (hard:TYPE) that is then not tested on.
+    #[arg(long, value_name = "general|hard:TYPE", default_value = "general")]
+    pub(crate) setting: Setting,
+
+    /// Decides every random choice: the same seed gives the same model, bit for bit.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Learn from so many good images at most [default: all].
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_normal: Option<usize>,
+
+    /// File that says which images to use for what.
+    ///
+    /// {"train": [..], "anomalies": [..], "test_good": [..], "test_bad": [..]} with paths that are absolute or
+    /// relative to DATA.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["anomalies", "setting", "limit_normal"])]
+    pub(crate) split: Option<PathBuf>,
+}
+
+/// What anomalies are made with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MaterialArgs {
+    /// Where the part is in the good images: estimate, everything, or masks of your own.
+    ///
+    /// Made defects go onto the part. A file is the mask of all images; a folder holds a mask for each, named like it
+    /// (`bgad foreground` writes such a folder). Masks are not zero on the part.
+    #[arg(long, value_name = "estimate|everything|FILE|DIR", default_value = "estimate")]
+    pub(crate) foreground: String,
+
+    /// Folder of pictures to take textures from, for --pseudo perlin.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) textures: Option<PathBuf>,
+}
+
+impl MaterialArgs {
+    pub(crate) fn foreground(&self) -> ForegroundSource {
+        foreground_source(&self.foreground)
+    }
+
+    pub(crate) fn material(&self) -> Material {
+        Material { foreground: self.foreground(), textures: self.textures.clone() }
+    }
+}
+
+/// What `--foreground` says.
+pub(crate) fn foreground_source(text: &str) -> ForegroundSource {
+    match text {
+        "estimate" => ForegroundSource::Estimate,
+        "everything" => ForegroundSource::Everything,
+        path => ForegroundSource::Masks(path.into()),
+    }
+}
+
+/// A way to show anomalies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Strategy {
+    /// Known defects as they are.
+    #[value(alias = "0")]
+    Repeat,
+    /// Known defects, varied and pasted into good images.
+    #[value(alias = "1")]
+    Cutpaste,
+    /// Defects made without a known one.
+    #[value(alias = "2")]
+    Pseudo,
+}
+
+/// Which anomalies are shown, and how they are made.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Anomalies (each replaces the preset's choice)")]
+pub(crate) struct AnomalyArgs {
+    /// Ways to show anomalies, for instance repeat,cutpaste or 0,1,2.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", hide_short_help = true,
+        conflicts_with_all = ["cutpaste", "no_cutpaste"])]
+    pub(crate) strategies: Option<Vec<Strategy>>,
+
+    /// Paste known defects into good images as further examples.
+    #[arg(long, overrides_with = "no_cutpaste", hide_short_help = true)]
+    pub(crate) cutpaste: bool,
+
+    /// Show known defects only as they are.
+    #[arg(long, overrides_with = "cutpaste", hide_short_help = true)]
+    pub(crate) no_cutpaste: bool,
+
+    /// How often a pass shows each known defect.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) repeats: Option<usize>,
+
+    /// Defects made without a known one: nsa (patches of good images), perlin (textures), both, or none.
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    pub(crate) pseudo: Option<PseudoKinds>,
+
+    /// How many of them a pass shows for each good image.
+    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    pub(crate) pseudo_share: Option<f32>,
+
+    /// How pasted defects are joined to good images: hard, feather or poisson.
+    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
+    pub(crate) blend: Option<Blend>,
+
+    /// Show as many anomalous images as good ones in every batch.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) balance: bool,
+
+    /// Score the part only, not the background: with one foreground mask for all images, or the estimate.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) foreground_score: bool,
+}
+
+impl AnomalyArgs {
+    /// The options with what was typed in their place.
+    pub(crate) fn apply(&self, preset: TrainOptions) -> TrainOptions {
+        let has = |strategy| self.strategies.as_ref().map(|asked| asked.contains(&strategy));
+        // Strategy 2 without a word on which kinds: the preset's, or both.
+        let kinds = self.pseudo.unwrap_or(preset.pseudo);
+        let pseudo = match has(Strategy::Pseudo) {
+            Some(true) if !kinds.any() => PseudoKinds::ALL,
+            Some(false) if self.pseudo.is_none() => PseudoKinds::default(),
+            _ => kinds,
+        };
+        let flag = if self.cutpaste || self.no_cutpaste { self.cutpaste } else { preset.cutpaste };
+        TrainOptions {
+            repeat: has(Strategy::Repeat).unwrap_or(preset.repeat),
+            cutpaste: has(Strategy::Cutpaste).unwrap_or(flag),
+            repeats: self.repeats.unwrap_or(preset.repeats),
+            pseudo,
+            pseudo_share: self.pseudo_share.unwrap_or(preset.pseudo_share),
+            blend: self.blend.unwrap_or(preset.blend),
+            balance: self.balance || preset.balance,
+            foreground_score: self.foreground_score || preset.foreground_score,
+            ..preset
+        }
+    }
+}
+
+/// Show the anomalies that training would make: a contact sheet to look at.
+///
+/// Each cell shows the known defect (or, where none is needed, the good image), what the model is shown, and the same
+/// with the outline of what it is told is anomalous. Give the options that you would give to `bgad train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad augment parts/ --out seen
+  bgad augment parts/ --out seen --blend poisson
+  bgad augment parts/ --out seen --anomalies 0 --pseudo nsa,perlin")]
+pub(crate) struct AugmentArgs {
+    /// Folder of images, laid out as for `bgad train`.
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Folder to write to: sheet.png, and list.csv that says how each was made.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// How many.
+    #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) number: u32,
+
+    /// Size that images are brought to.
+    #[arg(long, value_name = "SIDE|HxW", default_value = "256")]
+    pub(crate) input: InputSize,
+
+    /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+
+    #[command(flatten)]
+    pub(crate) material: MaterialArgs,
+
+    #[command(flatten)]
+    pub(crate) anomaly: AnomalyArgs,
+}
+
+/// Show where the part is thought to be in the good images.
+///
+/// Writes a contact sheet, and every mask as a file: correct those that are wrong and give the folder to
+/// `bgad train --foreground`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad foreground parts/ --out part
+  bgad train parts/ -o part.bgad --foreground part/masks")]
+pub(crate) struct ForegroundArgs {
+    /// Folder of images, laid out as for `bgad train`.
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Folder to write to: sheet.png and masks/.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// How many images on the sheet; masks are written for all.
+    #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) number: u32,
+
+    /// Size that images are brought to.
+    #[arg(long, value_name = "SIDE|HxW", default_value = "256")]
+    pub(crate) input: InputSize,
+
+    /// Where the part is: estimate, everything, or masks of your own to see how they are paired.
+    #[arg(long, value_name = "estimate|everything|FILE|DIR", default_value = "estimate")]
+    pub(crate) foreground: String,
+
+    /// Threads to use [default: one per core].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}

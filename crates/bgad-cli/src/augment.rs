@@ -1,0 +1,120 @@
+//! `bgad augment`: a contact sheet of the anomalies that training would make.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bgad::dataset::{Sample, textures};
+use bgad::image::{InputImage, Mask};
+use bgad::options::{Preset, TrainOptions};
+use bgad::train::{FromHost, Maker};
+use image::RgbImage;
+use rayon::prelude::*;
+
+use crate::args::AugmentArgs;
+use crate::exit::Outcome;
+use crate::failure::{Failure, chain, context, say};
+use crate::inspect::field;
+use crate::{choice, machine, sheet};
+
+pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
+    let options = args.anomaly.apply(TrainOptions::preset(Preset::Fast));
+    let options = TrainOptions { seed: args.choice.seed, input: args.input, ..options }.check()?;
+    machine::use_threads(args.threads)?;
+    let split = choice::split(&args.data, &args.choice)?;
+
+    let mut skipped = 0;
+    let mut defects = Vec::new();
+    let mut defect_paths = Vec::new();
+    for sample in &split.anomalies {
+        match defect(sample, args) {
+            Ok(defect) => {
+                defects.push(defect);
+                defect_paths.push(sample.path.clone());
+            }
+            Err(error) => {
+                skipped += 1;
+                say(format_args!("skipped: {}", chain(error.as_ref())));
+            }
+        }
+    }
+    let hosts: Vec<PathBuf> = split.train.iter().map(|sample| sample.path.clone()).collect();
+    let foregrounds = args.material.foreground().find(&hosts, args.input)?;
+    let textures = match &args.material.textures {
+        Some(folder) => textures(folder, args.input)?,
+        None => Vec::new(),
+    };
+    let maker = Maker {
+        options: &options,
+        defects: &defects,
+        hosts: &hosts,
+        foregrounds: &foregrounds.each,
+        textures: &textures,
+    };
+    let per_pass = maker.per_pass();
+    if per_pass == 0 {
+        return Err(
+            "training would make no anomalies: there is no known defect, and no --pseudo is asked for".into(),
+        );
+    }
+    // A pass goes through one defect after the other; the sheet shows all strategies, so it takes from all of the pass.
+    let number = args.number as usize;
+    let indices: Vec<(usize, usize)> = (0..number)
+        .map(|i| (i / per_pass, if number < per_pass { i * per_pass / number } else { i % per_pass }))
+        .collect();
+    let made: Vec<Option<FromHost>> =
+        indices.par_iter().map(|&(pass, index)| maker.make(pass, index)).collect();
+    let made: Vec<FromHost> = made.into_iter().flatten().collect();
+    if made.is_empty() {
+        return Err(
+            "nothing visible came out in several tries: are the masks and the foreground right?".into()
+        );
+    }
+
+    fs::create_dir_all(&args.out)
+        .map_err(|e| context(format!("cannot make the folder {}", args.out.display()), e))?;
+    let cells = made.iter().map(|made| cell(made, &maker)).collect::<Result<Vec<_>, Failure>>()?;
+    let path = args.out.join("sheet.png");
+    sheet::sheet(&cells).save(&path).map_err(|e| context(format!("cannot write {}", path.display()), e))?;
+    list(&args.out.join("list.csv"), &made, &hosts, &defect_paths)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} anomalies on {}, of {per_pass} that a pass would show", made.len(), path.display())?;
+    writeln!(out, "each: the known defect or the good image, what is shown, and what is called anomalous")?;
+    if made.len() < number {
+        say(format_args!("note: {} more came out invisible and would not be shown", number - made.len()));
+    }
+    Ok(if skipped > 0 { Outcome::Incomplete } else { Outcome::Fine })
+}
+
+fn defect(sample: &Sample, args: &AugmentArgs) -> Result<(InputImage, Mask), Failure> {
+    let (image, original) = InputImage::load_with_original_size(&sample.path, args.input)?;
+    let Some(mask) = &sample.mask else {
+        return Err(format!("{}: there is no mask", sample.path.display()).into());
+    };
+    Ok((image, Mask::load(mask, args.input, Some((&sample.path, original)))?))
+}
+
+/// What it was made from, what came out, and what of it is anomalous.
+fn cell(found: &FromHost, maker: &Maker<'_>) -> Result<Vec<RgbImage>, Failure> {
+    let FromHost { made, host, defect } = found;
+    let from = match defect {
+        Some(defect) => {
+            let (image, mask) = &maker.defects[*defect];
+            sheet::outlined(image, &mask.defective)
+        }
+        None => sheet::tile(&InputImage::load(&maker.hosts[*host], maker.options.input)?),
+    };
+    Ok(vec![from, sheet::tile(&made.image), sheet::outlined(&made.image, &made.mask.defective)])
+}
+
+fn list(path: &Path, made: &[FromHost], hosts: &[PathBuf], defects: &[PathBuf]) -> Result<(), Failure> {
+    let mut text = "number,recipe,good_image,known_defect,anomalous_pixels\n".to_owned();
+    for (i, FromHost { made, host, defect }) in made.iter().enumerate() {
+        let defect = defect.map(|defect| defects[defect].display().to_string()).unwrap_or_default();
+        let pixels = made.mask.defective.iter().filter(|pixel| **pixel != 0).count();
+        let [recipe, host, defect] =
+            [made.recipe.to_string(), hosts[*host].display().to_string(), defect].map(|text| field(&text));
+        text.push_str(&format!("{},{recipe},{host},{defect},{pixels}\n", i + 1));
+    }
+    fs::write(path, text).map_err(|e| context(format!("cannot write {}", path.display()), e))
+}

@@ -1,0 +1,108 @@
+//! Which pixels a model scores.
+
+use serde::{Deserialize, Serialize};
+
+use crate::anomaly_map::AnomalyMap;
+use crate::foreground::Foreground;
+use crate::image::InputImage;
+
+/// Which pixels of an image are scored; the others count as normal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoringArea {
+    /// All of them.
+    #[default]
+    Everything,
+    /// Where the part is in the image, as [`Foreground::estimate`] finds it.
+    Estimate,
+    /// The same pixels of every image.
+    Fixed {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Lengths of runs in reading order: so many pixels outside, so many inside, so many outside ...
+        runs: Vec<usize>,
+    },
+}
+
+impl ScoringArea {
+    /// The pixels of `foreground` in every image.
+    pub fn fixed(foreground: &Foreground) -> ScoringArea {
+        let mut runs = vec![0];
+        let mut inside = 0;
+        for &pixel in &foreground.inside {
+            if pixel != inside {
+                runs.push(0);
+                inside = pixel;
+            }
+            *runs.last_mut().expect("one run at least") += 1;
+        }
+        ScoringArea::Fixed { height: foreground.height, width: foreground.width, runs }
+    }
+
+    /// The pixels to score in `image`; `None` for all.
+    pub fn of(&self, image: &InputImage) -> Option<Foreground> {
+        match self {
+            ScoringArea::Everything => None,
+            ScoringArea::Estimate => Some(Foreground::estimate(image)),
+            ScoringArea::Fixed { height, width, runs } => {
+                let runs = runs.iter().enumerate();
+                let inside = runs.flat_map(|(i, &run)| std::iter::repeat_n((i % 2) as u8, run)).collect();
+                Some(Foreground { height: *height, width: *width, inside })
+            }
+        }
+    }
+
+    /// Whether it fits images of this size.
+    pub(super) fn fits(&self, (h, w): (usize, usize)) -> bool {
+        match self {
+            ScoringArea::Fixed { height, width, runs } => {
+                let pixels = runs.iter().try_fold(0usize, |sum, &run| sum.checked_add(run));
+                (*height, *width) == (h, w) && pixels == Some(h * w)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl AnomalyMap {
+    /// Calls everything outside `area` normal: 0 nats, or less where it is less.
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ.
+    pub fn limit_to(&mut self, area: &Foreground) {
+        assert_eq!((self.h, self.w), (area.height, area.width), "map and foreground of one size");
+        self.nats
+            .iter_mut()
+            .zip(&area.inside)
+            .filter(|(_, inside)| **inside == 0)
+            .for_each(|(n, _)| *n = n.min(0.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_area_comes_back_and_is_checked() {
+        let image = InputImage { height: 2, width: 3, rgb_hwc: vec![0.0; 18] };
+        for inside in [vec![0, 1, 1, 0, 0, 1], vec![1; 6], vec![0; 6], vec![1, 0, 0, 1, 1, 1]] {
+            let foreground = Foreground { height: 2, width: 3, inside };
+            let area = ScoringArea::fixed(&foreground);
+            assert_eq!(area.of(&image), Some(foreground));
+            assert!(area.fits((2, 3)) && !area.fits((3, 2)) && !area.fits((2, 4)));
+        }
+        let lying = ScoringArea::Fixed { height: 2, width: 3, runs: vec![usize::MAX, 7] };
+        assert!(!lying.fits((2, 3)));
+    }
+
+    #[test]
+    fn outside_the_area_all_is_calm() {
+        let mut map = AnomalyMap { nats: vec![5.0, f32::NAN, 3.0, -1.0], h: 1, w: 4 };
+        map.limit_to(&Foreground { height: 1, width: 4, inside: vec![1, 0, 0, 0] });
+        assert_eq!(map.nats, [5.0, 0.0, 0.0, -1.0]);
+    }
+}
