@@ -36,6 +36,14 @@ struct Plan {
     dry: bool,
 }
 
+impl Plan {
+    /// The command for others to repeat it: their paths are not those of this machine.
+    fn command(&self) -> String {
+        let peers = if self.peers.is_some() { " --peers VENV" } else { "" };
+        format!("cargo xtask bench {}{peers} --rounds {}", self.groups.join(" "), self.rounds)
+    }
+}
+
 /// Something that is timed once a round.
 pub(crate) struct Series {
     /// What is done.
@@ -101,11 +109,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         report::write(path, &report::json(&all))?;
     }
     if !plan.dry {
-        let command = format!("cargo xtask bench {}", arguments.join(" "));
+        let command = plan.command();
         let page = task::root().join("docs/performance.md");
         let text =
             std::fs::read_to_string(&page).map_err(|source| Failure::File { path: page.clone(), source })?;
-        report::write(&page, &report::replace_tables(&text, &all, command.trim(), plan.rounds))?;
+        report::write(&page, &report::replace_tables(&text, &all, &command, plan.rounds))?;
     }
     Ok(())
 }
@@ -182,5 +190,12 @@ mod tests {
     fn no_group_is_every_group() {
         let plan = plan(&["--rounds".to_owned(), "3".to_owned()]).expect("a plan");
         assert_eq!((plan.groups.as_slice(), plan.rounds), (&groups::NAMES[..], 3));
+    }
+
+    #[test]
+    fn the_command_on_the_page_has_no_path_of_this_machine() {
+        let words = ["flow", "--peers", "/home/me/venv", "--json", "/tmp/x.json"].map(str::to_owned);
+        let command = plan(&words).expect("a plan").command();
+        assert_eq!(command, "cargo xtask bench flow --peers VENV --rounds 7");
     }
 }
