@@ -12,11 +12,11 @@ use std::fs;
 use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Scoring};
-use bgad::options::DEFAULT_CACHE_LIMIT;
+use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
 use bgad::train::{self, Material, Run};
 use bgad_kernels::Isa;
 
-use crate::args::BenchmarkArgs;
+use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::machine;
@@ -90,11 +90,20 @@ impl Bench<'_> {
 
     /// Everything that decides a cell's model, as a digest.
     fn recipe_key(&self, cell: &Cell) -> Result<String, Failure> {
-        let options = self.args.recipe.options(cell.seed, cell.split.train.len()).check()?;
+        let options = self.options(cell)?;
         let learned = [&cell.split.train, &cell.split.anomalies];
         let from = learned.map(|samples| cell::paths(samples, &cell.root));
         let version = env!("CARGO_PKG_VERSION");
         Ok(cell::digest(&(version, &*options, self.backbone.weights_sha256(), &cell.data, from)))
+    }
+
+    fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
+        let mut options = self.args.recipe.options(cell.seed, cell.split.train.len());
+        if cell.method == Method::Nfad {
+            // The baseline knows normal images only, whatever the method beside it is shown.
+            options.pseudo = PseudoKinds::default();
+        }
+        Ok(options.check()?)
     }
 
     fn measure(&mut self, cell: &Cell, key: String) -> Result<CellResult, Failure> {
@@ -121,7 +130,7 @@ impl Bench<'_> {
 
     /// A model and the seconds it took.
     fn train(&self, cell: &Cell) -> Result<(Model, f64), Failure> {
-        let options = self.args.recipe.options(cell.seed, cell.split.train.len()).check()?;
+        let options = self.options(cell)?;
         let run = Run {
             split: &cell.split,
             backbone: self.backbone,

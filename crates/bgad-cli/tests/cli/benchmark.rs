@@ -80,3 +80,21 @@ fn what_cannot_work_is_said_before_anything_is_trained() {
     run(&["--methods", "other"]).says(&["nfad", "bgad"]);
     assert!(!scene.folder.join("results/cells").join("data-nfad-general-0-0.json").exists());
 }
+
+#[test]
+fn the_baseline_sees_no_anomaly_that_is_made() {
+    let scene = Scene::with_data("benchmark-pseudo");
+    let words =
+        ["benchmark", "data", "--out", "results", "--anomalies", "0", "--seeds", "1", "--input", "64"];
+    scene.run(&[&words[..], &["--schedule", "2x1", "--blocks", "1", "--pseudo", "nsa"]].concat()).exits(0);
+    let cell = |method: &str| -> serde_json::Value {
+        let path = scene.folder.join(format!("results/cells/data-{method}-general-0-0.json"));
+        serde_json::from_str(&fs::read_to_string(path).expect("a cell")).expect("JSON")
+    };
+    let (baseline, taught) = (cell("nfad"), cell("bgad"));
+    assert_eq!(
+        (&baseline["options"]["pseudo"], &taught["options"]["pseudo"]),
+        (&"none".into(), &"nsa".into())
+    );
+    assert_ne!(baseline["figures"], taught["figures"]);
+}
