@@ -38,7 +38,7 @@ pub(crate) unsafe fn sigmoid_v<S: Simd>(x: S::V) -> S::V {
     // SAFETY: register arithmetic on the instruction set the caller runs.
     unsafe {
         let one = S::splat(1.0);
-        S::div(one, S::add(one, exp_v::<S>(S::sub(S::splat(0.0), x))))
+        S::reciprocal(S::add(one, exp_v::<S>(S::sub(S::splat(0.0), x))))
     }
 }
 

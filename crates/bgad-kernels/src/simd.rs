@@ -26,6 +26,12 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// `1 / a` for `a ≥ 1`, within 2 ULP; 0 where that is no normal number.
+    #[inline(always)]
+    unsafe fn reciprocal(a: Self::V) -> Self::V {
+        // SAFETY: register only; the caller vouches for the instruction set.
+        unsafe { Self::div(Self::splat(1.0), a) }
+    }
     unsafe fn sqrt(a: Self::V) -> Self::V;
     unsafe fn abs(a: Self::V) -> Self::V;
     /// Magnitude of `a` with the sign of `s`.
@@ -318,6 +324,16 @@ mod x86 {
             where_positive(gate, a) =
                 _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps()), a);
             where_less(x, y, a, b) = _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, y), b, a);
+        }
+        #[inline(always)]
+        unsafe fn reciprocal(a: Self::V) -> Self::V {
+            // SAFETY: register only; the caller vouches for AVX-512.
+            unsafe {
+                // Fourteen bits, and a step of Newton for the rest: a third of the time of a division.
+                let y = _mm512_rcp14_ps(a);
+                let error = _mm512_fnmadd_ps(a, y, _mm512_set1_ps(1.0));
+                _mm512_fmadd_ps(y, error, y)
+            }
         }
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self::V {

@@ -188,6 +188,7 @@ fn features(backbone: Backbone) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let rgb: Vec<f32> = (0..INPUT * INPUT * 3).map(|_| rng.random_range(-1.0..1.0)).collect();
     let mut workspace = backbone.workspace(INPUT, INPUT);
+    workspace.spread(rayon::current_num_threads());
     (Box::new(move || drop(black_box(backbone.features(&rgb, INPUT, INPUT, &mut workspace)))), 0.0)
 }
 

@@ -19,7 +19,7 @@ use crate::weights::{Weights, WeightsError, sha256_hex};
 mod block;
 mod efficientnet;
 
-use block::{Block, Scratch, Source};
+use block::{Block, Scratch, Source, Whole};
 use efficientnet::{ARCHITECTURES, Architecture};
 
 /// Networks whose weights are part of the library, the default first.
@@ -133,7 +133,7 @@ impl Backbone {
         &self.weights_sha256
     }
 
-    /// Memory for images of `h` by `w`, to be kept from image to image; one for each thread.
+    /// Memory for images of `h` by `w`, to be kept from image to image; one for each image that is worked on at a time.
     pub fn workspace(&self, h: usize, w: usize) -> Workspace {
         let mut largest = 0;
         let mut size = [h.div_ceil(2), w.div_ceil(2)];
@@ -141,13 +141,19 @@ impl Backbone {
             size = block.output_size(size);
             largest = largest.max(size[0] * size[1] * block.plan.output);
         }
-        Workspace { maps: [vec![0.0; largest], vec![0.0; largest]], scratch: Scratch::new(self.isa) }
+        Workspace {
+            maps: [vec![0.0; largest], vec![0.0; largest]],
+            whole: Whole::new(self.isa),
+            scratches: vec![Scratch::default()],
+            threads: 1,
+        }
     }
 
     /// The feature maps of one image, `[h, w, 3]`, normalised with [`Backbone::mean_std`]. Any size from 32 by 32 up
     /// makes sense; a workspace for another size or network grows as needed.
     ///
-    /// The result depends on nothing but the image, the weights and the instruction set.
+    /// The result depends on nothing but the image, the weights and the instruction set: the threads of the workspace
+    /// ([`Workspace::spread`]) change no bit.
     ///
     /// # Panics
     ///
@@ -161,7 +167,12 @@ impl Backbone {
     ) -> Pyramid {
         assert!(h > 0 && w > 0, "an image of {h} by {w} pixels");
         assert_eq!(rgb_hwc_normalized.len(), h * w * 3, "values of an image of {h} by {w} pixels");
-        let Workspace { maps: [current, next], scratch } = workspace;
+        if workspace.threads > 1 && rayon::current_thread_index().is_none() {
+            // The short waits between the blocks are for a thread of the pool.
+            return rayon::scope(|_| self.features(rgb_hwc_normalized, h, w, workspace));
+        }
+        let Workspace { maps: [current, next], whole, scratches, threads } = workspace;
+        let scratches = &mut scratches[..*threads];
         let mut levels = Vec::with_capacity(3);
         let mut size = [h.div_ceil(2), w.div_ceil(2)];
         for (i, block) in self.blocks.iter().enumerate() {
@@ -172,7 +183,7 @@ impl Backbone {
             let [height, width] = block.output_size(size);
             let channels = block.plan.output;
             let out = block::at_least(next, height * width * channels);
-            block.run(source, size, scratch, out);
+            block.run(source, size, whole, scratches, out);
             if block.plan.level.is_some() {
                 levels.push(FeatureMap { height, width, channels, hwc: out.to_vec() });
             }
@@ -188,7 +199,21 @@ impl Backbone {
 pub struct Workspace {
     /// Input and result of the block that runs.
     maps: [Vec<f32>; 2],
-    scratch: Scratch,
+    whole: Whole,
+    /// One for each thread that was ever asked for.
+    scratches: Vec<Scratch>,
+    threads: usize,
+}
+
+impl Workspace {
+    /// From now on an image is shared out to this many threads of the rayon pool, at least one: the least time for one
+    /// image. Where there are images for all cores, one thread for each takes less work.
+    pub fn spread(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+        if self.scratches.len() < self.threads {
+            self.scratches.resize_with(self.threads, Scratch::default);
+        }
+    }
 }
 
 /// Why a network could not be built.

@@ -15,6 +15,7 @@ mod model;
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bgad_kernels::Isa;
 
@@ -35,6 +36,8 @@ pub struct Detector {
     levels: Vec<ScoringLevel>,
     /// Workspaces not in use, one for each thread that has inspected at a time.
     workspaces: Mutex<Vec<Workspace>>,
+    /// Images that are in the backbone at this moment.
+    running: AtomicUsize,
 }
 
 /// What was found in an image.
@@ -78,7 +81,13 @@ impl Detector {
                 ScoringLevel::new(&level.flow, level.whitening.as_ref(), (header.height, header.width), isa)
             })
             .collect();
-        Ok(Detector { header: model.header.clone(), backbone, levels, workspaces: Mutex::default() })
+        Ok(Detector {
+            header: model.header.clone(),
+            backbone,
+            levels,
+            workspaces: Mutex::default(),
+            running: AtomicUsize::new(0),
+        })
     }
 
     /// What the model file says about itself.
@@ -145,7 +154,11 @@ impl Detector {
             .pop()
             .unwrap_or_else(|| self.backbone.workspace(image.height, image.width));
         let rgb = image.normalized(mean, std);
+        // An image that comes alone gets all cores; where others run as well, each keeps to its own.
+        let alone = self.running.fetch_add(1, Ordering::Relaxed) == 0;
+        workspace.spread(if alone { rayon::current_num_threads() } else { 1 });
         let pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
+        self.running.fetch_sub(1, Ordering::Relaxed);
         self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(workspace);
         self.levels.iter().zip(pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
     }

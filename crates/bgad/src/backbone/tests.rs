@@ -230,6 +230,30 @@ fn check_recording(recording: &Weights, load: impl Fn(Isa) -> Backbone) {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let isa = Isa::best();
+    let b0 = Backbone::load(
+        "tf_efficientnet_b0",
+        &random_weights(&Architecture::named("tf_efficientnet_b0").unwrap()),
+        isa,
+    );
+    for backbone in [b0.unwrap(), Backbone::embedded("tf_efficientnet_lite0", isa).unwrap()] {
+        for (h, w) in [(32, 32), (75, 50), (97, 130)] {
+            let image: Vec<f32> = (0..h * w * 3).map(|i| (i as f32 * 0.37).sin()).collect();
+            let mut workspace = backbone.workspace(h, w);
+            let alone = backbone.features(&image, h, w, &mut workspace);
+            for threads in [2, 3, 5, 1] {
+                workspace.spread(threads);
+                let spread = backbone.features(&image, h, w, &mut workspace);
+                for (a, b) in alone.levels.iter().zip(&spread.levels) {
+                    assert!(a.hwc == b.hwc, "{} at {h} by {w}, {threads} threads", backbone.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn lite0_gives_the_recorded_maps() {
     check_recording(&golden("backbone_lite0"), |isa| {
         Backbone::embedded("tf_efficientnet_lite0", isa).unwrap()
@@ -354,6 +378,7 @@ fn bench() {
         for isa in Isa::available() {
             let backbone = Backbone::load(name, &weights, isa).unwrap();
             let mut workspace = backbone.workspace(256, 256);
+            workspace.spread(std::env::var("BENCH_THREADS").map_or(1, |n| n.parse().unwrap()));
             let mut millis: Vec<f64> = (0..40)
                 .map(|_| {
                     let start = std::time::Instant::now();
