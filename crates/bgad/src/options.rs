@@ -15,10 +15,10 @@ pub const DEFAULT_BACKBONE: &str = "tf_efficientnet_lite2";
 pub const DEFAULT_ANOMALIES: usize = 10;
 
 /// Normal images that a meta-epoch of the fast preset shows, as far as [`FAST_SUB_EPOCHS`] allow.
-const FAST_META_EPOCH_IMAGES: usize = 400;
+const FAST_META_EPOCH_IMAGES: usize = 600;
 
 /// Passes of a meta-epoch of the fast preset: with many images, and with few.
-const FAST_SUB_EPOCHS: (usize, usize) = (2, 5);
+const FAST_SUB_EPOCHS: (usize, usize) = (3, 5);
 
 /// Bytes of features that training keeps in memory when no limit is given: 2800 images of 256x256 with the default
 /// backbone.
@@ -419,10 +419,10 @@ mod tests {
         let cases = [
             (0, 25, 4.5e-3),
             (80, 25, 4.5e-3),
-            (100, 20, 4.5e-3),
-            (199, 15, 4.5e-3),
-            (200, 10, 3e-3),
-            (5000, 10, 3e-3),
+            (120, 25, 4.5e-3),
+            (199, 20, 4.5e-3),
+            (200, 15, 3e-3),
+            (5000, 15, 3e-3),
         ];
         for (images, passes, rate) in cases {
             let options = TrainOptions::preset_for(Preset::Fast, images);

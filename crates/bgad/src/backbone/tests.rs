@@ -375,7 +375,11 @@ fn bench() {
     for name in names.split_whitespace() {
         let weights = random_weights(&Architecture::named(name).unwrap());
         let image: Vec<f32> = (0..256 * 256 * 3).map(|i| (i as f32 * 0.37).sin()).collect();
-        for isa in Isa::available() {
+        let wanted = std::env::var("BENCH_ISA");
+        for isa in Isa::available()
+            .into_iter()
+            .filter(|isa| wanted.as_ref().is_ok_and(|name| name == isa.name()) || wanted.is_err())
+        {
             let backbone = Backbone::load(name, &weights, isa).unwrap();
             let mut workspace = backbone.workspace(256, 256);
             workspace.spread(std::env::var("BENCH_THREADS").map_or(1, |n| n.parse().unwrap()));
