@@ -1,6 +1,7 @@
 //! What can be typed. The text here is the help.
 
 mod anomalies;
+mod calibrate;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use crate::demo::DemoArgs;
 pub(crate) use anomalies::{
     AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, foreground_source,
 };
+pub(crate) use calibrate::CalibrateArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -60,6 +62,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
+    Calibrate(CalibrateArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),

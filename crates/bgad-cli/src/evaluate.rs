@@ -28,7 +28,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
     let test = TestSet::find(args, &detector)?;
     if test.trained_on > 0 {
-        say(format_args!("{} images were left out: the model was trained on them", test.trained_on));
+        let calibrated = detector.header().calibration.as_ref().is_some_and(|c| !c.images_sha256.is_empty());
+        let what_with = if calibrated { "trained on or calibrated with" } else { "trained on" };
+        say(format_args!("{} images were left out: the model was {} them", test.trained_on, what_with));
     }
     let total = test.good.len() + test.bad.len();
     if total == 0 {
@@ -122,7 +124,10 @@ impl TestSet {
                 (good, dataset.test_bad)
             }
         };
-        let known: HashSet<&str> = detector.header().training.trained_on.iter().map(String::as_str).collect();
+        let header = detector.header();
+        let calibrated = header.calibration.iter().flat_map(|calibration| &calibration.images_sha256);
+        let known: HashSet<&str> =
+            header.training.trained_on.iter().chain(calibrated).map(String::as_str).collect();
         let before = good.len() + bad.len();
         let unseen = |samples: Vec<Sample>| -> Vec<Sample> {
             samples.into_par_iter().filter(|sample| !is_known(&sample.path, &known)).collect()
@@ -132,7 +137,7 @@ impl TestSet {
     }
 }
 
-/// Whether the model was trained on a file of this content.
+/// Whether the model knows a file of this content.
 fn is_known(path: &Path, known: &HashSet<&str>) -> bool {
     // A file that cannot be read is reported when it is to be scored.
     fs::read(path).is_ok_and(|bytes| known.contains(content_hash(&bytes).as_str()))

@@ -1,6 +1,6 @@
 //! `bgad inspect`: score, verdict and regions of images.
 
-mod inputs;
+pub(crate) mod inputs;
 mod write;
 
 use std::fs;

@@ -6,6 +6,7 @@ mod recipe;
 mod train;
 mod evaluate;
 mod inspect;
+mod calibrate;
 mod doctor;
 mod benchmark;
 mod augment;
@@ -39,6 +40,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -16,25 +16,25 @@ const OVERLAY: &str = ".overlay.png";
 
 /// An image to inspect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// The file.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Where its overlay goes, below the folder for overlays; no two are the same.
     pub(super) overlay: PathBuf,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     /// In the order of the arguments, within a folder by name.
-    pub(super) images: Vec<Input>,
+    pub(crate) images: Vec<Input>,
     /// Folders that could not be searched; they have been reported.
     pub(super) skipped: usize,
 }
 
 impl Inputs {
     /// Searches files and folders.
-    pub(super) fn find(arguments: &[PathBuf]) -> Inputs {
+    pub(crate) fn find(arguments: &[PathBuf]) -> Inputs {
         let mut found = Inputs::default();
         let mut taken = HashSet::new();
         for argument in arguments {

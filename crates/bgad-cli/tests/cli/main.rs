@@ -8,3 +8,4 @@ mod interrupted;
 mod bad_input;
 mod anomalies;
 mod benchmark;
+mod calibrate;

@@ -1,0 +1,193 @@
+//! `bgad calibrate`: thresholds with a promise, from images that were not trained on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
+use bgad::dataset::content_hash;
+use bgad::detector::{Detector, Model};
+use bgad::image::InputImage;
+use bgad::verdict::Thresholds;
+use rayon::prelude::*;
+
+use crate::args::CalibrateArgs;
+use crate::exit::Outcome;
+use crate::failure::{self, Failure, context, say};
+use crate::inspect::inputs::Inputs;
+use crate::machine;
+use crate::progress::CountProgress;
+
+pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
+    let isa = machine::isa()?;
+    machine::use_threads(args.threads)?;
+    let mut model = Model::open(&args.model)?;
+    let detector = Detector::new(&model, isa)?;
+    let (good, bad) = (images_of(&args.good), images_of(&args.bad));
+    let progress = CountProgress::new("scoring images", good.len() + bad.len());
+    let mut scored = Scored::default();
+    let good = scored.of(&detector, &good, &progress)?;
+    let bad = scored.of(&detector, &bad, &progress)?;
+    drop(progress);
+    scored.hashes.sort();
+    if let Some(pair) = scored.hashes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(format!(
+            "{} and {} are the same picture: give every image once, good or bad",
+            pair[0].1.display(),
+            pair[1].1.display()
+        )
+        .into());
+    }
+    if good.is_empty() && bad.is_empty() && args.by_hand().is_none() {
+        return Err("found no image to calibrate with (png, jpg, jpeg, bmp, tif or tiff)".into());
+    }
+
+    let calibration = match args.by_hand() {
+        Some((ok, ng)) => calibrate::by_hand(&good, &bad, Thresholds { ok, ng }, args.confidence)?,
+        None => {
+            let options = &model.header.options;
+            let request = Request {
+                objective: args.objective()?,
+                confidence: args.confidence,
+                beta: options.beta,
+                gap: options.normalizer * options.tau,
+            };
+            calibrate::calibrate(&good, &bad, request)?
+        }
+    };
+    let calibration = Calibration {
+        images_sha256: scored.hashes.into_iter().map(|(hash, _)| hash).collect(),
+        ..calibration
+    };
+    for line in in_words(&calibration) {
+        println!("{line}");
+    }
+    model.header.thresholds = calibration.thresholds;
+    model.header.calibration = Some(calibration);
+    let out = args.out.as_ref().unwrap_or(&args.model);
+    model.save(out).map_err(|error| context(format!("cannot write {}", out.display()), error))?;
+    say(format_args!("{} judges by these thresholds now", out.display()));
+    if scored.skipped > 0 {
+        say(format_args!("{} files were skipped, see above; the promise is without them", scored.skipped));
+        return Ok(Outcome::Incomplete);
+    }
+    Ok(Outcome::Fine)
+}
+
+fn images_of(folder: &Option<PathBuf>) -> Vec<PathBuf> {
+    let found = Inputs::find(folder.as_slice());
+    found.images.into_iter().map(|input| input.path).collect()
+}
+
+/// What was scored so far.
+#[derive(Default)]
+struct Scored {
+    /// Content and file of each image.
+    hashes: Vec<(String, PathBuf)>,
+    skipped: usize,
+}
+
+impl Scored {
+    /// Scores images; those that cannot be read are reported and left out, one that was trained on ends it.
+    fn of(
+        &mut self,
+        detector: &Detector,
+        paths: &[PathBuf],
+        progress: &CountProgress,
+    ) -> Result<Vec<ImageScores>, Failure> {
+        let mut scores = Vec::new();
+        for share in paths.chunks(4 * rayon::current_num_threads()) {
+            let results: Vec<_> = share.par_iter().map(|path| score(detector, path)).collect();
+            for (path, result) in share.iter().zip(results) {
+                match result {
+                    Ok((hash, _)) if detector.header().trained_on(&hash) => {
+                        return Err(format!(
+                            "{}: the model was trained on this image, so its score promises nothing: calibrate \
+                             with images that were held out",
+                            path.display()
+                        )
+                        .into());
+                    }
+                    Ok((hash, found)) => {
+                        self.hashes.push((hash, path.clone()));
+                        scores.push(found);
+                    }
+                    Err(reason) => {
+                        self.skipped += 1;
+                        progress.say(&format!("skipped: {reason}"));
+                    }
+                }
+            }
+            progress.set(self.hashes.len() + self.skipped);
+        }
+        Ok(scores)
+    }
+}
+
+/// The content hash and the scores of a file; the error names the file.
+fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
+    let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
+    let image = InputImage::load(path, detector.input()).map_err(|error| failure::chain(&error))?;
+    let map = detector.map(&detector.likelihoods(&image), &detector.header().constants);
+    let map = match detector.header().area.of(&image) {
+        Some(area) => {
+            let mut map = map;
+            map.limit_to(&area);
+            map
+        }
+        None => map,
+    };
+    Ok((content_hash(&bytes), ImageScores::of(&map)))
+}
+
+/// The promise and what it rests on.
+fn in_words(calibration: &Calibration) -> Vec<String> {
+    let Calibration { objective, confidence, threshold, thresholds, .. } = calibration;
+    let sure = format!("with {} confidence", percent(*confidence));
+    let mut lines = vec![match objective {
+        Objective::MaxFalseAlarms(rate) => {
+            format!("promise     at most {} of good parts score above {threshold:.3}, {sure}", percent(*rate))
+        }
+        Objective::MinRecall(rate) => {
+            format!(
+                "promise     at least {} of defective parts score above {threshold:.3}, {sure}",
+                percent(*rate)
+            )
+        }
+        Objective::Cost { .. } => {
+            format!("cheapest    at {threshold:.3} on these images; nothing is promised")
+        }
+        Objective::ByHand => "by hand     nothing is promised".to_owned(),
+    }];
+    lines.push(format!(
+        "thresholds  OK up to {:.3}, NG above {:.3}, REVIEW between",
+        thresholds.ok, thresholds.ng
+    ));
+    for (name, what, rate, counts) in [
+        ("good", "above", &calibration.false_alarms, calibration.good),
+        ("defective", "not above", &calibration.escapes, calibration.defective),
+    ] {
+        if rate.images > 0 {
+            let [ok, review, ng] = counts;
+            lines.push(format!(
+                "{name:<11} {ok} OK, {review} REVIEW, {ng} NG; {}",
+                bounds(what, *threshold, rate)
+            ));
+        }
+    }
+    lines.push("The promise is for parts like these: the same product, camera and light.".to_owned());
+    lines
+}
+
+fn bounds(what: &str, threshold: f32, rate: &Rate) -> String {
+    let Rate { count, images, at_least, at_most } = rate;
+    format!(
+        "{count} of {images} {what} {threshold:.3} (true share between {} and {})",
+        percent(*at_least),
+        percent(*at_most)
+    )
+}
+
+fn percent(share: f64) -> String {
+    let text = format!("{:.2}", 100.0 * share);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
