@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
 use bgad::dataset::content_hash;
 use bgad::detector::{Detector, Model};
@@ -41,6 +42,23 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
         return Err("found no image to calibrate with (png, jpg, jpeg, bmp, tif or tiff)".into());
     }
 
+    if let (Some(draws), Some(rate)) = (args.coverage, args.max_false_alarms) {
+        let scores: Vec<f32> = good.iter().map(|scores| scores.image).collect();
+        let found = coverage(&scores, scores.len() / 2, rate, args.confidence, draws as usize, 0)?;
+        println!(
+            "calibrated with {} of {} good images, at most {} false alarms asked: kept in {} of {} draws ({} confidence \
+             asked); false alarms {} on average, {} at worst",
+            found.calibrated_with,
+            found.images,
+            percent(rate),
+            found.kept,
+            found.draws,
+            percent(args.confidence),
+            percent(found.mean_rate),
+            percent(found.worst_rate),
+        );
+        return Ok(Outcome::Fine);
+    }
     let calibration = match args.by_hand() {
         Some((ok, ng)) => calibrate::by_hand(&good, &bad, Thresholds { ok, ng }, args.confidence)?,
         None => {

@@ -63,6 +63,11 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "95%")]
     pub(crate) confidence: f64,
 
+    /// Check the promise instead: repeat the calibration on this many random halves of the good images, and count how
+    /// often the rate over all of them is what was promised. Nothing is written.
+    #[arg(long, value_name = "DRAWS", value_parser = clap::value_parser!(u32).range(1..=100_000), requires = "max_false_alarms")]
+    pub(crate) coverage: Option<u32>,
+
     /// Write the model here instead of over the one that was read.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
