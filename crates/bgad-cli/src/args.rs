@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod calibrate;
+mod compare;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use anomalies::{
     AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, foreground_source,
 };
 pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use compare::CompareArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -63,6 +65,7 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     Inspect(InspectArgs),
     Calibrate(CalibrateArgs),
+    Compare(CompareArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),
@@ -436,6 +439,18 @@ fn not_negative(text: &str) -> Result<f64, String> {
         .ok_or("expected a number from 0 up".to_owned())
 }
 
+/// `0.5%` or `0.005`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (text.trim(), 1.0),
+    };
+    let share = number.parse::<f64>().ok().map(|number| number / unit);
+    share
+        .filter(|share| *share > 0.0 && *share < 1.0)
+        .ok_or("expected a share between 0 and 1 such as 0.005, or a percentage such as 0.5%".to_owned())
+}
+
 fn bytes(text: &str) -> Result<u64, String> {
     let upper = text.to_ascii_uppercase();
     let units = [("GB", 1_000_000_000), ("MB", 1_000_000)];
@@ -472,6 +487,16 @@ mod tests {
     #[test]
     fn the_definitions_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn shares_are_fractions_or_percentages() {
+        assert_eq!(share("0.5%"), Ok(0.005));
+        assert_eq!(share(" 99 % "), Ok(0.99));
+        assert_eq!(share("0.25"), Ok(0.25));
+        for text in ["0", "0%", "1", "100%", "5", "-1%", "NaN", "%", ""] {
+            assert!(share(text).is_err(), "{text}");
+        }
     }
 
     #[test]

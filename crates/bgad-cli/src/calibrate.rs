@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
-use bgad::dataset::content_hash;
+use bgad::dataset::{Split, content_hash};
 use bgad::detector::{Detector, Model};
 use bgad::image::InputImage;
 use bgad::verdict::Thresholds;
@@ -23,7 +23,11 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
     let mut model = Model::open(&args.model)?;
     let detector = Detector::new(&model, isa)?;
-    let (good, bad) = (images_of(&args.good), images_of(&args.bad));
+    let good = match &args.data {
+        Some(data) => held_out(&args.model, data)?,
+        None => images_of(&args.good),
+    };
+    let bad = images_of(&args.bad);
     let progress = CountProgress::new("scoring images", good.len() + bad.len());
     let mut scored = Scored::default();
     let good = scored.of(&detector, &good, &progress)?;
@@ -89,6 +93,20 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
+}
+
+/// The good images that training held out.
+fn held_out(model: &Path, data: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let file = model.with_extension("split.json");
+    let split = Split::read(&file, data)?;
+    if split.hold_out.is_empty() {
+        return Err(format!(
+            "{}: no good image was held out: train with --hold-out 20%, or give other good images with --good",
+            file.display()
+        )
+        .into());
+    }
+    Ok(split.hold_out.into_iter().map(|sample| sample.path).collect())
 }
 
 fn images_of(folder: &Option<PathBuf>) -> Vec<PathBuf> {

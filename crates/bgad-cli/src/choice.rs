@@ -25,10 +25,13 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
     }
     let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting));
     let setting = args.setting.clone();
-    let split = Split::draw(
+    let mut split = Split::draw(
         &dataset,
         &SplitOptions { anomalies, setting, limit_normal: args.limit_normal, seed: args.seed },
     )?;
+    if let Some(share) = args.hold_out {
+        split.hold_out(share, args.seed);
+    }
     if split.test_bad.is_empty() && !split.anomalies.is_empty() {
         say("note: no defective image is left to test on");
     }

@@ -1,12 +1,11 @@
 //! `bgad evaluate`: the figures of a model on images with known answers.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use bgad::dataset::{Dataset, Layout, Sample, Split, content_hash};
-use bgad::detector::{Detector, Model};
+use bgad::detector::{Detector, Header, Model};
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, Event, Scoring};
 use rayon::prelude::*;
@@ -26,11 +25,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
-    let test = TestSet::find(args, &detector)?;
-    if test.trained_on > 0 {
+    let test = TestSet::find(&args.data, args.split.as_deref(), &[detector.header()])?;
+    if test.known > 0 {
         let calibrated = detector.header().calibration.as_ref().is_some_and(|c| !c.images_sha256.is_empty());
         let what_with = if calibrated { "trained on or calibrated with" } else { "trained on" };
-        say(format_args!("{} images were left out: the model was {} them", test.trained_on, what_with));
+        say(format_args!("{} images were left out: the model was {} them", test.known, what_with));
     }
     let total = test.good.len() + test.bad.len();
     if total == 0 {
@@ -64,7 +63,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
             data: &args.data,
             detector: &detector,
             evaluation: &evaluation,
-            trained_on: test.trained_on,
+            trained_on: test.known,
             skipped: &skipped,
         };
         write(path, &report.html()?)?;
@@ -83,7 +82,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     durable::replace(path, text.as_bytes())
         .map_err(|error| context(format!("cannot write {}", path.display()), error))
 }
@@ -100,22 +99,23 @@ fn command(args: &EvaluateArgs) -> String {
 }
 
 /// The images to test on.
-struct TestSet {
-    good: Vec<Sample>,
-    bad: Vec<Sample>,
-    /// How many were left out because the model knows them.
-    trained_on: usize,
+pub(crate) struct TestSet {
+    pub(crate) good: Vec<Sample>,
+    pub(crate) bad: Vec<Sample>,
+    /// How many were left out because a model knows them.
+    pub(crate) known: usize,
 }
 
 impl TestSet {
-    fn find(args: &EvaluateArgs, detector: &Detector) -> Result<TestSet, Failure> {
-        let (good, bad) = match &args.split {
+    /// The test images of a data folder or a split that none of the models was trained on or calibrated with.
+    pub(crate) fn find(data: &Path, split: Option<&Path>, models: &[&Header]) -> Result<TestSet, Failure> {
+        let (good, bad) = match split {
             Some(path) => {
-                let split = Split::read(path, &args.data)?;
+                let split = Split::read(path, data)?;
                 (split.test_good, split.test_bad)
             }
             None => {
-                let dataset = Dataset::open(&args.data)?;
+                let dataset = Dataset::open(data)?;
                 let good = match dataset.layout {
                     Layout::Mvtec => dataset.test_good,
                     // All are candidates: those trained on are recognised below.
@@ -124,23 +124,20 @@ impl TestSet {
                 (good, dataset.test_bad)
             }
         };
-        let header = detector.header();
-        let calibrated = header.calibration.iter().flat_map(|calibration| &calibration.images_sha256);
-        let known: HashSet<&str> =
-            header.training.trained_on.iter().chain(calibrated).map(String::as_str).collect();
         let before = good.len() + bad.len();
         let unseen = |samples: Vec<Sample>| -> Vec<Sample> {
-            samples.into_par_iter().filter(|sample| !is_known(&sample.path, &known)).collect()
+            samples.into_par_iter().filter(|sample| !is_known(&sample.path, models)).collect()
         };
         let (good, bad) = (unseen(good), unseen(bad));
-        Ok(TestSet { trained_on: before - good.len() - bad.len(), good, bad })
+        Ok(TestSet { known: before - good.len() - bad.len(), good, bad })
     }
 }
 
-/// Whether the model knows a file of this content.
-fn is_known(path: &Path, known: &HashSet<&str>) -> bool {
+/// Whether one of the models knows a file of this content.
+fn is_known(path: &Path, models: &[&Header]) -> bool {
     // A file that cannot be read is reported when it is to be scored.
-    fs::read(path).is_ok_and(|bytes| known.contains(content_hash(&bytes).as_str()))
+    let hash = fs::read(path).map(|bytes| content_hash(&bytes));
+    hash.is_ok_and(|hash| models.iter().any(|model| model.knows(&hash)))
 }
 
 fn table(out: &mut impl Write, evaluation: &Evaluation) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod choice;
 mod recipe;
 mod train;
 mod evaluate;
+mod compare;
 mod inspect;
 mod calibrate;
 mod doctor;
@@ -41,6 +42,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bgad::dataset::Split;
 use bgad::detector::Model;
-use bgad::options::{Checked, DEFAULT_CACHE_LIMIT};
+use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Run, TrainError};
 
 use crate::args::TrainArgs;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
         say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
     }
-    summary(args, &files, &model, &options, started)?;
+    summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
         say(format_args!(
             "{} files were skipped, see above; the model was trained without them",
@@ -165,10 +165,11 @@ fn summary(
     args: &TrainArgs,
     files: &Files,
     model: &Model,
-    options: &Checked,
+    split: &Split,
     started: Instant,
 ) -> Result<(), Failure> {
     let header = &model.header;
+    let options = &header.options;
     let megabytes = fs::metadata(&files.model)?.len() as f64 / 1e6;
     let mut out = io::stdout().lock();
     writeln!(out, "model       {} ({megabytes:.1} MB)", files.model.display())?;
@@ -183,15 +184,21 @@ fn summary(
         options.schedule,
         options.seed,
     )?;
+    if !split.hold_out.is_empty() {
+        writeln!(out, "held out    {} good images to calibrate with", split.hold_out.len())?;
+    }
     writeln!(
         out,
         "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
         header.thresholds.ok, header.thresholds.ng
     )?;
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
-    let [model, split, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
+    let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
     writeln!(out, "\nnext")?;
-    writeln!(out, "  bgad evaluate {model} {data} --split {split}")?;
+    if !split.hold_out.is_empty() {
+        writeln!(out, "  bgad calibrate {model} --data {data} --max-false-alarms 5%")?;
+    }
+    writeln!(out, "  bgad evaluate {model} {data} --split {split_file}")?;
     writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;
     out.flush()?;
     Ok(())

@@ -22,6 +22,7 @@ pub mod train;
 pub mod calibrate;
 pub mod metrics;
 pub mod evaluation;
+pub mod comparison;
 pub mod weights;
 pub mod options;
 pub mod durable;

@@ -30,6 +30,10 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, value_name = "N")]
     pub(crate) limit_normal: Option<usize>,
 
+    /// Keep this share of the good images from training, to calibrate with: `bgad calibrate --data`.
+    #[arg(long, value_name = "SHARE", value_parser = super::share, conflicts_with = "split")]
+    pub(crate) hold_out: Option<f64>,
+
     /// File that says which images to use for what.
     ///
     /// {"train": [..], "anomalies": [..], "test_good": [..], "test_bad": [..]} with paths that are absolute or

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bgad::calibrate::Objective;
 
-use super::{positive, threads};
+use super::{positive, share, threads};
 
 /// Choose the thresholds by what they promise, from images that were not trained on.
 ///
@@ -14,6 +14,7 @@ use super::{positive, threads};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  bgad calibrate part.bgad --data parts/ --max-false-alarms 5%
   bgad calibrate part.bgad --good held-out/ --max-false-alarms 1%
   bgad calibrate part.bgad --good held-out/ --bad defects/ --min-recall 95%
   bgad calibrate part.bgad --good held-out/ --bad defects/ --cost-escape 100 --cost-overkill 1 --defect-rate 2%
@@ -24,23 +25,29 @@ pub(crate) struct CalibrateArgs {
     pub(crate) model: PathBuf,
 
     /// Folder of good images that the model was not trained on.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "held")]
     pub(crate) good: Option<PathBuf>,
+
+    /// Instead of --good: the data folder of a training with --hold-out, of which the good images held out are used.
+    ///
+    /// Which they are stands in the split file beside the model.
+    #[arg(long, value_name = "DATA", group = "held")]
+    pub(crate) data: Option<PathBuf>,
 
     /// Folder of defective images that the model was not trained on.
     #[arg(long, value_name = "DIR")]
     pub(crate) bad: Option<PathBuf>,
 
     /// Of good parts at most this share shall be called NG, as 0.5% or 0.005.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "good", conflicts_with_all = ["min_recall", "cost_escape", "ok"])]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "held", conflicts_with_all = ["min_recall", "cost_escape", "ok"])]
     pub(crate) max_false_alarms: Option<f64>,
 
     /// Of defective parts at least this share shall not be called OK.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "bad", requires = "good", conflicts_with_all = ["cost_escape", "ok"])]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "bad", requires = "held", conflicts_with_all = ["cost_escape", "ok"])]
     pub(crate) min_recall: Option<f64>,
 
     /// What a defective part that passes costs; the threshold is then the cheapest on these images.
-    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", requires = "bad", requires = "good", conflicts_with = "ok")]
+    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", requires = "bad", requires = "held", conflicts_with = "ok")]
     pub(crate) cost_escape: Option<f64>,
 
     /// What a good part that is thrown away costs.
@@ -96,32 +103,5 @@ impl CalibrateArgs {
     /// Thresholds set by hand.
     pub(crate) fn by_hand(&self) -> Option<(f32, f32)> {
         self.ok.zip(self.ng)
-    }
-}
-
-/// `0.5%` or `0.005`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.trim().strip_suffix('%') {
-        Some(number) => (number.trim(), 100.0),
-        None => (text.trim(), 1.0),
-    };
-    let share = number.parse::<f64>().ok().map(|number| number / unit);
-    share
-        .filter(|share| *share > 0.0 && *share < 1.0)
-        .ok_or("expected a share between 0 and 1 such as 0.005, or a percentage such as 0.5%".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::share;
-
-    #[test]
-    fn shares_are_fractions_or_percentages() {
-        assert_eq!(share("0.5%"), Ok(0.005));
-        assert_eq!(share(" 99 % "), Ok(0.99));
-        assert_eq!(share("0.25"), Ok(0.25));
-        for text in ["0", "0%", "1", "100%", "5", "-1%", "NaN", "%", ""] {
-            assert!(share(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::scene::{Scene, trained};
+use crate::scene::{SMALL, Scene, trained};
 
 /// A trained model with `good` held-out good images and four defective ones.
 fn scene(name: &str, good: u32) -> Scene {
@@ -88,4 +88,47 @@ fn thresholds_by_hand_and_what_is_asked_wrongly() {
     ran.exits(2).says(&["skipped: ", "bad.png", "1 files were skipped"]);
     let ran = scene.run(&["inspect", "hand.bgad", "held/00.png"]);
     assert!(ran.stdout.contains("00.png"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_training_held_out_calibrates() {
+    let scene = Scene::with_data("what_training_held_out");
+    let ran =
+        scene.run(&[&["train", "data", "-o", "m.bgad", "--hold-out", "25%"][..], &SMALL].concat()).exits(0);
+    assert!(
+        ran.stdout.contains("held out    8 good images"),
+        "a quarter of the 32 to train on: {}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("from 24 good images"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("bgad calibrate m.bgad --data data"), "{}", ran.stdout);
+    let ran = scene.run(&["calibrate", "m.bgad", "--data", "data", "--max-false-alarms", "40%"]).exits(0);
+    assert!(ran.stdout.contains("of 8 above"), "{}", ran.stdout);
+
+    scene
+        .run(
+            &["train", "data", "-o", "all.bgad", "--anomalies", "0"]
+                .into_iter()
+                .chain(SMALL)
+                .collect::<Vec<_>>(),
+        )
+        .exits(0);
+    let refused = scene.run(&["calibrate", "all.bgad", "--data", "data", "--max-false-alarms", "40%"]);
+    refused.exits(2).says(&["all.split.json", "--hold-out"]);
+
+    // Two models on what neither knows: the calibration images are left out too.
+    let ran = scene
+        .run(&["compare", "m.bgad", "all.bgad", "data", "--split", "m.split.json", "--json", "c.json"])
+        .exits(0);
+    assert!(ran.stdout.contains("difference") && ran.stdout.contains("95 % confidence"), "{}", ran.stdout);
+    let found: serde_json::Value =
+        serde_json::from_slice(&fs::read(scene.path("c.json")).expect("a file")).expect("JSON");
+    assert_eq!(found["images"], 12, "8 good and 4 defective: {found}");
+    assert!(found["difference"]["at_least"].as_f64() <= found["difference"]["at_most"].as_f64(), "{found}");
+    let same = scene.run(&["compare", "m.bgad", "m.bgad", "data", "--split", "m.split.json"]).exits(0);
+    assert!(
+        same.stdout.contains("0 of 12 images changed") && same.stdout.contains("chance"),
+        "{}",
+        same.stdout
+    );
 }
