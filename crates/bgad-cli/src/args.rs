@@ -148,6 +148,10 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SIDE|HxW")]
     pub(crate) input: Option<InputSize>,
 
+    /// Keep the proportions of images: what is beside them in the input is neither learned from nor scored.
+    #[arg(long)]
+    pub(crate) keep_aspect: bool,
+
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
     ///
     /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.
@@ -309,6 +313,9 @@ pub(crate) struct BenchmarkArgs {
     /// Threads to use [default: one per core].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) material: MaterialArgs,
 
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,

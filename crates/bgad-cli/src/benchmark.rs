@@ -13,7 +13,7 @@ use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Scoring};
 use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
-use bgad::train::{self, Material, Run};
+use bgad::train::{self, Run};
 use bgad_kernels::Isa;
 
 use crate::args::{BenchmarkArgs, Method};
@@ -94,7 +94,8 @@ impl Bench<'_> {
         let learned = [&cell.split.train, &cell.split.anomalies];
         let from = learned.map(|samples| cell::paths(samples, &cell.root));
         let version = env!("CARGO_PKG_VERSION");
-        Ok(cell::digest(&(version, &*options, self.backbone.weights_sha256(), &cell.data, from)))
+        let material = format!("{:?}", self.args.material.material());
+        Ok(cell::digest(&(version, &*options, self.backbone.weights_sha256(), material, &cell.data, from)))
     }
 
     fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
@@ -135,7 +136,7 @@ impl Bench<'_> {
             split: &cell.split,
             backbone: self.backbone,
             isa: self.isa,
-            material: &Material::default(),
+            material: &self.args.material.material(),
             checkpoint: None,
             resume: false,
             cache_limit: DEFAULT_CACHE_LIMIT,

@@ -162,17 +162,10 @@ impl Scored {
 /// The content hash and the scores of a file; the error names the file.
 fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-    let image = InputImage::load(path, detector.input()).map_err(|error| failure::chain(&error))?;
+    let (image, original) = InputImage::load_with_original_size(path, detector.input())
+        .map_err(|error| failure::chain(&error))?;
     let map = detector.map(&detector.likelihoods(&image), &detector.header().constants);
-    let map = match detector.header().area.of(&image) {
-        Some(area) => {
-            let mut map = map;
-            map.limit_to(&area);
-            map
-        }
-        None => map,
-    };
-    Ok((content_hash(&bytes), ImageScores::of(&map)))
+    Ok((content_hash(&bytes), ImageScores::of(&detector.scored(map, &image, original))))
 }
 
 /// The promise and what it rests on.

@@ -122,6 +122,7 @@ fn write_overlay(
     inspection: &Inspection,
 ) -> io::Result<()> {
     let Inspection { map, regions, original, .. } = inspection;
+    let image = &image.cropped(detector.input().window(*original));
     let picture = overlay(image, map, detector.header().thresholds, regions, *original);
     let mut png = Vec::new();
     picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).map_err(io::Error::other)?;

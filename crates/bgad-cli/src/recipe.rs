@@ -1,6 +1,7 @@
 //! From what was typed to the options and the backbone of a training.
 
 use bgad::backbone::Backbone;
+use bgad::image::InputSize;
 use bgad::options::{DEFAULT_BACKBONE, OptionError, TrainOptions};
 use bgad::weights::Weights;
 use bgad_kernels::Isa;
@@ -18,7 +19,7 @@ impl RecipeArgs {
         let m = &self.method;
         TrainOptions {
             seed,
-            input: self.input.unwrap_or(preset.input),
+            input: self.input(preset.input),
             schedule: self.schedule.unwrap_or(preset.schedule),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
             beta: beta.unwrap_or(preset.beta),
@@ -34,6 +35,11 @@ impl RecipeArgs {
             batch_images: batch_images.unwrap_or(preset.batch_images),
             ..preset
         }
+    }
+
+    fn input(&self, preset: InputSize) -> InputSize {
+        let input = self.input.unwrap_or(preset);
+        InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input }
     }
 
     /// Refuses what cannot work, before any image is read.

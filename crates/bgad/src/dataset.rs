@@ -32,6 +32,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
+pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
 pub use split::{Setting, SettingError, Split, SplitOptions};

@@ -47,7 +47,7 @@ pub struct Inspection {
     pub score: f32,
     /// OK, REVIEW or NG.
     pub verdict: Verdict,
-    /// Anomaly per pixel at the input size.
+    /// Anomaly per pixel at the input size, without what is beside an image that keeps its proportions.
     pub map: AnomalyMap,
     /// Connected parts of the map above [`Header::region_threshold`], the highest peak first, in pixels of the original
     /// image; none if the verdict is OK.
@@ -126,10 +126,7 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::input`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let mut map = self.map(&self.likelihoods(image), &self.header.constants);
-        if let Some(area) = self.header.area.of(image) {
-            map.limit_to(&area);
-        }
+        let map = self.scored(self.map(&self.likelihoods(image), &self.header.constants), image, original);
         let score = map.image_score();
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
@@ -145,7 +142,12 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::input`].
     pub fn likelihoods(&self, image: &InputImage) -> Vec<Vec<f32>> {
-        assert_eq!(image.size(), self.input(), "images are brought to the model's input size");
+        let InputSize { height, width, .. } = self.input();
+        assert_eq!(
+            (image.height, image.width),
+            (height, width),
+            "images are brought to the model's input size"
+        );
         let (mean, std) = self.backbone.mean_std();
         let mut workspace = self
             .workspaces
@@ -171,6 +173,21 @@ impl Detector {
     /// If the likelihoods are not of this model's levels.
     pub fn map(&self, likelihoods: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
         map_of_levels(&self.levels, likelihoods, constants, self.input())
+    }
+}
+
+impl Detector {
+    /// What counts of the map of an image: limited to the model's area, and without what is beside an image that keeps its
+    /// proportions.
+    ///
+    /// # Panics
+    ///
+    /// If map and image are not of the model's input size.
+    pub fn scored(&self, mut map: AnomalyMap, image: &InputImage, original: OriginalSize) -> AnomalyMap {
+        if let Some(area) = self.header.area.of(image) {
+            map.limit_to(&area);
+        }
+        map.cropped(self.input().window(original))
     }
 }
 

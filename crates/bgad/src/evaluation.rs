@@ -14,7 +14,7 @@ use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstantsError, authors_form}
 use crate::dataset::Sample;
 use crate::detector::Detector;
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, Mask};
+use crate::image::{ImageError, InputImage, Mask, Window};
 use crate::metrics::{self, PixelScores};
 use crate::verdict::Verdict;
 
@@ -160,8 +160,9 @@ struct Scored {
     map: AnomalyMap,
     verdict: Verdict,
     likelihoods: Vec<Vec<f32>>,
-    /// The pixels that the model scores; `None` for all.
+    /// For the authors' form: the pixels that the model scores, `None` for all, and where the image lies.
     area: Option<Foreground>,
+    window: Window,
     /// `None` for a defective image without a mask.
     mask: Option<Vec<u8>>,
 }
@@ -170,18 +171,20 @@ impl Scored {
     fn new(detector: &Detector, sample: &Sample, scoring: Scoring) -> Result<Scored, ImageError> {
         let size = detector.input();
         let (image, original) = InputImage::load_with_original_size(&sample.path, size)?;
+        let window = size.window(original);
         let mask = match (sample.kind.defect(), &sample.mask) {
-            (None, _) => Some(Mask::clean(size).defective),
+            (None, _) => Some(Mask::clean(size)),
             (Some(_), None) => None,
-            (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?.defective),
+            (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?),
         };
+        let mask = mask.map(|mask| mask.cropped(window).defective);
         let likelihoods = detector.likelihoods(&image);
-        let mut map = detector.map(&likelihoods, &detector.header().constants);
-        let area = detector.header().area.of(&image);
-        area.iter().for_each(|area| map.limit_to(area));
+        let map = detector.map(&likelihoods, &detector.header().constants);
+        let map = detector.scored(map, &image, original);
+        let area = if scoring == Scoring::Authors { detector.header().area.of(&image) } else { None };
         let verdict = detector.header().thresholds.verdict(map.image_score());
         let likelihoods = if scoring == Scoring::Authors { likelihoods } else { Vec::new() };
-        Ok(Scored { map, verdict, likelihoods, area, mask })
+        Ok(Scored { map, verdict, likelihoods, area, window, mask })
     }
 }
 
@@ -198,7 +201,7 @@ fn rescale_as_authors(detector: &Detector, kept: &mut [(Sample, Scored)]) -> Res
     authors_form(&mut maps, levels);
     for ((_, scored), mut map) in kept.iter_mut().zip(maps) {
         scored.area.iter().for_each(|area| map.limit_to(area));
-        scored.map = map;
+        scored.map = map.cropped(scored.window);
     }
     Ok(())
 }

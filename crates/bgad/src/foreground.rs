@@ -18,7 +18,7 @@ mod set;
 
 pub use set::SetKind;
 
-use crate::image::{InputImage, Mask};
+use crate::image::{InputImage, Mask, Window};
 use crate::metrics::regions;
 
 /// Longest side at which the estimate is made, in pixels: the outline needs no more, and larger images stay quick.
@@ -59,6 +59,31 @@ impl Foreground {
     /// The part as the user marked it: the pixels of `mask` that are 1.
     pub fn from_mask(mask: Mask) -> Foreground {
         Foreground { height: mask.height, width: mask.width, inside: mask.defective }
+    }
+
+    /// The pixels of a window.
+    pub fn window(height: usize, width: usize, window: Window) -> Foreground {
+        let mut inside = vec![0; height * width];
+        for row in inside.chunks_mut(width).skip(window.top).take(window.height) {
+            row[window.left..window.left + window.width].fill(1);
+        }
+        Foreground { height, width, inside }
+    }
+
+    /// The pixels that are in both.
+    ///
+    /// # Panics
+    ///
+    /// If the sizes differ.
+    pub fn and(&self, other: &Foreground) -> Foreground {
+        assert_eq!((self.height, self.width), (other.height, other.width), "foregrounds of one size");
+        let inside = self.inside.iter().zip(&other.inside).map(|(a, b)| a & b).collect();
+        Foreground { inside, ..*self }
+    }
+
+    /// Whether there is no pixel in it.
+    pub fn is_empty(&self) -> bool {
+        !self.inside.contains(&1)
     }
 
     /// Finds the part by its brightness; [`Foreground::everything`] where brightness does not tell.

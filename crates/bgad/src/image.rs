@@ -1,9 +1,12 @@
 //! Image files become tensors here: decode, turn upright, resize; nothing further in sees a file or a pixel format.
 //!
 //! ```text
-//! image: file -> pixels (8 or 16 bit, or float) -> upright (EXIF) -> Lanczos3, anti-aliased, aspect not kept -> [0, 1]
+//! image: file -> pixels (8 or 16 bit, or float) -> upright (EXIF) -> Lanczos3, anti-aliased -> [0, 1]
 //! mask:  file -> pixels -> upright -> nearest, row i of the result is row floor((i + 1/2) in / out) -> pixel > 0
 //! ```
+//!
+//! Images are stretched to the input size, or keep their proportions in the middle of it ([`InputSize::window`]); what is
+//! beside them then repeats their edge, and is nowhere trained on or scored.
 //!
 //! The format is told by a file's content, never by its name. Alpha is dropped. Resizing happens in the depth of the
 //! file, so 16-bit images keep theirs; a grey image is resized as one channel and then repeated to three.
@@ -24,7 +27,7 @@ pub(crate) use decode::{decode, decode_with_orientation, read};
 pub use error::{ImageError, ImageProblem};
 pub use mask::Mask;
 pub(crate) use mask::{decode_mask, is_black};
-pub use size::{InputSize, InputSizeError, OriginalSize};
+pub use size::{InputSize, InputSizeError, OriginalSize, Window};
 
 /// An image at the network's input size: RGB in `[0, 1]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +115,18 @@ impl InputImage {
 
     /// The size, as one value.
     pub fn size(&self) -> InputSize {
-        InputSize { height: self.height, width: self.width }
+        InputSize { height: self.height, width: self.width, keep_aspect: false }
+    }
+
+    /// Part of the image.
+    ///
+    /// # Panics
+    ///
+    /// If it does not lie within.
+    pub fn cropped(&self, window: Window) -> InputImage {
+        let rows = (window.top..window.top + window.height).map(|y| y * self.width + window.left);
+        let rgb_hwc = rows.flat_map(|start| &self.rgb_hwc[3 * start..3 * (start + window.width)]).copied();
+        InputImage { height: window.height, width: window.width, rgb_hwc: rgb_hwc.collect() }
     }
 }
 

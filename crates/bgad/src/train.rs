@@ -31,13 +31,14 @@ use rayon::prelude::*;
 use crate::anomaly_map::MaxLogp;
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
-use crate::dataset::{ForegroundSource, Foregrounds, Split, textures};
+use crate::dataset::{DatasetError, ForegroundSource, Foregrounds, Split, read_area, textures};
 use crate::detector::{
     FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, ScoringLevel, TrainingSummary,
     map_of_levels,
 };
 use crate::flow::{Flow, FlowShape, Whitening};
-use crate::image::{ImageError, InputImage};
+use crate::foreground::Foreground;
+use crate::image::{ImageError, InputImage, InputSize};
 use crate::options::{Checked, Stepping};
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
@@ -88,6 +89,25 @@ pub struct Material {
     pub foreground: ForegroundSource,
     /// A folder of pictures to take textures from.
     pub textures: Option<PathBuf>,
+    /// A mask, not zero where images are trained on and scored; `None` for everywhere.
+    pub roi: Option<PathBuf>,
+    /// A mask, not zero where images are neither trained on nor scored.
+    pub ignore: Option<PathBuf>,
+}
+
+impl Material {
+    /// The pixels that are trained on and scored; `None` for all.
+    fn roi(&self, size: InputSize) -> Result<Option<Foreground>, DatasetError> {
+        let read = |path: &Option<PathBuf>| path.as_ref().map(|path| read_area(path, size)).transpose();
+        let (roi, ignored) = (read(&self.roi)?, read(&self.ignore)?);
+        let Some(mut left) = ignored else { return Ok(roi) };
+        left.inside.iter_mut().for_each(|pixel| *pixel = 1 - *pixel);
+        let left = roi.map_or(left.clone(), |roi| roi.and(&left));
+        match (left.is_empty(), &self.ignore) {
+            (true, Some(mask)) => Err(DatasetError::NothingLeft { mask: mask.clone() }),
+            _ => Ok(Some(left)),
+        }
+    }
 }
 
 /// What training reports as it goes.
@@ -151,9 +171,10 @@ pub fn train(
         (true, None) => return Err(TrainError::NoCheckpoint),
         _ => None,
     };
-    let mut images = Images::encode(run, options, progress)?;
+    let roi = run.material.roi(options.input).map_err(TrainError::Material)?;
+    let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
     let whitenings = images.whiten(run, options)?;
-    let mut trainer = Trainer::new(run, options, &images, whitenings)?;
+    let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     let mut first_pass = 0;
     if let Some(checkpoint) = resumed {
         first_pass = checkpoint.progress.passes;
@@ -239,6 +260,7 @@ impl<'a> Trainer<'a> {
         run: &Run<'_>,
         options: &'a Checked,
         images: &Images,
+        roi: Option<Foreground>,
         whitenings: Vec<Option<Whitening>>,
     ) -> Result<Trainer<'a>, TrainError> {
         let grids = run.backbone.grid((options.input.height, options.input.width)).to_vec();
@@ -260,11 +282,18 @@ impl<'a> Trainer<'a> {
             })
             .collect();
         let makes = options.pseudo.any() || options.cutpaste && !images.defects.is_empty();
-        let foregrounds = if makes || options.foreground_score {
+        let mut foregrounds = if makes || options.foreground_score {
             run.material.foreground.find(&images.normal_paths, options.input).map_err(TrainError::Material)?
         } else {
             Foregrounds::default()
         };
+        // Defects are made where they are looked at; where that leaves nothing of the part, anywhere there.
+        for (foreground, area) in foregrounds.each.iter_mut().zip(&images.normal_areas) {
+            if let Some(area) = area {
+                let both = foreground.and(area);
+                *foreground = if both.is_empty() { area.clone() } else { both };
+            }
+        }
         let textures = match &run.material.textures {
             Some(folder) if options.pseudo.perlin => {
                 textures(folder, options.input).map_err(TrainError::Material)?
@@ -272,9 +301,13 @@ impl<'a> Trainer<'a> {
             _ => Vec::new(),
         };
         let area = match (&foregrounds.common, &run.material.foreground) {
-            _ if !options.foreground_score => ScoringArea::Everything,
-            (Some(common), _) => ScoringArea::fixed(common),
-            (None, ForegroundSource::Estimate) => ScoringArea::Estimate,
+            _ if !options.foreground_score => {
+                roi.as_ref().map_or(ScoringArea::Everything, ScoringArea::fixed)
+            }
+            (Some(common), _) => {
+                ScoringArea::fixed(&roi.as_ref().map_or(common.clone(), |roi| roi.and(common)))
+            }
+            (None, ForegroundSource::Estimate) if roi.is_none() => ScoringArea::Estimate,
             // Images to come would have no mask.
             (None, _) => return Err(TrainError::ScoringArea),
         };
@@ -332,7 +365,7 @@ impl<'a> Trainer<'a> {
                     .iter()
                     .map(|encoded| LevelImage {
                         features: &encoded.features[level],
-                        mask: encoded.masks.as_ref().map(|masks| masks[level].as_slice()),
+                        marks: encoded.marks.as_ref().map(|marks| marks[level].as_slice()),
                     })
                     .collect();
                 let seed = stream(options.seed, Purpose::Positions, pass, level);
@@ -363,7 +396,7 @@ impl<'a> Trainer<'a> {
         let prepared: Vec<_> =
             self.whitenings.iter().map(|w| w.as_ref().map(|w| w.prepare(run.isa))).collect();
         let pasted = cache::encode_all(&indices, run.backbone, self.options.input, |&index, workspace| {
-            let made = maker.make(pass, index)?.made;
+            let FromHost { made, host, .. } = maker.make(pass, index)?;
             let mut pyramid = cache::features(run.backbone, &made.image, workspace);
             for (map, whitening) in pyramid.levels.iter_mut().zip(&prepared) {
                 if let Some(whitening) = whitening {
@@ -372,7 +405,7 @@ impl<'a> Trainer<'a> {
                     map.hwc = white;
                 }
             }
-            Some(Encoded::new(pyramid, Some(&made.mask)))
+            Some(Encoded::new(pyramid, Some(&made.mask), images.normal_areas[host].as_ref()))
         });
         pasted.into_iter().flatten().collect()
     }
@@ -396,6 +429,9 @@ impl<'a> Trainer<'a> {
         let other = |what: &'static str| Err(TrainError::OtherRun { what });
         if model.header.options != **self.options {
             return other("options");
+        }
+        if model.header.area != self.area {
+            return other("scoring area");
         }
         if model.header.backbone_sha256 != run.backbone.weights_sha256() {
             return other("backbone");
@@ -482,9 +518,13 @@ impl<'a> Trainer<'a> {
             .map_err(TrainError::Cache)?;
         let mut max = MaxLogp::new(scoring.len());
         for (level, header) in model.header.levels.iter_mut().enumerate() {
-            let mut hat: Vec<f32> =
-                likelihoods.iter().flat_map(|l| &l[level]).map(|l| l / options.normalizer).collect();
-            likelihoods.iter().for_each(|l| max.observe(level, &l[level]));
+            let mut hat: Vec<f32> = Vec::new();
+            for (image, l) in images.normal.iter().zip(&likelihoods) {
+                let positions = l[level].iter().enumerate();
+                hat.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
+            }
+            max.observe(level, &hat);
+            hat.iter_mut().for_each(|l| *l /= options.normalizer);
             let boundary = Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions");
             header.boundary_normalized = boundary;
             header.boundary_nats_per_channel = Boundary {
@@ -500,6 +540,8 @@ impl<'a> Trainer<'a> {
                 let mut map = map_of_levels(&scoring, l, &constants, options.input);
                 if options.foreground_score {
                     map.limit_to(&foregrounds.each[i]);
+                } else if let Some(area) = &images.normal_areas[i] {
+                    map.limit_to(area);
                 }
                 map.image_score()
             })

@@ -55,6 +55,15 @@ pub(crate) struct MaterialArgs {
     /// Folder of pictures to take textures from, for --pseudo perlin.
     #[arg(long, value_name = "DIR")]
     pub(crate) textures: Option<PathBuf>,
+
+    /// Look only here, when learning and when judging: a mask for all images that is not zero there, or a LabelMe JSON
+    /// file with polygons.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) roi: Option<PathBuf>,
+
+    /// Look everywhere but here: a mask for all images, or a LabelMe JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore: Option<PathBuf>,
 }
 
 impl MaterialArgs {
@@ -63,7 +72,12 @@ impl MaterialArgs {
     }
 
     pub(crate) fn material(&self) -> Material {
-        Material { foreground: self.foreground(), textures: self.textures.clone() }
+        Material {
+            foreground: self.foreground(),
+            textures: self.textures.clone(),
+            roi: self.roi.clone(),
+            ignore: self.ignore.clone(),
+        }
     }
 }
 

@@ -80,6 +80,7 @@ fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
     let (input, original) =
         InputImage::load_with_original_size(path, detector.input()).map_err(unreadable)?;
     let found = detector.inspect(&input, original);
+    let input = input.cropped(detector.input().window(original));
     let size = thumbnail(original);
     let (width, height) = (size.width as u32, size.height as u32);
     let scaled =
@@ -177,7 +178,7 @@ fn scale(report: &Report<'_>) -> Result<String, Failure> {
 fn thumbnail(original: OriginalSize) -> InputSize {
     let longest = original.width.max(original.height).max(1);
     let scaled = |side: usize| (side * SIDE / longest).clamp(InputSize::MIN_SIDE, SIDE);
-    InputSize { height: scaled(original.height), width: scaled(original.width) }
+    InputSize { height: scaled(original.height), width: scaled(original.width), keep_aspect: false }
 }
 
 fn jpeg(picture: &RgbImage) -> io::Result<String> {

@@ -9,3 +9,4 @@ mod bad_input;
 mod anomalies;
 mod benchmark;
 mod calibrate;
+mod geometry;

@@ -149,6 +149,11 @@ pub enum DatasetError {
         /// The picture.
         image: PathBuf,
     },
+    /// Region of interest and ignore mask leave no pixel.
+    NothingLeft {
+        /// The ignore mask.
+        mask: PathBuf,
+    },
     /// A foreground mask on which there is no part.
     BlackForeground {
         /// The file.
@@ -287,8 +292,15 @@ impl fmt::Display for DatasetError {
                 write!(f, "{}: expected a foreground mask for every picture, ", folder.display())?;
                 write!(f, "found none for {}; name it like the picture", image.display())
             }
+            Self::NothingLeft { mask } => {
+                write!(f, "{}: nothing to look at is left outside this mask", mask.display())
+            }
             Self::BlackForeground { mask } => {
-                write!(f, "{}: expected a foreground mask that is white on the part, ", mask.display())?;
+                write!(
+                    f,
+                    "{}: expected a mask that is white on the part or where to look, ",
+                    mask.display()
+                )?;
                 write!(f, "found only black")
             }
             Self::SameContent { trained, tested } => {

@@ -85,7 +85,8 @@ impl ForegroundSource {
     }
 }
 
-fn read(path: &Path, size: InputSize) -> Result<Foreground, DatasetError> {
+/// The pixels of a mask that are not zero.
+pub(crate) fn read(path: &Path, size: InputSize) -> Result<Foreground, DatasetError> {
     let mask = Mask::load(path, size, None).map_err(DatasetError::Image)?;
     if mask.is_clean() {
         return Err(DatasetError::BlackForeground { mask: path.to_owned() });

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly_map::AnomalyMap;
 use crate::foreground::Foreground;
-use crate::image::InputImage;
+use crate::image::{InputImage, Window};
 
 /// Which pixels of an image are scored; the others count as normal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,22 @@ impl AnomalyMap {
             .zip(&area.inside)
             .filter(|(_, inside)| **inside == 0)
             .for_each(|(n, _)| *n = n.min(0.0));
+    }
+}
+
+impl AnomalyMap {
+    /// Part of the map.
+    ///
+    /// # Panics
+    ///
+    /// If it does not lie within.
+    pub fn cropped(self, window: Window) -> AnomalyMap {
+        if (window.height, window.width) == (self.h, self.w) {
+            return self;
+        }
+        let rows = (window.top..window.top + window.height).map(|y| y * self.w + window.left);
+        let nats = rows.flat_map(|start| &self.nats[start..start + window.width]).copied().collect();
+        AnomalyMap { nats, h: window.height, w: window.width }
     }
 }
 

@@ -282,7 +282,7 @@ impl Header {
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
         }
-        let InputSize { height, width } = self.options.input;
+        let InputSize { height, width, .. } = self.options.input;
         if !self.area.fits((height, width)) {
             return wrong("the scoring area covers the input size");
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
-use super::{ImageError, ImageProblem, InputSize, OriginalSize, annotation, decode};
+use super::{ImageError, ImageProblem, InputSize, OriginalSize, Window, annotation, decode};
 
 /// A defect mask at the input size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +51,14 @@ impl Mask {
     pub fn from_decoded(decoded: &DynamicImage, size: InputSize) -> Mask {
         let original = OriginalSize::of(decoded);
         let defective = above_zero(decoded);
-        let mut resized = Vec::with_capacity(size.pixels());
-        for y in 0..size.height {
-            let row = nearest(y, original.height, size.height) * original.width;
-            resized.extend((0..size.width).map(|x| defective[row + nearest(x, original.width, size.width)]));
+        let window = size.window(original);
+        let mut resized = vec![0; size.pixels()];
+        for y in 0..window.height {
+            let row = nearest(y, original.height, window.height) * original.width;
+            let start = (window.top + y) * size.width + window.left;
+            for (x, pixel) in resized[start..start + window.width].iter_mut().enumerate() {
+                *pixel = defective[row + nearest(x, original.width, window.width)];
+            }
         }
         Mask { height: size.height, width: size.width, defective: resized }
     }
@@ -62,6 +66,18 @@ impl Mask {
     /// A mask of an image without any defect.
     pub fn clean(size: InputSize) -> Mask {
         Mask { height: size.height, width: size.width, defective: vec![0; size.pixels()] }
+    }
+
+    /// Part of the mask.
+    ///
+    /// # Panics
+    ///
+    /// If it does not lie within.
+    pub fn cropped(&self, window: Window) -> Mask {
+        let rows = (window.top..window.top + window.height).map(|y| y * self.width + window.left);
+        let defective =
+            rows.flat_map(|start| &self.defective[start..start + window.width]).copied().collect();
+        Mask { height: window.height, width: window.width, defective }
     }
 
     /// Whether no pixel is defective, for instance because a small defect fell between the samples.

@@ -7,8 +7,27 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 
 use super::{ImageError, ImageProblem, InputSize, OriginalSize};
 
-/// Lanczos3 in the image's own depth, then scaled: `[size.height, size.width, 3]`.
+/// Lanczos3 in the image's own depth, then scaled: `[size.height, size.width, 3]`. Beside its window the image's edge goes on.
 pub(super) fn to_rgb(decoded: &DynamicImage, size: InputSize) -> Result<Vec<f32>, ImageError> {
+    let window = size.window(OriginalSize::of(decoded));
+    let inner = InputSize { height: window.height, width: window.width, keep_aspect: false };
+    let rgb = stretched(decoded, inner)?;
+    if size.is_filled_by(window) {
+        return Ok(rgb);
+    }
+    let nearest = |at: usize, first: usize, len: usize| at.clamp(first, first + len - 1) - first;
+    let mut padded = Vec::with_capacity(3 * size.pixels());
+    for y in 0..size.height {
+        let row = nearest(y, window.top, window.height) * window.width;
+        for x in 0..size.width {
+            let pixel = row + nearest(x, window.left, window.width);
+            padded.extend_from_slice(&rgb[3 * pixel..3 * pixel + 3]);
+        }
+    }
+    Ok(padded)
+}
+
+fn stretched(decoded: &DynamicImage, size: InputSize) -> Result<Vec<f32>, ImageError> {
     let original = OriginalSize::of(decoded);
     for side in [original, OriginalSize { height: size.height, width: size.width }] {
         if side.height == 0 || side.width == 0 {

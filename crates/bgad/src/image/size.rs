@@ -6,10 +6,29 @@ use std::str::FromStr;
 use ::image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
-/// Height and width at which the network sees every image. Written `256` or `384x768` (height x width).
+/// What is written behind a size.
+const KEEP_ASPECT: &str = " keep-aspect";
+
+/// Height and width at which the network sees every image, and how images of other proportions get there. Written `256` or
+/// `384x768` (height x width), with ` keep-aspect` behind it if they are to keep theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InputSize {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Whether images keep their proportions and the rest is filled with their edge; else they are stretched.
+    pub keep_aspect: bool,
+}
+
+/// Part of an image at the input size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
     /// Rows.
     pub height: usize,
     /// Columns.
@@ -24,7 +43,27 @@ impl InputSize {
 
     /// A square input.
     pub const fn square(side: usize) -> InputSize {
-        InputSize { height: side, width: side }
+        InputSize { height: side, width: side, keep_aspect: false }
+    }
+
+    /// Where an image of this size comes to lie: everywhere, or in the middle if it keeps its proportions.
+    pub fn window(self, original: OriginalSize) -> Window {
+        let (mut height, mut width) = (self.height, self.width);
+        if self.keep_aspect && original.height > 0 && original.width > 0 {
+            // The longer side fills its room; a side never vanishes.
+            let fitted = |a: usize, b: usize, c: usize| ((2 * a * b + c) / (2 * c)).clamp(1, usize::MAX);
+            if original.height * self.width > original.width * self.height {
+                width = fitted(original.width, self.height, original.height).min(self.width);
+            } else {
+                height = fitted(original.height, self.width, original.width).min(self.height);
+            }
+        }
+        Window { top: (self.height - height) / 2, left: (self.width - width) / 2, height, width }
+    }
+
+    /// Whether a window is all of it.
+    pub fn is_filled_by(self, window: Window) -> bool {
+        (window.height, window.width) == (self.height, self.width)
     }
 
     /// The number of positions, `height * width`.
@@ -42,10 +81,12 @@ impl FromStr for InputSize {
             Ok(side) if (InputSize::MIN_SIDE..=InputSize::MAX_SIDE).contains(&side) => Ok(side),
             _ => Err(refused()),
         };
-        match text.split_once(['x', 'X']) {
-            Some((height, width)) => Ok(InputSize { height: side(height)?, width: side(width)? }),
-            None => Ok(InputSize::square(side(text)?)),
-        }
+        let (sides, keep_aspect) = match text.trim_end().strip_suffix(KEEP_ASPECT) {
+            Some(sides) => (sides, true),
+            None => (text, false),
+        };
+        let (height, width) = sides.split_once(['x', 'X']).unwrap_or((sides, sides));
+        Ok(InputSize { height: side(height)?, width: side(width)?, keep_aspect })
     }
 }
 
@@ -65,7 +106,8 @@ impl From<InputSize> for String {
 
 impl fmt::Display for InputSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.height, self.width)
+        write!(f, "{}x{}", self.height, self.width)?;
+        if self.keep_aspect { f.write_str(KEEP_ASPECT) } else { Ok(()) }
     }
 }
 

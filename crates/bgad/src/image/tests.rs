@@ -46,7 +46,7 @@ fn png(image: impl Into<DynamicImage>) -> Vec<u8> {
 }
 
 fn size(height: usize, width: usize) -> InputSize {
-    InputSize { height, width }
+    InputSize { height, width, keep_aspect: false }
 }
 
 fn gradient(width: u32, height: u32) -> ::image::RgbImage {
@@ -468,4 +468,32 @@ fn input_sizes_read_as_written() {
         assert!(error.to_string().contains(&format!("\"{wrong}\"")), "{error}");
         assert!(serde_json::from_str::<InputSize>(&format!("\"{wrong}\"")).is_err());
     }
+}
+
+#[test]
+fn an_image_that_keeps_its_proportions_lies_in_the_middle_and_its_edge_goes_on() {
+    let written: InputSize = "16x32 keep-aspect".parse().expect("a size");
+    assert_eq!((written.width, written.keep_aspect, &*written.to_string()), (32, true, "16x32 keep-aspect"));
+    let keeping = InputSize { keep_aspect: true, ..size(8, 8) };
+    for ((height, width), want) in [
+        ((4, 8), (2, 0, 4, 8)),
+        ((8, 4), (0, 2, 8, 4)),
+        ((100, 100), (0, 0, 8, 8)),
+        ((1, 1000), (3, 0, 1, 8)),
+    ] {
+        let Window { top, left, height: h, width: w } = keeping.window(OriginalSize { height, width });
+        assert_eq!((top, left, h, w), want, "{height}x{width}");
+        assert!(size(8, 8).is_filled_by(Window { top: 0, left: 0, height: 8, width: 8 }));
+    }
+    // Rows of 10, 20, 30, 40 become rows 2 to 5.
+    let rows = DynamicImage::ImageLuma8(GrayImage::from_fn(8, 4, |_, y| Luma([10 * (y as u8 + 1)])));
+    let image = InputImage::from_decoded(&rows, keeping).expect("an image");
+    let row = |y: usize| (image.rgb_hwc[3 * 8 * y] * 255.0).round() as u8;
+    assert_eq!((0..8).map(row).collect::<Vec<_>>(), [10, 10, 10, 20, 30, 40, 40, 40]);
+    let mask = Mask::from_decoded(&rows, keeping);
+    let marked: Vec<u8> = mask.defective.chunks(8).map(|row| row[7]).collect();
+    assert_eq!(marked, [0, 0, 1, 1, 1, 1, 0, 0], "beside the image nothing is defective");
+    assert!(
+        mask.cropped(keeping.window(OriginalSize { height: 4, width: 8 })).defective.iter().all(|&m| m == 1)
+    );
 }

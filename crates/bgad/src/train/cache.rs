@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
-use crate::image::{ImageError, InputImage, InputSize, Mask};
+use crate::foreground::Foreground;
+use crate::image::{ImageError, InputImage, InputSize, Mask, Window};
 use crate::pyramid::Pyramid;
 
 /// One image, encoded.
@@ -15,32 +16,55 @@ use crate::pyramid::Pyramid;
 pub(super) struct Encoded {
     /// One a level.
     pub features: Vec<Features>,
-    /// Per level `[h, w]`, 1 where anomalous; `None` for a normal image.
-    pub masks: Option<Vec<Vec<u8>>>,
+    /// Per level `[h, w]`, 1 where anomalous, [`OUTSIDE`] where not to be looked at; `None` if all is normal.
+    pub marks: Option<Vec<Vec<u8>>>,
 }
 
 impl Encoded {
-    pub(super) fn new(pyramid: Pyramid, mask: Option<&Mask>) -> Encoded {
-        let masks = mask.map(|mask| {
-            pyramid.levels.iter().map(|level| mask_on_grid(mask, level.height, level.width)).collect()
+    pub(super) fn new(pyramid: Pyramid, mask: Option<&Mask>, area: Option<&Foreground>) -> Encoded {
+        let marks = (mask.is_some() || area.is_some()).then(|| {
+            let grids = pyramid.levels.iter().map(|level| (level.height, level.width));
+            grids.map(|grid| marks_on_grid(mask, area, grid)).collect()
         });
         let features = pyramid.levels.into_iter().map(|level| Features::Memory(level.hwc)).collect();
-        Encoded { features, masks }
+        Encoded { features, marks }
+    }
+
+    /// Whether a position of a level is looked at.
+    pub(super) fn is_inside(&self, level: usize, position: usize) -> bool {
+        self.marks.as_ref().is_none_or(|marks| marks[level][position] != OUTSIDE)
     }
 }
 
-/// A position is anomalous if any pixel of its cell is: the features there have seen the defect.
-fn mask_on_grid(mask: &Mask, h: usize, w: usize) -> Vec<u8> {
+/// Mark of a position that is not looked at.
+pub(super) const OUTSIDE: u8 = 2;
+
+/// A position is anomalous if any pixel of its cell is: the features there have seen the defect. It is outside if all
+/// pixels of its cell are.
+fn marks_on_grid(mask: Option<&Mask>, area: Option<&Foreground>, (h, w): (usize, usize)) -> Vec<u8> {
     let cell = |i: usize, n: usize, size: usize| i * size / n..((i + 1) * size).div_ceil(n).min(size);
-    let mut grid = Vec::with_capacity(h * w);
-    for i in 0..h {
-        for j in 0..w {
-            let any = cell(i, h, mask.height)
-                .any(|y| cell(j, w, mask.width).any(|x| mask.defective[y * mask.width + x] != 0));
-            grid.push(u8::from(any));
-        }
+    let any = |pixels: &[u8], (height, width): (usize, usize), i: usize, j: usize| {
+        cell(i, h, height).any(|y| cell(j, w, width).any(|x| pixels[y * width + x] != 0))
+    };
+    let positions = (0..h).flat_map(|i| (0..w).map(move |j| (i, j)));
+    positions
+        .map(|(i, j)| {
+            if area.is_some_and(|area| !any(&area.inside, (area.height, area.width), i, j)) {
+                return OUTSIDE;
+            }
+            let anomalous = mask.is_some_and(|mask| any(&mask.defective, (mask.height, mask.width), i, j));
+            u8::from(anomalous)
+        })
+        .collect()
+}
+
+/// What is looked at of an image: its window in the input, within the region of interest. `None` for all of it.
+pub(super) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>) -> Option<Foreground> {
+    if size.is_filled_by(window) {
+        return roi.cloned();
     }
-    grid
+    let window = Foreground::window(size.height, size.width, window);
+    Some(roi.map_or(window.clone(), |roi| roi.and(&window)))
 }
 
 /// An image that was read: its pixels, and the hash of its file.
@@ -48,6 +72,7 @@ pub(super) struct Loaded {
     pub path: PathBuf,
     pub sha256: String,
     pub image: InputImage,
+    pub window: Window,
     pub mask: Option<Mask>,
 }
 
@@ -58,7 +83,13 @@ pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<
         InputImage::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(&sample.path))?;
     let mask = sample.mask.as_ref().filter(|_| anomalous);
     let mask = mask.map(|path| Mask::load(path, size, Some((&sample.path, original)))).transpose()?;
-    Ok(Loaded { path: sample.path.clone(), sha256: content_hash(&bytes), image, mask })
+    Ok(Loaded {
+        path: sample.path.clone(),
+        sha256: content_hash(&bytes),
+        image,
+        window: size.window(original),
+        mask,
+    })
 }
 
 /// Runs `work` on every item, in parallel, each thread with a workspace of its own; results in the order of the items.
@@ -89,10 +120,21 @@ mod tests {
         for (h, w) in [(1, 1), (2, 4), (8, 8)] {
             let mut mask = Mask::clean(InputSize::square(32));
             mask.defective[13 * 32 + 31] = 1;
-            let grid = mask_on_grid(&mask, h, w);
+            let grid = marks_on_grid(Some(&mask), None, (h, w));
             assert_eq!(grid.iter().map(|&m| usize::from(m)).sum::<usize>(), 1, "{h}x{w}");
             assert_eq!(grid[13 * h / 32 * w + 31 * w / 32], 1, "{h}x{w}");
         }
-        assert!(mask_on_grid(&Mask::clean(InputSize::square(32)), 4, 4).iter().all(|&m| m == 0));
+        let clean = Mask::clean(InputSize::square(32));
+        assert!(marks_on_grid(Some(&clean), None, (4, 4)).iter().all(|&m| m == 0));
+    }
+
+    #[test]
+    fn outside_wins_over_a_defect_and_a_cell_that_is_partly_inside_counts() {
+        let mask = Mask { defective: vec![1; 64], ..Mask::clean(InputSize::square(8)) };
+        let window = Window { top: 0, left: 3, height: 8, width: 5 };
+        let area = Foreground::window(8, 8, window);
+        let row = |mask| marks_on_grid(mask, Some(&area), (1, 4));
+        assert_eq!(row(Some(&mask)), [OUTSIDE, 1, 1, 1]);
+        assert_eq!(row(None), [OUTSIDE, 0, 0, 0]);
     }
 }

@@ -55,7 +55,7 @@ impl fmt::Display for TrainError {
             Self::Material(error) => write!(f, "{error}"),
             Self::ScoringArea => write!(
                 f,
-                "to score the part only takes one foreground mask for all images, or the estimate; found a folder of masks"
+                "to score the part only takes one foreground mask for all images, or the estimate without a region of interest"
             ),
             Self::Diverged { pass } => {
                 write!(f, "the loss is not a number in pass {pass}: try a lower learning rate")

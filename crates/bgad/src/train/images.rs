@@ -9,6 +9,7 @@ use super::store::Store;
 use super::{Event, Run, TrainError};
 use crate::dataset::Sample;
 use crate::flow::Whitening;
+use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::Checked;
 
@@ -20,6 +21,8 @@ pub(super) struct Images {
     pub normal: Vec<Encoded>,
     /// Where the hosts of pasted anomalies are.
     pub normal_paths: Vec<PathBuf>,
+    /// What is looked at of each normal image at the input size; `None` for all of it.
+    pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
     /// The anomalies as pixels, to be pasted.
     pub defects: Vec<(InputImage, Mask)>,
@@ -32,11 +35,13 @@ impl Images {
     pub(super) fn encode(
         run: &Run<'_>,
         options: &Checked,
+        roi: Option<&Foreground>,
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<Images, TrainError> {
         let mut images = Images {
             normal: Vec::new(),
             normal_paths: Vec::new(),
+            normal_areas: Vec::new(),
             anomalous: Vec::new(),
             defects: Vec::new(),
             sha256: Vec::new(),
@@ -58,14 +63,15 @@ impl Images {
                 cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
                     let loaded = cache::load(sample, options.input, *anomalous)?;
                     let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                    Ok((Encoded::new(pyramid, loaded.mask.as_ref()), loaded))
+                    let area = cache::area_of(options.input, loaded.window, roi);
+                    Ok((Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), loaded, area))
                 });
             for result in encoded {
                 match result {
-                    Ok((mut encoded, loaded)) => {
+                    Ok((mut encoded, loaded, area)) => {
                         let mut kept = encoded.features.iter_mut().map(|features| store.keep(features));
                         kept.try_for_each(|kept| kept).map_err(TrainError::Cache)?;
-                        images.take(encoded, loaded);
+                        images.take(encoded, loaded, area);
                     }
                     Err(error) => progress(Event::Skipped(&error)),
                 }
@@ -80,7 +86,7 @@ impl Images {
         Ok(images)
     }
 
-    fn take(&mut self, encoded: Encoded, loaded: Loaded) {
+    fn take(&mut self, encoded: Encoded, loaded: Loaded, area: Option<Foreground>) {
         self.sha256.push(loaded.sha256);
         match loaded.mask {
             // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
@@ -88,6 +94,7 @@ impl Images {
             None => {
                 self.normal.push(encoded);
                 self.normal_paths.push(loaded.path);
+                self.normal_areas.push(area);
             }
             Some(mask) => {
                 self.anomalous.push(encoded);
@@ -108,7 +115,16 @@ impl Images {
             }
             let normal = &self.normal;
             let whitening = Whitening::fit(normal.len(), channels, run.isa, |image, see| {
-                see(normal[image].features[level].read(&mut Vec::new())?);
+                let (image, mut buffer) = (&normal[image], Vec::new());
+                let x = image.features[level].read(&mut buffer)?;
+                match &image.marks {
+                    None => see(x),
+                    Some(_) => {
+                        let rows = x.chunks(channels).enumerate();
+                        let inside = rows.filter(|(position, _)| image.is_inside(level, *position));
+                        see(&inside.flat_map(|(_, row)| row).copied().collect::<Vec<f32>>());
+                    }
+                }
                 std::io::Result::Ok(())
             })?;
             let prepared = whitening.prepare(run.isa);

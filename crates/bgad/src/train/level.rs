@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::cache::OUTSIDE;
 use super::store::Features;
 use crate::boundary::Boundary;
 use crate::flow::{Flow, FlowShape, Positions, Prepared, Tape};
@@ -21,8 +22,8 @@ const BOUNDARY_MOMENTUM: f32 = 0.95;
 pub(super) struct LevelImage<'a> {
     /// `[positions, C]`.
     pub features: &'a Features,
-    /// `[positions]`; `None` if all are normal.
-    pub mask: Option<&'a [u8]>,
+    /// `[positions]`, as [`Encoded::marks`](super::cache::Encoded::marks); `None` if all are normal.
+    pub marks: Option<&'a [u8]>,
 }
 
 /// A flow in training.
@@ -101,8 +102,15 @@ impl LevelTrainer {
                 .zip(&mut buffers)
                 .map(|(image, buffer)| image.features.read(buffer))
                 .collect::<io::Result<_>>()?;
-            let mut order: Vec<u32> = (0..(batch.len() * positions) as u32).collect();
+            let inside = |&i: &u32| {
+                let (image, position) = (i as usize / positions, i as usize % positions);
+                batch[image].marks.is_none_or(|marks| marks[position] != OUTSIDE)
+            };
+            let mut order: Vec<u32> = (0..(batch.len() * positions) as u32).filter(inside).collect();
             order.shuffle(&mut rng);
+            if order.is_empty() {
+                continue;
+            }
             // A batch smaller than a step is one step: a set of a few images must train too.
             let size = self.step_positions.min(order.len());
             for chosen in order.chunks_exact(size) {
@@ -204,7 +212,7 @@ impl Step {
         for &index in chosen {
             let (image, position) = (index as usize / positions, index as usize % positions);
             self.x.extend_from_slice(&features[image][position * c..(position + 1) * c]);
-            self.mask.push(batch[image].mask.map_or(0, |mask| mask[position]));
+            self.mask.push(batch[image].marks.map_or(0, |marks| marks[position]));
             self.column.push((position % width) as u32);
             self.row.push((position / width) as u32);
         }

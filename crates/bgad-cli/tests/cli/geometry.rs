@@ -1,0 +1,103 @@
+//! Where images are looked at: regions of interest, ignored regions, and images that keep their proportions.
+
+use std::fs;
+
+use image::{GrayImage, Luma, RgbImage};
+use serde_json::Value;
+
+use crate::scene::{Ran, SIDE, SMALL, Scene};
+
+/// The first line of `inspect --format jsonl`.
+fn judged(ran: &Ran) -> Value {
+    serde_json::from_str(ran.stdout.lines().next().expect("a line")).expect("JSON")
+}
+
+fn trained(scene: &Scene, model: &str, more: &[&str]) {
+    let train = [&["train", "data", "-o", model, "--anomalies", "0"][..], &SMALL, more].concat();
+    scene.run(&train).exits(0);
+}
+
+#[test]
+fn what_is_not_looked_at_is_neither_learned_nor_judged() {
+    let scene = Scene::with_data("what_is_not_looked_at");
+    // The left half in one way and in the other; a defect on the right is none then.
+    let half = GrayImage::from_fn(SIDE, SIDE, |x, _| Luma([if x < SIDE / 2 { 255 } else { 0 }]));
+    half.save(scene.path("left.png")).expect("a mask");
+    let right = r#"{"imageWidth": 64, "imageHeight": 64, "shapes": [
+        {"label": "conveyor", "shape_type": "rectangle", "points": [[32, 0], [64, 64]]}]}"#;
+    fs::write(scene.path("right.json"), right).expect("a file");
+    scene.picture("on_the_left.png", 77, Some((20, 8)));
+    scene.picture("on_the_right.png", 77, Some((20, 46)));
+    trained(&scene, "all.bgad", &[]);
+    trained(&scene, "roi.bgad", &["--roi", "left.png"]);
+    trained(&scene, "ignore.bgad", &["--ignore", "right.json"]);
+    let score = |model: &str, image: &str| {
+        let line = judged(&scene.run(&["inspect", model, image, "--format", "jsonl"]));
+        line["score"].as_f64().expect("a score")
+    };
+    assert_ne!(
+        score("all.bgad", "on_the_left.png"),
+        score("roi.bgad", "on_the_left.png"),
+        "learned elsewhere"
+    );
+    for model in ["roi.bgad", "ignore.bgad"] {
+        let (left, right) = (score(model, "on_the_left.png"), score(model, "on_the_right.png"));
+        assert!(left > right + 1.0, "{model}: {left} on the left, {right} on the right");
+        let ran = scene.run(&["inspect", model, "on_the_left.png", "--format", "jsonl"]).exits(1);
+        for region in judged(&ran)["regions"].as_array().expect("regions") {
+            assert!(region["x"].as_u64() < Some(32), "{region}");
+        }
+    }
+    let everything = GrayImage::from_pixel(SIDE, SIDE, Luma([255]));
+    everything.save(scene.path("everything.png")).expect("a mask");
+    let refused = ["train", "data", "-o", "no.bgad", "--ignore", "everything.png"];
+    scene.run(&refused).exits(2).says(&["everything.png", "nothing to look at"]);
+}
+
+#[test]
+fn images_that_keep_their_proportions_are_judged_in_their_own_pixels() {
+    let scene = Scene::new("keep_their_proportions");
+    let picture = |below: &str, seed: u32, defect: Option<(u32, u32)>| {
+        scene.picture(below, seed, defect);
+        let path = scene.path(below);
+        let image = image::open(&path).expect("a picture").to_rgb8();
+        // Twice as wide as high: its upper rows go on beside it, where no defect is.
+        let wide = RgbImage::from_fn(2 * SIDE, SIDE, |x, y| {
+            *image.get_pixel(x % SIDE, if x < SIDE { y } else { y % 24 })
+        });
+        wide.save(&path).expect("a picture");
+    };
+    for i in 0..24 {
+        picture(&format!("data/good/{i:02}.png"), i, None);
+    }
+    for i in 0..4 {
+        picture(&format!("data/bad/{i}.png"), 500 + i, Some((30, 10)));
+        let mask = GrayImage::from_fn(2 * SIDE, SIDE, |x, y| {
+            Luma([if (30..42).contains(&y) && (10..22).contains(&x) { 255 } else { 0 }])
+        });
+        mask.save(scene.make_way(&format!("data/masks/{i}_mask.png"))).expect("a mask");
+    }
+    let train = [
+        &["train", "data", "-o", "m.bgad", "--keep-aspect", "--anomalies", "2"][..],
+        &SMALL[2..],
+        &["--input", "128"],
+    ]
+    .concat();
+    scene.run(&train).exits(0);
+    let ran = scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
+    let found: Value =
+        serde_json::from_slice(&fs::read(scene.path("e.json")).expect("a file")).expect("JSON");
+    assert!(found["pixel_auroc"].as_f64() > Some(0.8), "masks lie where defects are: {}", ran.stdout);
+    let ran =
+        scene.run(&["inspect", "m.bgad", "data/bad/3.png", "--format", "jsonl", "--out", "maps"]).exits(1);
+    let line = judged(&ran);
+    assert_eq!((line["width"].as_u64(), line["height"].as_u64()), (Some(128), Some(64)));
+    let region = &line["regions"][0];
+    let centre =
+        [region["centroid_x"].as_f64(), region["centroid_y"].as_f64()].map(|at| at.expect("a number"));
+    assert!((centre[0].min(128.0 - centre[0]) - 16.0).abs() < 8.0, "{region}");
+    assert!((centre[1] - 36.0).abs() < 8.0, "{region}");
+    let overlay = image::open(line["overlay"].as_str().map(|path| scene.path(path)).expect("a path"));
+    let overlay = overlay.expect("an overlay");
+    assert_eq!(overlay.width(), 2 * overlay.height(), "the overlay has the image's proportions");
+}
