@@ -3,6 +3,7 @@
 mod anomalies;
 mod calibrate;
 mod compare;
+mod learn;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use anomalies::{
 };
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use learn::LearnArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -66,6 +68,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Calibrate(CalibrateArgs),
     Compare(CompareArgs),
+    Learn(LearnArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
-use bgad::dataset::{Split, content_hash};
+use bgad::dataset::content_hash;
 use bgad::detector::{Detector, Model};
 use bgad::image::InputImage;
 use bgad::verdict::Thresholds;
+use bgad_kernels::Isa;
 use rayon::prelude::*;
 
 use crate::args::CalibrateArgs;
+use crate::choice;
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, context, say};
 use crate::inspect::inputs::Inputs;
@@ -23,9 +25,9 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
     let mut model = Model::open(&args.model)?;
     let detector = Detector::new(&model, isa)?;
-    let good = match &args.data {
-        Some(data) => held_out(&args.model, data)?,
-        None => images_of(&args.good),
+    let good = match (&args.good, args.by_hand()) {
+        (None, None) => held_out(&args.model, args.data.as_deref())?,
+        _ => images_of(&args.good),
     };
     let bad = images_of(&args.bad);
     let progress = CountProgress::new("scoring images", good.len() + bad.len());
@@ -33,7 +35,6 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     let good = scored.of(&detector, &good, &progress)?;
     let bad = scored.of(&detector, &bad, &progress)?;
     drop(progress);
-    scored.hashes.sort();
     if let Some(pair) = scored.hashes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(format!(
             "{} and {} are the same picture: give every image once, good or bad",
@@ -65,21 +66,10 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     }
     let calibration = match args.by_hand() {
         Some((ok, ng)) => calibrate::by_hand(&good, &bad, Thresholds { ok, ng }, args.confidence)?,
-        None => {
-            let options = &model.header.options;
-            let request = Request {
-                objective: args.objective()?,
-                confidence: args.confidence,
-                beta: options.beta,
-                gap: options.normalizer * options.tau,
-            };
-            calibrate::calibrate(&good, &bad, request)?
-        }
+        None => calibrate::calibrate(&good, &bad, request(&model, args.objective()?, args.confidence))?,
     };
-    let calibration = Calibration {
-        images_sha256: scored.hashes.into_iter().map(|(hash, _)| hash).collect(),
-        ..calibration
-    };
+    let skipped = scored.skipped;
+    let calibration = scored.into(calibration);
     for line in in_words(&calibration) {
         println!("{line}");
     }
@@ -88,17 +78,17 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     let out = args.out.as_ref().unwrap_or(&args.model);
     model.save(out).map_err(|error| context(format!("cannot write {}", out.display()), error))?;
     say(format_args!("{} judges by these thresholds now", out.display()));
-    if scored.skipped > 0 {
-        say(format_args!("{} files were skipped, see above; the promise is without them", scored.skipped));
+    if skipped > 0 {
+        say(format_args!("{skipped} files were skipped, see above; the promise is without them"));
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
 }
 
 /// The good images that training held out.
-fn held_out(model: &Path, data: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn held_out(model: &Path, data: Option<&Path>) -> Result<Vec<PathBuf>, Failure> {
     let file = model.with_extension("split.json");
-    let split = Split::read(&file, data)?;
+    let split = choice::beside(model, data)?.0;
     if split.hold_out.is_empty() {
         return Err(format!(
             "{}: no good image was held out: train with --hold-out 20%, or give other good images with --good",
@@ -114,6 +104,36 @@ fn images_of(folder: &Option<PathBuf>) -> Vec<PathBuf> {
     found.images.into_iter().map(|input| input.path).collect()
 }
 
+/// Thresholds for a model of changed scores: what was asked before, from the good images of these files; those set by hand
+/// stay. `None` if good images alone cannot answer it.
+pub(crate) fn again(
+    model: &Model,
+    before: &Calibration,
+    good: &[PathBuf],
+    isa: Isa,
+) -> Result<Option<Calibration>, Failure> {
+    match before.objective {
+        Objective::MaxFalseAlarms(_) if !good.is_empty() => {}
+        Objective::ByHand => {
+            return Ok(Some(calibrate::by_hand(&[], &[], before.thresholds, before.confidence)?));
+        }
+        _ => return Ok(None),
+    }
+    let detector = Detector::new(model, isa)?;
+    let progress = CountProgress::new("scoring images", good.len());
+    let mut scored = Scored::default();
+    let scores = scored.of(&detector, good, &progress)?;
+    drop(progress);
+    let request = request(model, before.objective, before.confidence);
+    let calibration = calibrate::calibrate(&scores, &[], request)?;
+    Ok(Some(scored.into(calibration)))
+}
+
+fn request(model: &Model, objective: Objective, confidence: f64) -> Request {
+    let options = &model.header.options;
+    Request { objective, confidence, beta: options.beta, gap: options.normalizer * options.tau }
+}
+
 /// What was scored so far.
 #[derive(Default)]
 struct Scored {
@@ -123,6 +143,12 @@ struct Scored {
 }
 
 impl Scored {
+    /// The calibration, with what it rests on.
+    fn into(self, calibration: Calibration) -> Calibration {
+        let images_sha256 = self.hashes.into_iter().map(|(hash, _)| hash).collect();
+        Calibration { images_sha256, ..calibration }
+    }
+
     /// Scores images; those that cannot be read are reported and left out, one that was trained on ends it.
     fn of(
         &mut self,
@@ -155,6 +181,7 @@ impl Scored {
             }
             progress.set(self.hashes.len() + self.skipped);
         }
+        self.hashes.sort();
         Ok(scores)
     }
 }

@@ -1,6 +1,6 @@
 //! Which images of a data folder are used for what.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
 use bgad::options::DEFAULT_ANOMALIES;
@@ -36,6 +36,18 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
         say("note: no defective image is left to test on");
     }
     Ok(split)
+}
+
+/// The split that a model was trained with, from the file beside it, and its data folder; `data` is where that folder is now.
+pub(crate) fn beside(model: &Path, data: Option<&Path>) -> Result<(Split, PathBuf), Failure> {
+    let file = model.with_extension("split.json");
+    let data = match data {
+        Some(data) => data.to_owned(),
+        None => Split::data_folder(&file)?.ok_or_else(|| {
+            format!("{} does not say where its images are: give the folder with --data", file.display())
+        })?,
+    };
+    Ok((Split::read(&file, &data)?, data))
 }
 
 /// Ten, or what there is; never all, so that some are left to test on.

@@ -6,6 +6,7 @@ mod recipe;
 mod train;
 mod evaluate;
 mod compare;
+mod learn;
 mod inspect;
 mod calibrate;
 mod doctor;
@@ -43,6 +44,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -196,7 +196,7 @@ fn summary(
     let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
     writeln!(out, "\nnext")?;
     if !split.hold_out.is_empty() {
-        writeln!(out, "  bgad calibrate {model} --data {data} --max-false-alarms 5%")?;
+        writeln!(out, "  bgad calibrate {model} --max-false-alarms 5%")?;
     }
     writeln!(out, "  bgad evaluate {model} {data} --split {split_file}")?;
     writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;

@@ -39,7 +39,7 @@ use crate::detector::{
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, InputSize};
-use crate::options::{Checked, Stepping};
+use crate::options::{Checked, Schedule, Stepping, TrainOptions};
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
 use cache::Encoded;
@@ -181,22 +181,45 @@ pub fn train(
         trainer.restore(checkpoint, &images, run)?;
         progress(Event::Resumed { passes: first_pass });
     }
-    let schedule = options.schedule;
-    for pass in first_pass..schedule.passes() {
-        let report = trainer.pass(pass, &images, run)?;
-        trainer.losses.push(report.levels.iter().map(|l| l.loss.total as f32).collect());
-        if trainer.losses.last().is_some_and(|losses| losses.iter().any(|l| !l.is_finite())) {
-            return Err(TrainError::Diverged { pass: pass + 1 });
-        }
-        progress(Event::Pass(report));
-        let meta_epoch_ends = (pass + 1).is_multiple_of(schedule.sub_epochs);
-        if let Some(path) = run.checkpoint.filter(|_| meta_epoch_ends && pass + 1 < schedule.passes()) {
-            let state = trainer.progress(pass + 1, &images);
-            checkpoint::save(path, trainer.model(&images, run), &state, &trainer.levels)?;
-            progress(Event::Checkpoint(path));
-        }
-    }
+    trainer.passes(first_pass, &images, run, progress)?;
     trainer.finish(&images, run)
+}
+
+/// Goes on from a trained model with the images of `run`, old ones and new ones: every pass shows anomalies and boundary, the
+/// whitening stays, constants, boundary and thresholds are computed anew. Nothing is written on the way.
+///
+/// `schedule` and `learning_rate` are of this fine-tuning; all other choices are the model's, its area included.
+///
+/// # Errors
+///
+/// A [`TrainError`].
+pub fn fine_tune(
+    run: &Run<'_>,
+    known: &Model,
+    schedule: Schedule,
+    learning_rate: f32,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Model, TrainError> {
+    let choices = &known.header.options;
+    let options = TrainOptions { schedule, learning_rate, ..choices.clone() };
+    let options = &options.check().map_err(TrainError::Options)?;
+    let roi = known.header.area.common();
+    let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
+    let whitenings: Vec<_> = known.levels.iter().map(|level| level.whitening.clone()).collect();
+    images.apply(&whitenings, run)?;
+    let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
+    trainer.first_phase = 0;
+    trainer.area = known.header.area.clone();
+    for (trainer, level) in trainer.levels.iter_mut().zip(&known.levels) {
+        trainer.flow = level.flow.clone();
+    }
+    trainer.passes(0, &images, run, progress)?;
+    let mut model = trainer.finish(&images, run)?;
+    model.header.options = choices.clone();
+    let before = known.header.training.losses.iter().cloned();
+    model.header.training.losses = before.chain(model.header.training.losses).collect();
+    model.header.training.passes = model.header.training.losses.len();
+    Ok(model)
 }
 
 /// Random numbers of their own for each purpose, pass and index.
@@ -252,6 +275,8 @@ struct Trainer<'a> {
     textures: Vec<InputImage>,
     /// What the model will score.
     area: ScoringArea,
+    /// Passes that show normal images alone.
+    first_phase: usize,
     losses: Vec<Vec<f32>>,
 }
 
@@ -311,7 +336,17 @@ impl<'a> Trainer<'a> {
             // Images to come would have no mask.
             (None, _) => return Err(TrainError::ScoringArea),
         };
-        Ok(Trainer { options, levels, whitenings, grids, foregrounds, textures, area, losses: Vec::new() })
+        Ok(Trainer {
+            options,
+            levels,
+            whitenings,
+            grids,
+            foregrounds,
+            textures,
+            area,
+            first_phase: options.schedule.sub_epochs,
+            losses: Vec::new(),
+        })
     }
 
     fn maker<'b>(&'b self, images: &'b Images) -> Maker<'b> {
@@ -324,10 +359,37 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// All passes from `first` on.
+    fn passes(
+        &mut self,
+        first: usize,
+        images: &Images,
+        run: &Run<'_>,
+        progress: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), TrainError> {
+        let schedule = self.options.schedule;
+        for pass in first..schedule.passes() {
+            let report = self.pass(pass, images, run)?;
+            let losses: Vec<f32> = report.levels.iter().map(|l| l.loss.total as f32).collect();
+            if losses.iter().any(|l| !l.is_finite()) {
+                return Err(TrainError::Diverged { pass: pass + 1 });
+            }
+            self.losses.push(losses);
+            progress(Event::Pass(report));
+            let meta_epoch_ends = (pass + 1).is_multiple_of(schedule.sub_epochs);
+            if let Some(path) = run.checkpoint.filter(|_| meta_epoch_ends && pass + 1 < schedule.passes()) {
+                let state = self.progress(pass + 1, images);
+                checkpoint::save(path, self.model(images, run), &state, &self.levels)?;
+                progress(Event::Checkpoint(path));
+            }
+        }
+        Ok(())
+    }
+
     /// Images of pass `pass`.
     fn pass_len(&self, pass: usize, images: &Images) -> usize {
         let normal = images.normal.len();
-        if pass < self.options.schedule.sub_epochs {
+        if pass < self.first_phase {
             return normal;
         }
         let anomalous = self.repeats() * images.anomalous.len() + self.maker(images).per_pass();
@@ -344,7 +406,7 @@ impl<'a> Trainer<'a> {
         let started = Instant::now();
         let options = self.options;
         let schedule = options.schedule;
-        let second_phase = pass >= schedule.sub_epochs;
+        let second_phase = pass >= self.first_phase;
         let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
         let mut anomalous: Vec<&Encoded> = Vec::new();
         if second_phase {

@@ -14,7 +14,7 @@ use super::{positive, share, threads};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  bgad calibrate part.bgad --data parts/ --max-false-alarms 5%
+  bgad calibrate part.bgad --max-false-alarms 5%         after bgad train --hold-out 20%
   bgad calibrate part.bgad --good held-out/ --max-false-alarms 1%
   bgad calibrate part.bgad --good held-out/ --bad defects/ --min-recall 95%
   bgad calibrate part.bgad --good held-out/ --bad defects/ --cost-escape 100 --cost-overkill 1 --defect-rate 2%
@@ -24,14 +24,13 @@ pub(crate) struct CalibrateArgs {
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
-    /// Folder of good images that the model was not trained on.
-    #[arg(long, value_name = "DIR", group = "held")]
+    /// Folder of good images that the model was not trained on [default: those that `bgad train --hold-out` held out, by
+    /// the split file beside the model].
+    #[arg(long, value_name = "DIR")]
     pub(crate) good: Option<PathBuf>,
 
-    /// Instead of --good: the data folder of a training with --hold-out, of which the good images held out are used.
-    ///
-    /// Which they are stands in the split file beside the model.
-    #[arg(long, value_name = "DATA", group = "held")]
+    /// Where the data folder of the training is now, if it was moved.
+    #[arg(long, value_name = "DATA", conflicts_with = "good")]
     pub(crate) data: Option<PathBuf>,
 
     /// Folder of defective images that the model was not trained on.
@@ -39,15 +38,15 @@ pub(crate) struct CalibrateArgs {
     pub(crate) bad: Option<PathBuf>,
 
     /// Of good parts at most this share shall be called NG, as 0.5% or 0.005.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "held", conflicts_with_all = ["min_recall", "cost_escape", "ok"])]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with_all = ["min_recall", "cost_escape", "ok"])]
     pub(crate) max_false_alarms: Option<f64>,
 
     /// Of defective parts at least this share shall not be called OK.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "bad", requires = "held", conflicts_with_all = ["cost_escape", "ok"])]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "bad", conflicts_with_all = ["cost_escape", "ok"])]
     pub(crate) min_recall: Option<f64>,
 
     /// What a defective part that passes costs; the threshold is then the cheapest on these images.
-    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", requires = "bad", requires = "held", conflicts_with = "ok")]
+    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", requires = "bad", conflicts_with = "ok")]
     pub(crate) cost_escape: Option<f64>,
 
     /// What a good part that is thrown away costs.

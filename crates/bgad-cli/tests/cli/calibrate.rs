@@ -101,8 +101,8 @@ fn what_training_held_out_calibrates() {
         ran.stdout
     );
     assert!(ran.stdout.contains("from 24 good images"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("bgad calibrate m.bgad --data data"), "{}", ran.stdout);
-    let ran = scene.run(&["calibrate", "m.bgad", "--data", "data", "--max-false-alarms", "40%"]).exits(0);
+    assert!(ran.stdout.contains("bgad calibrate m.bgad --max-false-alarms"), "{}", ran.stdout);
+    let ran = scene.run(&["calibrate", "m.bgad", "--max-false-alarms", "40%"]).exits(0);
     assert!(ran.stdout.contains("of 8 above"), "{}", ran.stdout);
 
     scene
@@ -113,7 +113,7 @@ fn what_training_held_out_calibrates() {
                 .collect::<Vec<_>>(),
         )
         .exits(0);
-    let refused = scene.run(&["calibrate", "all.bgad", "--data", "data", "--max-false-alarms", "40%"]);
+    let refused = scene.run(&["calibrate", "all.bgad", "--max-false-alarms", "40%"]);
     refused.exits(2).says(&["all.split.json", "--hold-out"]);
 
     // Two models on what neither knows: the calibration images are left out too.

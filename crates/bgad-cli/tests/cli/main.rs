@@ -10,3 +10,4 @@ mod anomalies;
 mod benchmark;
 mod calibrate;
 mod geometry;
+mod learn;

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A path is absolute, or relative to the data folder with `/` between its parts (`\` is read too). Masks are not
-//! listed: they are found as in a data folder, in `ground_truth/` or `masks/`.
+//! listed: they are found as in a data folder, in `ground_truth/` or `masks/`; `"masks": {IMAGE: MASK}` names those that
+//! lie elsewhere. `"data"` is the data folder, for whoever finds the split file beside a model.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,6 +33,19 @@ struct Lists {
     test_bad: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hold_out: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    masks: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+}
+
+impl Lists {
+    fn read(path: &Path) -> Result<Lists, DatasetError> {
+        let unreadable = |error| DatasetError::Unreadable { path: path.to_owned(), error };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        serde_json::from_str(&text)
+            .map_err(|error| DatasetError::SplitSyntax { path: path.to_owned(), error })
+    }
 }
 
 impl Split {
@@ -44,12 +58,9 @@ impl Split {
     /// If the file cannot be read or is not of the form above, if a path does not exist or is listed twice, if no
     /// image is left to train on, or if an anomaly to train on has no mask. The path is named.
     pub fn read(path: &Path, root: &Path) -> Result<Split, DatasetError> {
-        let unreadable = |error| DatasetError::Unreadable { path: path.to_owned(), error };
-        let text = fs::read_to_string(path).map_err(unreadable)?;
-        let lists: Lists = serde_json::from_str(&text)
-            .map_err(|error| DatasetError::SplitSyntax { path: path.to_owned(), error })?;
-
-        let mut reader = Reader { split: path, root: data_folder(root), listed: BTreeMap::new() };
+        let lists = Lists::read(path)?;
+        let mut reader =
+            Reader { split: path, root: data_folder(root), listed: BTreeMap::new(), masks: &lists.masks };
         let mut split = Split {
             train: reader.samples("train", &lists.train)?,
             anomalies: reader.samples("anomalies", &lists.anomalies)?,
@@ -78,6 +89,15 @@ impl Split {
         Ok(split)
     }
 
+    /// The data folder that a split file was written for; `None` if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not of the form above.
+    pub fn data_folder(path: &Path) -> Result<Option<PathBuf>, DatasetError> {
+        Ok(Lists::read(path)?.data)
+    }
+
     /// Writes the split file, with paths relative to `root` where they are below it. Whoever reads the file while
     /// this runs, or after it was interrupted, finds the old one or the new one, whole.
     ///
@@ -85,7 +105,7 @@ impl Split {
     ///
     /// If the file cannot be written; the old one, if any, is then untouched.
     pub fn write(&self, path: &Path, root: &Path) -> Result<(), DatasetError> {
-        let root = data_folder(root);
+        let (data, root) = (root, data_folder(root));
         let unwritable = |error| DatasetError::Unwritable { path: path.to_owned(), error };
         let list = |samples: &[Sample]| -> io::Result<Vec<String>> {
             samples.iter().map(|sample| written(&sample.path, root)).collect()
@@ -97,12 +117,28 @@ impl Split {
                 test_good: list(&self.test_good)?,
                 test_bad: list(&self.test_bad)?,
                 hold_out: list(&self.hold_out)?,
+                masks: self.masks_elsewhere(root)?,
+                data: Some(std::path::absolute(data)?),
             };
             let mut text = serde_json::to_string_pretty(&lists)?;
             text.push('\n');
             durable::replace(path, text.as_bytes())
         };
         write().map_err(unwritable)
+    }
+
+    /// The masks to train with that are not found by their names below `root`.
+    fn masks_elsewhere(&self, root: &Path) -> io::Result<BTreeMap<String, String>> {
+        let below = |path: &Path| io::Result::Ok(Path::new(&written(path, root)?).is_relative());
+        let mut masks = BTreeMap::new();
+        for sample in &self.anomalies {
+            if let Some(mask) = &sample.mask
+                && !(below(&sample.path)? && below(mask)?)
+            {
+                masks.insert(written(&sample.path, root)?, written(mask, root)?);
+            }
+        }
+        Ok(masks)
     }
 }
 
@@ -112,6 +148,8 @@ struct Reader<'a> {
     root: &'a Path,
     /// In which list each file was, links resolved.
     listed: BTreeMap<PathBuf, &'static str>,
+    /// Masks that the file names, by their images.
+    masks: &'a BTreeMap<String, String>,
 }
 
 impl Reader<'_> {
@@ -195,7 +233,13 @@ impl Reader<'_> {
         self.check_masks(split)
     }
 
-    fn check_masks(&self, split: &Split) -> Result<(), DatasetError> {
+    fn check_masks(&self, split: &mut Split) -> Result<(), DatasetError> {
+        for (image, mask) in self.masks {
+            let image = self.root.join(image);
+            if let Some(sample) = split.anomalies.iter_mut().find(|sample| sample.path == image) {
+                sample.mask = Some(self.root.join(mask));
+            }
+        }
         match split.anomalies.iter().find(|sample| sample.mask.is_none()) {
             Some(sample) => {
                 let entry = folder::portable(&sample.path, self.root);

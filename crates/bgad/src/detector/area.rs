@@ -44,8 +44,15 @@ impl ScoringArea {
     /// The pixels to score in `image`; `None` for all.
     pub fn of(&self, image: &InputImage) -> Option<Foreground> {
         match self {
-            ScoringArea::Everything => None,
             ScoringArea::Estimate => Some(Foreground::estimate(image)),
+            _ => self.common(),
+        }
+    }
+
+    /// The pixels to score in every image, where they are the same; `None` for all, or if they are not.
+    pub fn common(&self) -> Option<Foreground> {
+        match self {
+            ScoringArea::Everything | ScoringArea::Estimate => None,
             ScoringArea::Fixed { height, width, runs } => {
                 let runs = runs.iter().enumerate();
                 let inside = runs.flat_map(|(i, &run)| std::iter::repeat_n((i % 2) as u8, run)).collect();

@@ -6,6 +6,7 @@ use std::{error, fmt};
 use crate::anomaly_map::ScoreConstantsError;
 use crate::dataset::DatasetError;
 use crate::detector::ModelError;
+use crate::options::OptionError;
 
 /// Why training ended without a model.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum TrainError {
     Material(DatasetError),
     /// The score shall look at the part only, and nothing says where it is in images to come.
     ScoringArea,
+    /// A choice cannot be.
+    Options(OptionError),
     /// The loss is no longer a number.
     Diverged {
         /// In which pass.
@@ -53,6 +56,7 @@ impl fmt::Display for TrainError {
             Self::Stopped => write!(f, "training was stopped"),
             Self::NoImages { listed } => write!(f, "none of the {listed} good images could be read"),
             Self::Material(error) => write!(f, "{error}"),
+            Self::Options(error) => write!(f, "{error}"),
             Self::ScoringArea => write!(
                 f,
                 "to score the part only takes one foreground mask for all images, or the estimate without a region of interest"

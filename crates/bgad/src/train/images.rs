@@ -109,6 +109,35 @@ impl Images {
         run: &Run<'_>,
         options: &Checked,
     ) -> Result<Vec<Option<Whitening>>, TrainError> {
+        let whitenings = self.fit_whitenings(run, options).map_err(TrainError::Cache)?;
+        self.apply(&whitenings, run)?;
+        Ok(whitenings)
+    }
+
+    /// Whitens all features in place, level by level.
+    pub(super) fn apply(
+        &mut self,
+        whitenings: &[Option<Whitening>],
+        run: &Run<'_>,
+    ) -> Result<(), TrainError> {
+        for (level, whitening) in whitenings.iter().enumerate() {
+            let Some(prepared) = whitening.as_ref().map(|whitening| whitening.prepare(run.isa)) else {
+                continue;
+            };
+            let images = self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut());
+            let whitened = images.try_for_each_init(Vec::new, |buffer, encoded| {
+                let features = &mut encoded.features[level];
+                let x = features.read(buffer)?;
+                let mut white = vec![0.0; x.len()];
+                prepared.apply(x, &mut white);
+                features.replace(white)
+            });
+            whitened.map_err(TrainError::Cache)?;
+        }
+        Ok(())
+    }
+
+    fn fit_whitenings(&self, run: &Run<'_>, options: &Checked) -> std::io::Result<Vec<Option<Whitening>>> {
         let whiten_level = |(level, channels): (usize, usize)| {
             if !options.whiten {
                 return Ok(None);
@@ -127,21 +156,8 @@ impl Images {
                 }
                 std::io::Result::Ok(())
             })?;
-            let prepared = whitening.prepare(run.isa);
-            self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut()).try_for_each_init(
-                Vec::new,
-                |buffer, encoded| {
-                    let features = &mut encoded.features[level];
-                    let x = features.read(buffer)?;
-                    let mut white = vec![0.0; x.len()];
-                    prepared.apply(x, &mut white);
-                    features.replace(white)
-                },
-            )?;
             Ok(Some(whitening))
         };
-        let whitened: std::io::Result<_> =
-            run.backbone.channels().into_iter().enumerate().map(whiten_level).collect();
-        whitened.map_err(TrainError::Cache)
+        run.backbone.channels().into_iter().enumerate().map(whiten_level).collect()
     }
 }

@@ -1,0 +1,60 @@
+//! What `bgad learn` is told.
+
+use std::path::PathBuf;
+
+use bgad::options::Schedule;
+
+use super::threads;
+
+/// Teach a model what the line has found since: missed defects, and good parts that were stopped.
+///
+/// The model is trained on for a few passes over all it has learned from and what is new; the images stand in the split file beside it. Figures before
+/// and after come from the test images and the images held out, none of which is learned from. The new model is written only if no more defects escape
+/// there than before. Thresholds calibrated to a share of false alarms are calibrated anew on the images held out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad learn part.bgad --defect missed.png --mask missed_mask.png
+  bgad learn part.bgad --good stopped/ -o better.bgad
+  bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
+pub(crate) struct LearnArgs {
+    /// Model file written by `bgad train`, with its split file beside it.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Image of a defect, followed by its --mask.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) defect: Vec<PathBuf>,
+
+    /// Where the defect is: an image of its size that is not zero there, or a LabelMe JSON file; one for each --defect.
+    #[arg(long, value_name = "MASK")]
+    pub(crate) mask: Vec<PathBuf>,
+
+    /// Image of a good part, or a folder of them.
+    #[arg(long, value_name = "IMAGE|FOLDER")]
+    pub(crate) good: Vec<PathBuf>,
+
+    /// Where the data folder of the training is now, if it was moved.
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Write the model here instead of over the one that was read; its split file goes beside it.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write the model even if more defects escape than before.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Meta-epochs x passes over the images.
+    #[arg(long, value_name = "AxB", default_value = "3x1")]
+    pub(crate) schedule: Schedule,
+
+    /// Peak learning rate of Adam.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub(crate) learning_rate: f32,
+
+    /// Threads to use [default: one per core]. The model does not depend on it.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+}

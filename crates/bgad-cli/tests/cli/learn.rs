@@ -1,0 +1,94 @@
+//! What the line has found since goes into the model.
+
+use std::fs;
+
+use image::{GrayImage, Luma};
+use serde_json::Value;
+
+use crate::scene::{SIDE, SMALL, Scene};
+
+/// A model of good images alone with some held out, and a dark scratch that it has never seen.
+fn scene(name: &str) -> Scene {
+    let scene = Scene::with_data(name);
+    let train = ["train", "data", "-o", "m.bgad", "--anomalies", "0", "--hold-out", "25%"];
+    scene.run(&[&train[..], &SMALL].concat()).exits(0);
+    scene.picture("found/new.png", 4711, Some((30, 30)));
+    let mask = GrayImage::from_fn(SIDE, SIDE, |x, y| {
+        Luma([if (30..42).contains(&x) && (30..42).contains(&y) { 255 } else { 0 }])
+    });
+    mask.save(scene.path("found/where.png")).expect("a mask");
+    scene
+}
+
+fn split(scene: &Scene, file: &str) -> Value {
+    serde_json::from_slice(&fs::read(scene.path(file)).expect("a split")).expect("JSON")
+}
+
+#[test]
+fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
+    let scene = scene("a_missed_defect_is_learned");
+    scene.run(&["calibrate", "m.bgad", "--max-false-alarms", "40%"]).exits(0);
+    let before = fs::read(scene.path("m.bgad")).expect("the model");
+    let learn = ["learn", "m.bgad", "--defect", "found/new.png", "--mask", "found/where.png", "--force"];
+    let ran = scene.run(&[&learn[..], &["-o", "new.bgad"]].concat()).exits(0);
+    for line in ["image AUROC", "escapes, of 8 defective", "stopped, of 16 good", "new.png"] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
+    assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before, "the old model stays");
+    let new = split(&scene, "new.split.json");
+    assert_eq!(new["anomalies"].as_array().map(Vec::len), Some(1), "{new}");
+    assert_eq!(
+        new["masks"].as_object().map(|masks| masks.len()),
+        Some(1),
+        "the mask is not beside it: {new}"
+    );
+    // The promise was made again: the model is calibrated, and `evaluate` leaves its images out.
+    let ran = scene.run(&["evaluate", "new.bgad", "data"]).exits(0);
+    assert!(ran.stderr.contains("calibrated with"), "{}", ran.stderr);
+
+    // Once is enough, and the same images again give the same model.
+    scene
+        .run(&["learn", "new.bgad", "--good", "found/new.png"])
+        .exits(2)
+        .says(&["has learned from this image already"]);
+    scene.run(&[&learn[..], &["-o", "again.bgad", "--threads", "1"]].concat()).exits(0);
+    let [new, again] = ["new.bgad", "again.bgad"].map(|file| fs::read(scene.path(file)).expect("a model"));
+    assert!(new == again, "threads do not change what is learned");
+
+    // A test image that is learned from is tested on no more; the split file beside the model finds it.
+    let tested = split(&scene, "new.split.json")["test_good"][0].as_str().expect("a path").to_owned();
+    let good = format!("data/{tested}");
+    scene.run(&["learn", "new.bgad", "--good", &good, "--force"]).exits(0);
+    let last = split(&scene, "new.split.json");
+    assert_eq!(last["test_good"].as_array().map(Vec::len), Some(7), "{last}");
+    assert!(
+        last["train"].as_array().is_some_and(|train| train.iter().any(|path| *path == *tested)),
+        "{last}"
+    );
+}
+
+#[test]
+fn what_cannot_be_learned_is_said_and_leaves_the_model() {
+    let scene = scene("what_cannot_be_learned");
+    let before = fs::read(scene.path("m.bgad")).expect("the model");
+    scene.run(&["learn", "m.bgad"]).exits(2).says(&["nothing to learn"]);
+    scene.run(&["learn", "m.bgad", "--defect", "found/new.png"]).exits(2).says(&["each --defect its --mask"]);
+    let none = ["learn", "m.bgad", "--defect", "found/new.png", "--mask", "found/none.png"];
+    scene.run(&none).exits(2).says(&["found/none.png"]);
+    fs::write(scene.path("found/broken.png"), b"no picture").expect("a file");
+    scene
+        .run(&["learn", "m.bgad", "--good", "found/broken.png"])
+        .exits(2)
+        .says(&["broken.png", "is as it was"]);
+    let twice = ["learn", "m.bgad", "--good", "found/new.png", "--good", "found/new.png"];
+    scene.run(&twice).exits(2).says(&["give every image once"]);
+    // A defect that is called good makes the model blind to its kind: more escape, and nothing is written.
+    scene.run(&["calibrate", "m.bgad", "--ok", "20", "--ng", "21"]).exits(0);
+    fs::rename(scene.path("data"), scene.path("moved")).expect("a folder");
+    let good = ["learn", "m.bgad", "--good", "found/new.png"];
+    scene.run(&good).exits(2).says(&["m.split.json"]);
+    let ran = scene
+        .run(&[&good[..], &["--data", "moved", "--learning-rate", "0.003", "--schedule", "6x2"]].concat());
+    ran.exits(2).says(&["not written", "--force"]);
+    assert_ne!(before.len(), 0);
+}
