@@ -155,6 +155,11 @@ pub(crate) struct RecipeArgs {
     #[arg(long)]
     pub(crate) keep_aspect: bool,
 
+    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large
+    /// images, wherever they are.
+    #[arg(long, conflicts_with = "keep_aspect")]
+    pub(crate) tiles: bool,
+
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
     ///
     /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bgad::dataset::{Sample, textures};
 use bgad::image::{InputImage, Mask};
 use bgad::options::{Preset, TrainOptions};
+use bgad::tiles::Source;
 use bgad::train::{FromHost, Maker};
 use image::RgbImage;
 use rayon::prelude::*;
@@ -38,8 +39,9 @@ pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
             }
         }
     }
-    let hosts: Vec<PathBuf> = split.train.iter().map(|sample| sample.path.clone()).collect();
-    let foregrounds = args.material.foreground().find(&hosts, args.input)?;
+    let paths: Vec<PathBuf> = split.train.iter().map(|sample| sample.path.clone()).collect();
+    let foregrounds = args.material.foreground().find(&paths, args.input)?;
+    let hosts: Vec<Source> = paths.into_iter().map(|path| Source { path, corner: None }).collect();
     let textures = match &args.material.textures {
         Some(folder) => textures(folder, args.input)?,
         None => Vec::new(),
@@ -102,18 +104,19 @@ fn cell(found: &FromHost, maker: &Maker<'_>) -> Result<Vec<RgbImage>, Failure> {
             let (image, mask) = &maker.defects[*defect];
             sheet::outlined(image, &mask.defective)
         }
-        None => sheet::tile(&InputImage::load(&maker.hosts[*host], maker.options.input)?),
+        None => sheet::tile(&maker.hosts[*host].load(maker.options.input)?),
     };
     Ok(vec![from, sheet::tile(&made.image), sheet::outlined(&made.image, &made.mask.defective)])
 }
 
-fn list(path: &Path, made: &[FromHost], hosts: &[PathBuf], defects: &[PathBuf]) -> Result<(), Failure> {
+fn list(path: &Path, made: &[FromHost], hosts: &[Source], defects: &[PathBuf]) -> Result<(), Failure> {
     let mut text = "number,recipe,good_image,known_defect,anomalous_pixels\n".to_owned();
     for (i, FromHost { made, host, defect }) in made.iter().enumerate() {
         let defect = defect.map(|defect| defects[defect].display().to_string()).unwrap_or_default();
         let pixels = made.mask.defective.iter().filter(|pixel| **pixel != 0).count();
         let [recipe, host, defect] =
-            [made.recipe.to_string(), hosts[*host].display().to_string(), defect].map(|text| field(&text));
+            [made.recipe.to_string(), hosts[*host].path.display().to_string(), defect]
+                .map(|text| field(&text));
         text.push_str(&format!("{},{recipe},{host},{defect},{pixels}\n", i + 1));
     }
     fs::write(path, text).map_err(|e| context(format!("cannot write {}", path.display()), e))

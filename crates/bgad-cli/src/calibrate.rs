@@ -7,7 +7,6 @@ use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
 use bgad::dataset::content_hash;
 use bgad::detector::{Detector, Model};
-use bgad::image::InputImage;
 use bgad::verdict::Thresholds;
 use bgad_kernels::Isa;
 use rayon::prelude::*;
@@ -189,10 +188,8 @@ impl Scored {
 /// The content hash and the scores of a file; the error names the file.
 fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-    let (image, original) = InputImage::load_with_original_size(path, detector.input())
-        .map_err(|error| failure::chain(&error))?;
-    let map = detector.map(&detector.likelihoods(&image), &detector.header().constants);
-    Ok((content_hash(&bytes), ImageScores::of(&detector.scored(map, &image, original))))
+    let (image, original) = detector.load(path).map_err(|error| failure::chain(&error))?;
+    Ok((content_hash(&bytes), ImageScores::of(&detector.scored_map(&image, original))))
 }
 
 /// The promise and what it rests on.

@@ -19,7 +19,6 @@ use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
-use bgad::image::InputImage;
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
 use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
@@ -287,7 +286,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
     }
     let thresholds = detector.header().thresholds;
     let draw = |scored: &ScoredImage| -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (image, original) = InputImage::load_with_original_size(&scored.sample.path, detector.input())?;
+        let (image, original) = detector.load(&scored.sample.path)?;
         let found = detector.inspect(&image, original);
         let picture = overlay(&image, &found.map, thresholds, &found.regions, original);
         save_jpeg(&picture, &folder.join("overlays").join(format!("{}.jpg", label(scored))))?;

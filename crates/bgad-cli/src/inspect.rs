@@ -99,8 +99,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
 /// The error is a whole sentence that names the file.
 fn judge(detector: &Detector, input: &Input, args: &InspectArgs) -> Result<Judged, String> {
     let started = Instant::now();
-    let (image, original) = InputImage::load_with_original_size(&input.path, detector.input())
-        .map_err(|error| failure::chain(&error))?;
+    let (image, original) = detector.load(&input.path).map_err(|error| failure::chain(&error))?;
     let mut inspection = detector.inspect(&image, original);
     let pixel_area = args.pixel_size.map_or(1.0, |side| side * side);
     inspection.regions.retain(|region| region.area * pixel_area >= args.min_area);
@@ -122,7 +121,7 @@ fn write_overlay(
     inspection: &Inspection,
 ) -> io::Result<()> {
     let Inspection { map, regions, original, .. } = inspection;
-    let image = &image.cropped(detector.input().window(*original));
+    let image = &detector.visible(image, *original);
     let picture = overlay(image, map, detector.header().thresholds, regions, *original);
     let mut png = Vec::new();
     picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).map_err(io::Error::other)?;

@@ -58,9 +58,9 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
     calibrate_again(&mut model, &known, &split, isa)?;
     let after = evaluated(&model, &split, isa)?;
     let detectors = [Detector::new(&known, isa)?, Detector::new(&model, isa)?];
-    print(&lesson, &before, &after, &detectors, started)?;
+    print(&lesson, [&known, &model], [&before, &after], &detectors, started)?;
 
-    let escapes = [&before, &after].map(|e| e.counts.defective_ok);
+    let escapes = [(&known, &before), (&model, &after)].map(|(model, e)| at_operating_point(model, e)[0]);
     if escapes[1] > escapes[0] && !args.force {
         return Err(format!(
             "not written: {} defects escape instead of {}; --force writes it all the same",
@@ -169,29 +169,36 @@ fn calibrate_again(model: &mut Model, known: &Model, split: &Split, isa: Isa) ->
     Ok(())
 }
 
+/// Defective images up to the threshold of the operating point, and good ones above it.
+fn at_operating_point(model: &Model, evaluation: &Evaluation) -> [usize; 2] {
+    let threshold = model.header.operating_threshold();
+    let count = |defective: bool, above: bool| {
+        let images = evaluation.images.iter();
+        images
+            .filter(|i| i.sample.kind.defect().is_some() == defective && (i.score > threshold) == above)
+            .count()
+    };
+    [count(true, false), count(false, true)]
+}
+
 fn print(
     lesson: &Lesson,
-    before: &Evaluation,
-    after: &Evaluation,
+    models: [&Model; 2],
+    evaluations: [&Evaluation; 2],
     detectors: &[Detector; 2],
     started: Instant,
 ) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2}", 100.0 * share));
-    let c = &before.counts;
+    let c = &evaluations[0].counts;
+    let at = [0, 1].map(|i| at_operating_point(models[i], evaluations[i]));
     writeln!(out, "{:<28}{:>9}  {:>9}", "on images kept apart", "before", "after")?;
     let rows = [
-        ("image AUROC, %".to_owned(), [before, after].map(|e| percent(e.image_auroc))),
-        ("AUPRO, %".to_owned(), [before, after].map(|e| percent(e.aupro))),
-        (
-            format!("escapes, of {} defective", c.defective),
-            [before, after].map(|e| e.counts.defective_ok.to_string()),
-        ),
-        (
-            format!("stopped, of {} good", c.good),
-            [before, after].map(|e| (e.counts.good - e.counts.good_ok).to_string()),
-        ),
-        ("of these NG".to_owned(), [before, after].map(|e| e.counts.good_ng.to_string())),
+        ("image AUROC, %".to_owned(), evaluations.map(|e| percent(e.image_auroc))),
+        ("AUPRO, %".to_owned(), evaluations.map(|e| percent(e.aupro))),
+        ("threshold, nats".to_owned(), models.map(|m| format!("{:.3}", m.header.operating_threshold()))),
+        (format!("escapes, of {} defective", c.defective), at.map(|[escapes, _]| escapes.to_string())),
+        (format!("false alarms, of {} good", c.good), at.map(|[_, alarms]| alarms.to_string())),
     ];
     for (name, [before, after]) in rows {
         writeln!(out, "{name:<28}{before:>9}  {after:>9}")?;

@@ -20,6 +20,7 @@ impl RecipeArgs {
         TrainOptions {
             seed,
             input: self.input(preset.input),
+            tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
             schedule: self.schedule.unwrap_or(preset.schedule),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
             beta: beta.unwrap_or(preset.beta),
@@ -35,6 +36,12 @@ impl RecipeArgs {
             batch_images: batch_images.unwrap_or(preset.batch_images),
             ..preset
         }
+    }
+
+    /// A quarter of a tile.
+    fn tile_overlap(&self, preset: InputSize) -> usize {
+        let InputSize { height, width, .. } = self.input(preset);
+        height.min(width) / 4
     }
 
     fn input(&self, preset: InputSize) -> InputSize {

@@ -18,10 +18,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bgad_kernels::Isa;
+use rayon::prelude::*;
 
 use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
 use crate::backbone::{Backbone, Workspace};
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
+use crate::tiles::{self, Blend};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
 
 pub use area::ScoringArea;
@@ -78,7 +80,9 @@ impl Detector {
             .iter()
             .zip(&model.header.levels)
             .map(|(level, header)| {
-                ScoringLevel::new(&level.flow, level.whitening.as_ref(), (header.height, header.width), isa)
+                let (whitening, grid) = (level.whitening.as_ref(), (header.height, header.width));
+                let anywhere = model.header.options.tile_overlap.is_some();
+                ScoringLevel::new(&level.flow, whitening, grid, anywhere, isa)
             })
             .collect();
         Ok(Detector {
@@ -106,7 +110,7 @@ impl Detector {
     ///
     /// An [`ImageError`] that names the file and says what is wrong with it.
     pub fn inspect_file(&self, path: &Path) -> Result<Inspection, ImageError> {
-        let (image, original) = InputImage::load_with_original_size(path, self.input())?;
+        let (image, original) = self.load(path)?;
         Ok(self.inspect(&image, original))
     }
 
@@ -116,17 +120,41 @@ impl Detector {
     ///
     /// An [`ImageError`] that says what is wrong with it.
     pub fn inspect_bytes(&self, bytes: &[u8]) -> Result<Inspection, ImageError> {
-        let (image, original) = InputImage::decode_with_original_size(bytes, self.input())?;
+        let (image, original) = match self.header.options.tile_overlap {
+            Some(_) => InputImage::decode_whole(bytes)?,
+            None => InputImage::decode_with_original_size(bytes, self.input())?,
+        };
         Ok(self.inspect(&image, original))
     }
 
-    /// Inspects an image; `original` is the size it came in, in which regions are given.
+    /// Reads an image file as this model wants it: at the input size, or at its own if it is to be cut into tiles. With the
+    /// size it came in.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] that names the file and says what is wrong with it.
+    pub fn load(&self, path: &Path) -> Result<(InputImage, OriginalSize), ImageError> {
+        match self.header.options.tile_overlap {
+            Some(_) => InputImage::load_whole(path),
+            None => InputImage::load_with_original_size(path, self.input()),
+        }
+    }
+
+    /// Size of the images that [`Detector::load`] gives of an original.
+    pub fn loaded_size(&self, original: OriginalSize) -> InputSize {
+        match self.header.options.tile_overlap {
+            Some(_) => original.as_input(),
+            None => self.input(),
+        }
+    }
+
+    /// Inspects an image from [`Detector::load`]; `original` is the size it came in, in which regions are given.
     ///
     /// # Panics
     ///
-    /// If the image is not of the size [`Detector::input`].
+    /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let map = self.scored(self.map(&self.likelihoods(image), &self.header.constants), image, original);
+        let map = self.scored_map(image, original);
         let score = map.image_score();
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
@@ -177,6 +205,40 @@ impl Detector {
 }
 
 impl Detector {
+    /// The map of an image from [`Detector::load`], with what does not count left out as by [`Detector::scored`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Detector::inspect`].
+    pub fn scored_map(&self, image: &InputImage, original: OriginalSize) -> AnomalyMap {
+        let constants = &self.header.constants;
+        let size = self.input();
+        let Some(overlap) = self.header.options.tile_overlap else {
+            return self.scored(self.map(&self.likelihoods(image), constants), image, original);
+        };
+        assert_eq!(
+            (image.height, image.width),
+            (original.height, original.width),
+            "an image of its own size"
+        );
+        let mut blend = Blend::new(original, size, overlap);
+        let corners = tiles::corners(original, size, overlap);
+        let share = rayon::current_num_threads();
+        for (i, corners) in corners.chunks(share).enumerate() {
+            let map = |&corner: &(usize, usize)| {
+                self.map(&self.likelihoods(&tiles::tile(image, corner, size)), constants)
+            };
+            let maps: Vec<AnomalyMap> = corners.par_iter().map(map).collect();
+            maps.iter().enumerate().for_each(|(j, map)| blend.add(i * share + j, map));
+        }
+        blend.finish()
+    }
+
+    /// The image as its map shows it: without what is beside an image that keeps its proportions.
+    pub fn visible(&self, image: &InputImage, original: OriginalSize) -> InputImage {
+        image.cropped(self.loaded_size(original).window(original))
+    }
+
     /// What counts of the map of an image: limited to the model's area, and without what is beside an image that keeps its
     /// proportions.
     ///

@@ -14,7 +14,7 @@ use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstantsError, authors_form}
 use crate::dataset::Sample;
 use crate::detector::Detector;
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, Mask, Window};
+use crate::image::{ImageError, Mask, Window};
 use crate::metrics::{self, PixelScores};
 use crate::verdict::Verdict;
 
@@ -121,6 +121,9 @@ pub fn evaluate(
     scoring: Scoring,
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evaluation, EvaluationError> {
+    if scoring == Scoring::Authors && detector.header().options.tile_overlap.is_some() {
+        return Err(EvaluationError::TilesAsAuthors);
+    }
     let started = Instant::now();
     let samples: Vec<&Sample> = good.iter().chain(bad).collect();
     let mut tally = Tally::new(samples.len(), detector);
@@ -169,8 +172,8 @@ struct Scored {
 
 impl Scored {
     fn new(detector: &Detector, sample: &Sample, scoring: Scoring) -> Result<Scored, ImageError> {
-        let size = detector.input();
-        let (image, original) = InputImage::load_with_original_size(&sample.path, size)?;
+        let (image, original) = detector.load(&sample.path)?;
+        let size = detector.loaded_size(original);
         let window = size.window(original);
         let mask = match (sample.kind.defect(), &sample.mask) {
             (None, _) => Some(Mask::clean(size)),
@@ -178,12 +181,12 @@ impl Scored {
             (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?),
         };
         let mask = mask.map(|mask| mask.cropped(window).defective);
-        let likelihoods = detector.likelihoods(&image);
-        let map = detector.map(&likelihoods, &detector.header().constants);
-        let map = detector.scored(map, &image, original);
-        let area = if scoring == Scoring::Authors { detector.header().area.of(&image) } else { None };
+        let map = detector.scored_map(&image, original);
+        let (likelihoods, area) = match scoring {
+            Scoring::Frozen => (Vec::new(), None),
+            Scoring::Authors => (detector.likelihoods(&image), detector.header().area.of(&image)),
+        };
         let verdict = detector.header().thresholds.verdict(map.image_score());
-        let likelihoods = if scoring == Scoring::Authors { likelihoods } else { Vec::new() };
         Ok(Scored { map, verdict, likelihoods, area, window, mask })
     }
 }
@@ -298,6 +301,8 @@ pub enum EvaluationError {
         /// The image.
         image: String,
     },
+    /// The authors' rule knows no tiles.
+    TilesAsAuthors,
     /// The authors' constants are not finite.
     Constants(ScoreConstantsError),
 }
@@ -308,6 +313,7 @@ impl fmt::Display for EvaluationError {
             Self::NoImages { listed: 0 } => write!(f, "there is no image to evaluate on"),
             Self::NoImages { listed } => write!(f, "none of the {listed} images could be read"),
             Self::NotANumber { image } => write!(f, "the model's score of {image} is not a number"),
+            Self::TilesAsAuthors => write!(f, "the authors' scoring is not defined for a model of tiles"),
             Self::Constants(_) => write!(f, "the authors' score constants are not finite"),
         }
     }

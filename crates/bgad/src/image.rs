@@ -64,6 +64,27 @@ impl InputImage {
         Self::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(path))
     }
 
+    /// Reads an image file at its own size.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::load`].
+    pub fn load_whole(path: &Path) -> Result<(InputImage, OriginalSize), ImageError> {
+        let bytes = decode::read(path)?;
+        Self::decode_whole(&bytes).map_err(|error| error.of_file(path))
+    }
+
+    /// Decodes an image file held in memory at its own size.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::load`], with no file named.
+    pub fn decode_whole(bytes: &[u8]) -> Result<(InputImage, OriginalSize), ImageError> {
+        let decoded = decode::decode(bytes)?;
+        let original = OriginalSize::of(&decoded);
+        Ok((Self::from_decoded(&decoded, original.as_input())?, original))
+    }
+
     /// Decodes a whole image file held in memory and brings it to `size`.
     ///
     /// # Errors

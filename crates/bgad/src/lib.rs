@@ -6,6 +6,7 @@
 pub mod detector;
 pub mod verdict;
 pub mod image;
+pub mod tiles;
 pub mod backbone;
 pub mod pyramid;
 pub mod position;

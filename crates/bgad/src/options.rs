@@ -222,6 +222,9 @@ pub struct TrainOptions {
     /// How many of these a pass shows, for each normal image. Above 0, at most 10.
     #[serde(default = "pseudo_share")]
     pub pseudo_share: f32,
+    /// Pixels that neighbouring tiles have in common; `None` if images are brought to the input size as a whole.
+    #[serde(default)]
+    pub tile_overlap: Option<usize>,
     /// How pasted defects are joined to their hosts.
     #[serde(default)]
     pub blend: Blend,
@@ -275,6 +278,7 @@ impl TrainOptions {
             cutpaste: true,
             pseudo: PseudoKinds::default(),
             pseudo_share: pseudo_share(),
+            tile_overlap: None,
             blend: Blend::Hard,
             balance: false,
             foreground_score: false,
@@ -304,7 +308,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 12] = [
+        let rules: [(&'static str, bool, String, &'static str); 13] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -334,6 +338,14 @@ impl TrainOptions {
                 "a positive number",
             ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
+            (
+                "tiles",
+                o.tile_overlap.is_none_or(|overlap| {
+                    overlap < o.input.height.min(o.input.width) && !o.foreground_score && !o.input.keep_aspect
+                }),
+                "given".to_owned(),
+                "without foreground-score and keep-aspect",
+            ),
             (
                 "pseudo-share",
                 o.pseudo_share > 0.0 && o.pseudo_share <= 10.0,

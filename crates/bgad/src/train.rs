@@ -39,7 +39,8 @@ use crate::detector::{
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, InputSize};
-use crate::options::{Checked, Schedule, Stepping, TrainOptions};
+use crate::options::{Checked, OptionError, Schedule, Stepping, TrainOptions};
+use crate::tiles::Source;
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
 use cache::Encoded;
@@ -172,6 +173,13 @@ pub fn train(
         _ => None,
     };
     let roi = run.material.roi(options.input).map_err(TrainError::Material)?;
+    if roi.is_some() && options.tile_overlap.is_some() {
+        return Err(TrainError::Options(OptionError {
+            option: "tiles",
+            found: "given with a region of interest".to_owned(),
+            allowed: "without roi and ignore: crop the images instead",
+        }));
+    }
     let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
     let whitenings = images.whiten(run, options)?;
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
@@ -303,12 +311,19 @@ impl<'a> Trainer<'a> {
                     Stepping::SamePositions => options.step_positions,
                     Stepping::SameSteps => (options.step_positions * height * width).div_ceil(finest),
                 };
-                LevelTrainer::new(flow, (width, height), positions, run.isa)
+                LevelTrainer::new(flow, (width, height), options.tile_overlap.is_some(), positions, run.isa)
             })
             .collect();
         let makes = options.pseudo.any() || options.cutpaste && !images.defects.is_empty();
         let mut foregrounds = if makes || options.foreground_score {
-            run.material.foreground.find(&images.normal_paths, options.input).map_err(TrainError::Material)?
+            // A tile is a piece of surface.
+            let source = match options.tile_overlap {
+                Some(_) => &ForegroundSource::Everything,
+                None => &run.material.foreground,
+            };
+            let paths: Vec<PathBuf> =
+                images.normal_sources.iter().map(|source| source.path.clone()).collect();
+            source.find(&paths, options.input).map_err(TrainError::Material)?
         } else {
             Foregrounds::default()
         };
@@ -353,7 +368,7 @@ impl<'a> Trainer<'a> {
         Maker {
             options: self.options,
             defects: &images.defects,
-            hosts: &images.normal_paths,
+            hosts: &images.normal_sources,
             foregrounds: &self.foregrounds.each,
             textures: &self.textures,
         }
@@ -536,8 +551,8 @@ impl<'a> Trainer<'a> {
             area: self.area.clone(),
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
-                normal_images: images.normal.len(),
-                anomalous_images: images.anomalous.len(),
+                normal_images: images.files[0],
+                anomalous_images: images.files[1],
                 passes: self.losses.len(),
                 losses: self.losses.clone(),
                 normal_scores: Vec::new(),
@@ -567,7 +582,9 @@ impl<'a> Trainer<'a> {
             .levels
             .iter()
             .zip(&self.grids)
-            .map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, run.isa))
+            .map(|(level, &grid)| {
+                ScoringLevel::new(&level.flow, None, grid, options.tile_overlap.is_some(), run.isa)
+            })
             .collect();
         let likelihoods: Vec<Vec<Vec<f32>>> = images
             .normal
@@ -608,6 +625,9 @@ impl<'a> Trainer<'a> {
                 map.image_score()
             })
             .collect();
+        if options.tile_overlap.is_some() {
+            scores = of_files(&images.normal_sources, &scores);
+        }
         scores.sort_by(f32::total_cmp);
         model.header.constants = constants;
         model.header.thresholds =
@@ -615,6 +635,18 @@ impl<'a> Trainer<'a> {
         model.header.training.normal_scores = scores;
         Ok(model)
     }
+}
+
+/// The score of each file: the largest of its tiles.
+fn of_files(sources: &[Source], scores: &[f32]) -> Vec<f32> {
+    let mut files: Vec<(&Path, f32)> = Vec::new();
+    for (source, &score) in sources.iter().zip(scores) {
+        match files.last_mut() {
+            Some((path, highest)) if *path == source.path => *highest = highest.max(score),
+            _ => files.push((&source.path, score)),
+        }
+    }
+    files.into_iter().map(|(_, score)| score).collect()
 }
 
 /// Removes a checkpoint that is no longer needed; one that is not there is fine.

@@ -77,10 +77,9 @@ fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
     let detector = report.detector;
     let thresholds = detector.header().thresholds;
     let path = &scored.sample.path;
-    let (input, original) =
-        InputImage::load_with_original_size(path, detector.input()).map_err(unreadable)?;
+    let (input, original) = detector.load(path).map_err(unreadable)?;
     let found = detector.inspect(&input, original);
-    let input = input.cropped(detector.input().window(original));
+    let input = detector.visible(&input, original);
     let size = thumbnail(original);
     let (width, height) = (size.width as u32, size.height as u32);
     let scaled =

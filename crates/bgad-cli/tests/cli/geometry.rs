@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use image::{GrayImage, Luma, RgbImage};
+use bgad::detector::Detector;
+use bgad::image::{OriginalSize, Window};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
 
 use crate::scene::{Ran, SIDE, SMALL, Scene};
@@ -100,4 +102,83 @@ fn images_that_keep_their_proportions_are_judged_in_their_own_pixels() {
     let overlay = image::open(line["overlay"].as_str().map(|path| scene.path(path)).expect("a path"));
     let overlay = overlay.expect("an overlay");
     assert_eq!(overlay.width(), 2 * overlay.height(), "the overlay has the image's proportions");
+}
+
+/// A woven picture of any size with a bright square at `(y, x)`.
+fn large(scene: &Scene, below: &str, (height, width): (u32, u32), seed: u32, defect: Option<(u32, u32)>) {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let image = RgbImage::from_fn(width, height, |x, y| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = (state >> 28) as u8;
+        let weave = if (x / 4 + y / 4) % 2 == 0 { 90 } else { 110 };
+        match defect {
+            Some((top, left)) if (top..top + 12).contains(&y) && (left..left + 12).contains(&x) => {
+                Rgb([230; 3])
+            }
+            _ => Rgb([weave + noise, weave + noise, weave]),
+        }
+    });
+    image.save(scene.make_way(below)).expect("a picture");
+}
+
+#[test]
+fn large_images_are_judged_in_tiles_wherever_the_tiles_lie() {
+    let scene = Scene::new("large_images_in_tiles");
+    for i in 0..6 {
+        large(&scene, &format!("data/good/{i}.png"), (150, 200), i, None);
+    }
+    for (i, at) in [(40, 50), (110, 160), (20, 120)].into_iter().enumerate() {
+        large(&scene, &format!("data/bad/{i}.png"), (150, 200), 70 + i as u32, Some(at));
+        let mask = GrayImage::from_fn(200, 150, |x, y| {
+            Luma([if (at.0..at.0 + 12).contains(&y) && (at.1..at.1 + 12).contains(&x) { 255 } else { 0 }])
+        });
+        mask.save(scene.make_way(&format!("data/masks/{i}_mask.png"))).expect("a mask");
+    }
+    let train = ["train", "data", "-o", "m.bgad", "--tiles", "--anomalies", "1", "--input", "96"];
+    let ran = scene.run(&[&train[..], &SMALL[2..]].concat()).exits(0);
+    assert!(
+        ran.stdout.contains("from 5 good images and 1 known defects"),
+        "images, not tiles: {}",
+        ran.stdout
+    );
+    scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
+    let found: Value =
+        serde_json::from_slice(&fs::read(scene.path("e.json")).expect("a file")).expect("JSON");
+    assert!(
+        found["image_auroc"].as_f64() > Some(0.99) && found["pixel_auroc"].as_f64() > Some(0.9),
+        "{found}"
+    );
+    scene.run(&["evaluate", "m.bgad", "data", "--scoring", "authors"]).exits(2).says(&["tiles"]);
+
+    // An image of another size, larger and smaller than a tile.
+    large(&scene, "larger.png", (260, 310), 99, Some((200, 77)));
+    let line = judged(
+        &scene.run(&["inspect", "m.bgad", "larger.png", "--format", "jsonl", "--out", "maps"]).exits(1),
+    );
+    let region = &line["regions"][0];
+    let [x, y] = ["centroid_x", "centroid_y"].map(|name| region[name].as_f64().expect("a number"));
+    assert!((x - 83.0).abs() < 10.0 && (y - 206.0).abs() < 10.0, "{region}");
+    large(&scene, "smaller.png", (60, 130), 98, None);
+    scene.run(&["inspect", "m.bgad", "smaller.png"]);
+
+    // The same picture with its first rows and columns gone has other tiles, and the same map where both see enough.
+    let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
+    let (image, original) = detector.load(&scene.path("larger.png")).expect("an image");
+    let whole = detector.scored_map(&image, original);
+    let (top, left) = (16, 32);
+    let part = image.cropped(Window { top, left, height: 260 - top, width: 310 - left });
+    let part = detector.scored_map(&part, OriginalSize { height: 260 - top, width: 310 - left });
+    let (mut apart, mut spread, mut n) = (0.0, 0.0, 0.0);
+    for y in 48..260 - top - 48 {
+        for x in 48..310 - left - 48 {
+            let (a, b) = (whole.nats[(y + top) * whole.w + x + left], part.nats[y * part.w + x]);
+            apart += f64::from((a - b).abs());
+            spread += f64::from(a.abs());
+            n += 1.0;
+        }
+    }
+    assert!(apart / n < 0.15 * (spread / n), "{} nats apart, {} large", apart / n, spread / n);
+
+    let both = ["train", "data", "-o", "no.bgad", "--tiles", "--roi", "larger.png"];
+    scene.run(&both).exits(2).says(&["tiles", "region of interest"]);
 }

@@ -31,7 +31,7 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
     let before = fs::read(scene.path("m.bgad")).expect("the model");
     let learn = ["learn", "m.bgad", "--defect", "found/new.png", "--mask", "found/where.png", "--force"];
     let ran = scene.run(&[&learn[..], &["-o", "new.bgad"]].concat()).exits(0);
-    for line in ["image AUROC", "escapes, of 8 defective", "stopped, of 16 good", "new.png"] {
+    for line in ["image AUROC", "escapes, of 8 defective", "false alarms, of 16 good", "new.png"] {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
     assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before, "the old model stays");

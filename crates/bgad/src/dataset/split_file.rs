@@ -6,7 +6,8 @@
 //!
 //! A path is absolute, or relative to the data folder with `/` between its parts (`\` is read too). Masks are not
 //! listed: they are found as in a data folder, in `ground_truth/` or `masks/`; `"masks": {IMAGE: MASK}` names those that
-//! lie elsewhere. `"data"` is the data folder, for whoever finds the split file beside a model.
+//! lie elsewhere. `"data"` is the data folder, for whoever finds the split file beside a model: absolute, or relative to the
+//! split file's folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,7 +96,7 @@ impl Split {
     ///
     /// If the file cannot be read or is not of the form above.
     pub fn data_folder(path: &Path) -> Result<Option<PathBuf>, DatasetError> {
-        Ok(Lists::read(path)?.data)
+        Ok(Lists::read(path)?.data.map(|data| folder_of(path).join(data)))
     }
 
     /// Writes the split file, with paths relative to `root` where they are below it. Whoever reads the file while
@@ -118,7 +119,7 @@ impl Split {
                 test_bad: list(&self.test_bad)?,
                 hold_out: list(&self.hold_out)?,
                 masks: self.masks_elsewhere(root)?,
-                data: Some(std::path::absolute(data)?),
+                data: Some(seen_from(data, folder_of(path))?),
             };
             let mut text = serde_json::to_string_pretty(&lists)?;
             text.push('\n');
@@ -248,6 +249,20 @@ impl Reader<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A folder, relative to another if it is in there.
+fn seen_from(folder: &Path, from: &Path) -> io::Result<PathBuf> {
+    let (folder, from) = (std::path::absolute(folder)?, std::path::absolute(from)?);
+    Ok(match folder.strip_prefix(&from) {
+        Ok(below) if below.as_os_str().is_empty() => PathBuf::from("."),
+        Ok(below) => below.to_owned(),
+        Err(_) => folder,
+    })
 }
 
 /// A path as the file holds it.

@@ -466,6 +466,7 @@ fn a_split_is_read_as_it_was_written() {
 
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("\"train/good/000.png\"") && !text.contains(folder.0.to_str().unwrap()), "{text}");
+    assert_eq!(Split::data_folder(&path).unwrap(), Some(folder.0.join(".")));
     // Over an existing file too, and nothing is left beside it.
     split.write(&path, &folder.0).unwrap();
     let beside = fs::read_dir(&folder.0).unwrap().count();

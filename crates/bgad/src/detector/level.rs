@@ -25,15 +25,18 @@ impl ScoringLevel {
         flow: &Flow,
         whitening: Option<&Whitening>,
         (height, width): (usize, usize),
+        anywhere: bool,
         isa: Isa,
     ) -> ScoringLevel {
+        // Tiles have no place of their own.
+        let place = |at: usize| if anywhere { 0 } else { at as u32 };
         ScoringLevel {
             flow: Prepared::new(flow, (width, height), isa, false),
             whitening: whitening.map(|w| w.prepare(isa)),
             height,
             width,
-            column: (0..height * width).map(|i| (i % width) as u32).collect(),
-            row: (0..height * width).map(|i| (i / width) as u32).collect(),
+            column: (0..height * width).map(|i| place(i % width)).collect(),
+            row: (0..height * width).map(|i| place(i / width)).collect(),
         }
     }
 

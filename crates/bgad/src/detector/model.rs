@@ -305,6 +305,11 @@ impl Header {
         pixel.map_or(self.thresholds.ok, |pixel| pixel.min(self.thresholds.ok))
     }
 
+    /// The one threshold of the operating point, nats: the calibrated one, or where OK ends.
+    pub fn operating_threshold(&self) -> f32 {
+        self.calibration.as_ref().map_or(self.thresholds.ok, |calibration| calibration.threshold)
+    }
+
     /// Whether the model was trained on or calibrated with an image file of this hash.
     pub fn knows(&self, sha256: &str) -> bool {
         self.trained_on(sha256)

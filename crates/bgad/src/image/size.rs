@@ -141,6 +141,11 @@ pub struct OriginalSize {
 }
 
 impl OriginalSize {
+    /// The input size at which nothing is resized.
+    pub const fn as_input(self) -> InputSize {
+        InputSize { height: self.height, width: self.width, keep_aspect: false }
+    }
+
     pub(super) fn of(decoded: &DynamicImage) -> OriginalSize {
         OriginalSize { height: decoded.height() as usize, width: decoded.width() as usize }
     }

@@ -1,15 +1,14 @@
 //! Images as the flows see them: features encoded once, masks brought to the grids.
 
-use std::path::PathBuf;
-
 use rayon::prelude::*;
 
 use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, InputSize, Mask, Window};
+use crate::image::{ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
 use crate::pyramid::Pyramid;
+use crate::tiles::{self, Source};
 
 /// One image, encoded.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ pub(super) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>)
 
 /// An image that was read: its pixels, and the hash of its file.
 pub(super) struct Loaded {
-    pub path: PathBuf,
+    pub source: Source,
     pub sha256: String,
     pub image: InputImage,
     pub window: Window,
@@ -84,12 +83,66 @@ pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<
     let mask = sample.mask.as_ref().filter(|_| anomalous);
     let mask = mask.map(|path| Mask::load(path, size, Some((&sample.path, original)))).transpose()?;
     Ok(Loaded {
-        path: sample.path.clone(),
+        source: Source { path: sample.path.clone(), corner: None },
         sha256: content_hash(&bytes),
         image,
         window: size.window(original),
         mask,
     })
+}
+
+/// An image that was read at its own size, to be cut into tiles.
+pub(super) struct Whole<'a> {
+    sample: &'a Sample,
+    sha256: String,
+    image: InputImage,
+    original: OriginalSize,
+    mask: Option<Mask>,
+}
+
+impl<'a> Whole<'a> {
+    /// Reads an image, and its mask if it is `anomalous`.
+    pub(super) fn load(sample: &'a Sample, anomalous: bool) -> Result<Whole<'a>, ImageError> {
+        let bytes = crate::image::read(&sample.path)?;
+        let (image, original) =
+            InputImage::decode_whole(&bytes).map_err(|error| error.of_file(&sample.path))?;
+        let mask = sample.mask.as_ref().filter(|_| anomalous);
+        let of_image = Some((sample.path.as_path(), original));
+        let mask = mask.map(|path| Mask::load(path, original.as_input(), of_image)).transpose()?;
+        Ok(Whole { sample, sha256: content_hash(&bytes), image, original, mask })
+    }
+
+    /// Corners of the tiles; of a defective image those that show a defect, as of the others nothing is known.
+    pub(super) fn corners(&self, size: InputSize, overlap: usize) -> Vec<(usize, usize)> {
+        let mut corners = tiles::corners(self.original, size, overlap);
+        corners.retain(|&corner| self.mask_of(corner, size).is_none_or(|mask| !mask.is_clean()));
+        corners
+    }
+
+    fn mask_of(&self, (top, left): (usize, usize), size: InputSize) -> Option<Mask> {
+        let mask = self.mask.as_ref()?;
+        let mut tile = Mask::clean(size);
+        for (y, row) in
+            tile.defective.chunks_mut(size.width).enumerate().take(mask.height.saturating_sub(top))
+        {
+            let start = (top + y) * mask.width;
+            row.iter_mut()
+                .zip(&mask.defective[start + left..start + mask.width])
+                .for_each(|(to, from)| *to = *from);
+        }
+        Some(tile)
+    }
+
+    /// One tile.
+    pub(super) fn tile(&self, corner: (usize, usize), size: InputSize) -> Loaded {
+        Loaded {
+            source: Source { path: self.sample.path.clone(), corner: Some(corner) },
+            sha256: self.sha256.clone(),
+            image: tiles::tile(&self.image, corner, size),
+            window: tiles::window(self.original, corner, size),
+            mask: self.mask_of(corner, size),
+        }
+    }
 }
 
 /// Runs `work` on every item, in parallel, each thread with a workspace of its own; results in the order of the items.

@@ -1,17 +1,17 @@
 //! All images of a run, read and encoded.
 
-use std::path::PathBuf;
-
 use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Loaded};
 use super::store::Store;
 use super::{Event, Run, TrainError};
+use crate::backbone::Workspace;
 use crate::dataset::Sample;
 use crate::flow::Whitening;
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::Checked;
+use crate::tiles::Source;
 
 /// Images that are encoded between two reports.
 const ENCODE_SHARE: usize = 32;
@@ -20,7 +20,7 @@ const ENCODE_SHARE: usize = 32;
 pub(super) struct Images {
     pub normal: Vec<Encoded>,
     /// Where the hosts of pasted anomalies are.
-    pub normal_paths: Vec<PathBuf>,
+    pub normal_sources: Vec<Source>,
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
@@ -28,6 +28,8 @@ pub(super) struct Images {
     pub defects: Vec<(InputImage, Mask)>,
     /// SHA-256 of the files, sorted.
     pub sha256: Vec<String>,
+    /// Normal and anomalous files; of tiled ones there are more images.
+    pub files: [usize; 2],
 }
 
 impl Images {
@@ -40,11 +42,12 @@ impl Images {
     ) -> Result<Images, TrainError> {
         let mut images = Images {
             normal: Vec::new(),
-            normal_paths: Vec::new(),
+            normal_sources: Vec::new(),
             normal_areas: Vec::new(),
             anomalous: Vec::new(),
             defects: Vec::new(),
             sha256: Vec::new(),
+            files: [0; 2],
         };
         let samples: Vec<(&Sample, bool)> = run
             .split
@@ -59,21 +62,52 @@ impl Images {
             if (run.stop)() {
                 return Err(TrainError::Stopped);
             }
-            let encoded =
-                cache::encode_all(share, run.backbone, options.input, |(sample, anomalous), workspace| {
-                    let loaded = cache::load(sample, options.input, *anomalous)?;
-                    let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                    let area = cache::area_of(options.input, loaded.window, roi);
-                    Ok((Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), loaded, area))
-                });
-            for result in encoded {
-                match result {
-                    Ok((mut encoded, loaded, area)) => {
-                        let mut kept = encoded.features.iter_mut().map(|features| store.keep(features));
-                        kept.try_for_each(|kept| kept).map_err(TrainError::Cache)?;
-                        images.take(encoded, loaded, area);
+            let encode = |loaded: Loaded, workspace: &mut Workspace| {
+                let pyramid = cache::features(run.backbone, &loaded.image, workspace);
+                let area = cache::area_of(options.input, loaded.window, roi);
+                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), loaded, area)
+            };
+            match options.tile_overlap {
+                None => {
+                    let encoded = cache::encode_all(
+                        share,
+                        run.backbone,
+                        options.input,
+                        |(sample, anomalous), workspace| {
+                            Ok(encode(cache::load(sample, options.input, *anomalous)?, workspace))
+                        },
+                    );
+                    for ((_, anomalous), result) in share.iter().zip(encoded) {
+                        match result {
+                            Ok(encoded) => {
+                                images.take(encoded, &mut store)?;
+                                images.files[usize::from(*anomalous)] += 1;
+                            }
+                            Err(error) => progress(Event::Skipped(&error)),
+                        }
                     }
-                    Err(error) => progress(Event::Skipped(&error)),
+                }
+                // One image at a time, which may be a large one; its tiles side by side.
+                Some(overlap) => {
+                    for &(sample, anomalous) in share {
+                        let whole = match cache::Whole::load(sample, anomalous) {
+                            Ok(whole) => whole,
+                            Err(error) => {
+                                progress(Event::Skipped(&error));
+                                continue;
+                            }
+                        };
+                        for corners in whole.corners(options.input, overlap).chunks(ENCODE_SHARE) {
+                            let encoded = cache::encode_all(
+                                corners,
+                                run.backbone,
+                                options.input,
+                                |&corner, workspace| encode(whole.tile(corner, options.input), workspace),
+                            );
+                            encoded.into_iter().try_for_each(|encoded| images.take(encoded, &mut store))?;
+                        }
+                        images.files[usize::from(anomalous)] += 1;
+                    }
                 }
             }
             done += share.len();
@@ -83,17 +117,29 @@ impl Images {
             return Err(TrainError::NoImages { listed: run.split.train.len() });
         }
         images.sha256.sort();
+        if options.tile_overlap.is_some() {
+            images.sha256.dedup();
+        }
         Ok(images)
     }
 
-    fn take(&mut self, encoded: Encoded, loaded: Loaded, area: Option<Foreground>) {
+    fn take(
+        &mut self,
+        (mut encoded, loaded, area): (Encoded, Loaded, Option<Foreground>),
+        store: &mut Store,
+    ) -> Result<(), TrainError> {
+        encoded
+            .features
+            .iter_mut()
+            .try_for_each(|features| store.keep(features))
+            .map_err(TrainError::Cache)?;
         self.sha256.push(loaded.sha256);
         match loaded.mask {
             // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
             // normal image would, so it stays an anomaly with no anomalous position.
             None => {
                 self.normal.push(encoded);
-                self.normal_paths.push(loaded.path);
+                self.normal_sources.push(loaded.source);
                 self.normal_areas.push(area);
             }
             Some(mask) => {
@@ -101,6 +147,7 @@ impl Images {
                 self.defects.push((loaded.image, mask));
             }
         }
+        Ok(())
     }
 
     /// Whitens all features in place with the statistics of the normal ones.

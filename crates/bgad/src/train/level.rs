@@ -38,6 +38,8 @@ pub(super) struct LevelTrainer {
     pub running: Option<Boundary>,
     /// Width and height of the level's map.
     grid: (usize, usize),
+    /// Whether all positions are the same to the flow, as in tiles.
+    anywhere: bool,
     /// Positions of a full step.
     step_positions: usize,
     isa: Isa,
@@ -68,7 +70,13 @@ pub struct LevelReport {
 }
 
 impl LevelTrainer {
-    pub(super) fn new(flow: Flow, grid: (usize, usize), step_positions: usize, isa: Isa) -> LevelTrainer {
+    pub(super) fn new(
+        flow: Flow,
+        grid: (usize, usize),
+        anywhere: bool,
+        step_positions: usize,
+        isa: Isa,
+    ) -> LevelTrainer {
         let len = flow.shape.len();
         LevelTrainer {
             flow,
@@ -77,6 +85,7 @@ impl LevelTrainer {
             steps: 0,
             running: None,
             grid,
+            anywhere,
             step_positions,
             isa,
             gradient: vec![0.0; len],
@@ -118,6 +127,10 @@ impl LevelTrainer {
                     return Ok(report);
                 }
                 step.gather(&features, batch, chosen, positions, self.grid.0);
+                if self.anywhere {
+                    step.column.fill(0);
+                    step.row.fill(0);
+                }
                 self.step(&step, pass, &mut report);
             }
         }

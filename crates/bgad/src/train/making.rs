@@ -7,8 +7,6 @@
 //!
 //! What is made depends on `(seed, pass, index)` alone.
 
-use std::path::PathBuf;
-
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,6 +15,7 @@ use crate::augment::{Host, Made, cut_paste, nsa, perlin};
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::TrainOptions;
+use crate::tiles::Source;
 
 /// Tries at an anomaly before the pass goes on without it.
 const TRIES: usize = 10;
@@ -29,7 +28,7 @@ pub struct Maker<'a> {
     /// Real defects at the input size.
     pub defects: &'a [(InputImage, Mask)],
     /// The normal images.
-    pub hosts: &'a [PathBuf],
+    pub hosts: &'a [Source],
     /// Where the part is in each of them, at the input size.
     pub foregrounds: &'a [Foreground],
     /// The user's textures at the input size.
@@ -65,7 +64,7 @@ impl Maker<'_> {
     /// Anomaly `index` of pass `pass`; `None` if nothing visible came out in several tries, or no host can be read.
     pub fn make(&self, pass: usize, index: usize) -> Option<FromHost> {
         let mut rng = ChaCha8Rng::from_seed(stream(self.options.seed, Purpose::Paste, pass, index));
-        let load = |index: usize| InputImage::load(&self.hosts[index], self.options.input).ok();
+        let load = |index: usize| self.hosts[index].load(self.options.input).ok();
         (0..TRIES).find_map(|_| {
             let host = rng.random_range(0..self.hosts.len());
             let image = load(host)?;
