@@ -1,6 +1,6 @@
 //! What a product's tile starts from and what happens to it before it is stored.
 
-use crate::activation::{self};
+use crate::activation;
 use crate::simd::Simd;
 
 /// What follows the sum of a linear layer.
@@ -26,7 +26,7 @@ impl Activation {
                 Activation::None => v,
                 Activation::Relu => S::max(v, S::splat(0.0)),
                 Activation::Relu6 => S::min(S::max(v, S::splat(0.0)), S::splat(6.0)),
-                Activation::Silu => S::mul(v, activation::sigmoid_v::<S>(v)),
+                Activation::Silu => activation::silu_v::<S>(v),
             }
         }
     }
