@@ -58,7 +58,7 @@ Exit codes:
   2  something could not be done, or a file was skipped; stderr says which and why
 
 Environment:
-  BGAD_ISA  avx512, avx2 or portable: use this instruction set instead of the fastest one";
+  BGAD_ISA  avx512, avx2, neon or portable: use this instruction set instead of the fastest one";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -164,35 +164,35 @@ impl Kernel for Row {
 }
 
 impl Row {
+    /// All channels of some columns before the next columns: channels lie side by side, so memory is read in order.
     #[inline(always)]
     unsafe fn sized<S: Simd, const K: usize, const STRIDE: usize>(self) {
-        for channel in (0..self.channels).step_by(S::LANES) {
-            // SAFETY: as `run`; a partial vector of channels only at the end.
-            unsafe {
-                if channel + S::LANES <= self.channels {
-                    self.vector::<S, K, STRIDE, true>(channel);
-                } else {
-                    self.vector::<S, K, STRIDE, false>(channel);
-                }
-            }
-        }
-    }
-
-    /// All columns of one vector of channels.
-    #[inline(always)]
-    unsafe fn vector<S: Simd, const K: usize, const STRIDE: usize, const WHOLE: bool>(self, channel: usize) {
         // SAFETY: every tile lies inside the `columns` columns.
         unsafe {
             if self.columns < TILE {
                 for column in 0..self.columns {
-                    self.tile::<S, K, STRIDE, WHOLE, 1>(channel, column);
+                    self.channels::<S, K, STRIDE, 1>(column);
                 }
                 return;
             }
             for column in (0..self.columns).step_by(TILE) {
                 // The last tile moves back over columns that are done: they get the same values again.
-                let column = column.min(self.columns - TILE);
-                self.tile::<S, K, STRIDE, WHOLE, TILE>(channel, column);
+                self.channels::<S, K, STRIDE, TILE>(column.min(self.columns - TILE));
+            }
+        }
+    }
+
+    /// All channels of `T` columns.
+    #[inline(always)]
+    unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(self, column: usize) {
+        for channel in (0..self.channels).step_by(S::LANES) {
+            // SAFETY: as `run`; a partial vector of channels only at the end.
+            unsafe {
+                if channel + S::LANES <= self.channels {
+                    self.tile::<S, K, STRIDE, true, T>(channel, column);
+                } else {
+                    self.tile::<S, K, STRIDE, false, T>(channel, column);
+                }
             }
         }
     }

@@ -37,9 +37,34 @@ impl Packed {
     ///
     /// If `b.len() != k * n`.
     pub fn new(isa: Isa, k: usize, n: usize, b: &[f32]) -> Packed {
-        let mut packed = Packed { isa, k, n, panels: vec![0.0; k * isa.padded(n)] };
-        packed.refill(b, |p, j| p * n + j);
+        let mut packed = Packed::zeros(isa, k, n);
+        packed.set(b);
         packed
+    }
+
+    /// A matrix of zeros.
+    pub fn zeros(isa: Isa, k: usize, n: usize) -> Packed {
+        Packed { isa, k, n, panels: vec![0.0; k * isa.padded(n)] }
+    }
+
+    /// Packs another `b`, `[k, n]` row-major, into the same memory.
+    ///
+    /// # Panics
+    ///
+    /// If `b.len() != k * n`.
+    pub fn set(&mut self, b: &[f32]) {
+        let n = self.n;
+        self.refill(b, |p, j| p * n + j);
+    }
+
+    /// Packs the transpose of another `b`, `[n, k]` row-major, into the same memory.
+    ///
+    /// # Panics
+    ///
+    /// If `b.len() != k * n`.
+    pub fn set_transposed(&mut self, b: &[f32]) {
+        let k = self.k;
+        self.refill(b, |p, j| j * k + p);
     }
 
     /// Packs the transpose of `b`, `[n, k]` row-major: the layout of linear layers and pointwise convolutions.
@@ -48,8 +73,8 @@ impl Packed {
     ///
     /// If `b.len() != k * n`.
     pub fn transposed(isa: Isa, k: usize, n: usize, b: &[f32]) -> Packed {
-        let mut packed = Packed { isa, k, n, panels: vec![0.0; k * isa.padded(n)] };
-        packed.refill(b, |p, j| j * k + p);
+        let mut packed = Packed::zeros(isa, k, n);
+        packed.set_transposed(b);
         packed
     }
 
@@ -313,9 +338,7 @@ impl<E: Ends> Tile for PanelRows<E> {
                     if i == count {
                         break;
                     }
-                    for (j, &v) in acc.iter().enumerate() {
-                        self.ends.finish::<S>(v, row + i, self.column + j * S::LANES);
-                    }
+                    self.ends.finish::<S, VECTORS>(acc, row + i, self.column);
                 }
             }
             row += ROWS;

@@ -12,6 +12,8 @@ pub struct Isa(Level);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Portable,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -20,6 +22,8 @@ enum Level {
 
 impl Isa {
     /// Every instruction set of this machine, the fastest first. Never empty: the last is portable code.
+    // Only on Arm does the list need no question.
+    #[cfg_attr(target_arch = "aarch64", allow(clippy::vec_init_then_push))]
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -33,6 +37,8 @@ impl Isa {
                 found.push(Isa(Level::Avx2));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        found.push(Isa(Level::Neon));
         found.push(Isa(Level::Portable));
         found
     }
@@ -42,16 +48,17 @@ impl Isa {
         Isa::available()[0]
     }
 
-    /// The instruction set called `avx512`, `avx2` or `portable`, if this machine has it.
+    /// The instruction set called `avx512`, `avx2`, `neon` or `portable`, if this machine has it.
     pub fn named(name: &str) -> Option<Isa> {
         Isa::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// `avx512`, `avx2` or `portable`. The portable kernels become NEON code on 64-bit Arm, where NEON is the
-    /// compiler's baseline.
+    /// `avx512`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Portable => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -63,6 +70,8 @@ impl Isa {
     pub fn lanes(self) -> usize {
         match self.0 {
             Level::Portable => Portable::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => crate::simd::Neon::LANES,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => crate::simd::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
@@ -74,6 +83,8 @@ impl Isa {
     pub(crate) fn max_vectors(self) -> usize {
         match self.0 {
             Level::Portable => Portable::MAX_VECTORS,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => crate::simd::Neon::MAX_VECTORS,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => crate::simd::Avx2::MAX_VECTORS,
             #[cfg(target_arch = "x86_64")]
@@ -92,6 +103,9 @@ impl Isa {
         match self.0 {
             // SAFETY: portable code has no requirement; the kernel's own contract was met by its builder.
             Level::Portable => unsafe { kernel.run::<Portable>() },
+            // SAFETY: NEON is part of 64-bit Arm.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { kernel.run::<crate::simd::Neon>() },
             // SAFETY: an `Isa` of this level exists only where the processor has these features.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { run_avx2(kernel) },

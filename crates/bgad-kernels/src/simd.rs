@@ -70,7 +70,7 @@ pub(crate) trait Tile {
     unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self);
 }
 
-/// Plain Rust on eight lanes; the compiler maps it to SSE2 or NEON.
+/// Plain Rust on eight lanes, for processors without any of the others.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
@@ -373,6 +373,106 @@ mod x86 {
                     1 => t.run::<Self, 16, 1>(),
                     2 => t.run::<Self, 12, 2>(),
                     _ => t.run::<Self, 8, 3>(),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use arm::Neon;
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::{Simd, Tile};
+    use std::arch::aarch64::*;
+
+    /// 128-bit registers, 32 of them; part of every 64-bit Arm processor.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Neon;
+
+    macro_rules! intrinsics {
+        ($($name:ident($($arg:ident),*) = $body:expr;)*) => {$(
+            #[inline(always)]
+            unsafe fn $name($($arg: Self::V),*) -> Self::V {
+                // SAFETY: register arithmetic; the caller vouches for the instruction set.
+                unsafe { $body }
+            }
+        )*};
+    }
+
+    impl Simd for Neon {
+        type V = float32x4_t;
+        const LANES: usize = 4;
+        const MAX_VECTORS: usize = 4;
+
+        intrinsics! {
+            mul_add(a, b, c) = vfmaq_f32(c, a, b);
+            add(a, b) = vaddq_f32(a, b);
+            sub(a, b) = vsubq_f32(a, b);
+            mul(a, b) = vmulq_f32(a, b);
+            div(a, b) = vdivq_f32(a, b);
+            // Not `vmaxq`: of a number that is none, the other instruction sets give the second operand.
+            max(a, b) = vbslq_f32(vcgtq_f32(a, b), a, b);
+            min(a, b) = vbslq_f32(vcltq_f32(a, b), a, b);
+            sqrt(a) = vsqrtq_f32(a);
+            abs(a) = vabsq_f32(a);
+            copysign(a, s) = vbslq_f32(vdupq_n_u32(1 << 31), s, a);
+            round(a) = vrndnq_f32(a);
+            scale_pow2(a, n) = {
+                let exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+                vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+            };
+            where_positive(gate, a) = vbslq_f32(vcgtzq_f32(gate), a, vdupq_n_f32(0.0));
+            where_less(x, y, a, b) = vbslq_f32(vcltq_f32(x, y), a, b);
+        }
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self::V {
+            // SAFETY: register only; every 64-bit Arm processor has NEON.
+            unsafe { vdupq_n_f32(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(p: *const f32) -> Self::V {
+            // SAFETY: four values at `p`.
+            unsafe { vld1q_f32(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(p: *mut f32, v: Self::V) {
+            // SAFETY: four values at `p`.
+            unsafe { vst1q_f32(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn load_first(p: *const f32, n: usize) -> Self::V {
+            let mut four = [0.0; 4];
+            // SAFETY: `n < 4` values at `p`, four in the array.
+            unsafe {
+                std::ptr::copy_nonoverlapping(p, four.as_mut_ptr(), n.min(3));
+                vld1q_f32(four.as_ptr())
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_first(p: *mut f32, n: usize, v: Self::V) {
+            let mut four = [0.0; 4];
+            // SAFETY: four in the array, `n < 4` values at `p`.
+            unsafe {
+                vst1q_f32(four.as_mut_ptr(), v);
+                std::ptr::copy_nonoverlapping(four.as_ptr(), p, n.min(3));
+            }
+        }
+        #[inline(always)]
+        unsafe fn sum(a: Self::V) -> f32 {
+            // SAFETY: register only.
+            unsafe { vaddvq_f32(a) }
+        }
+        #[inline(always)]
+        unsafe fn tile<T: Tile>(vectors: usize, t: T) {
+            // SAFETY: passed on to the caller. 32 registers: accumulators, one row of B and a value of A.
+            unsafe {
+                match vectors {
+                    1 => t.run::<Self, 16, 1>(),
+                    2 => t.run::<Self, 12, 2>(),
+                    3 => t.run::<Self, 8, 3>(),
+                    _ => t.run::<Self, 6, 4>(),
                 }
             }
         }

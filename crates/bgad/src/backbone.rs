@@ -146,11 +146,13 @@ impl Backbone {
             whole: Whole::new(self.isa),
             scratches: vec![Scratch::default()],
             threads: 1,
+            pyramid: Pyramid::default(),
         }
     }
 
     /// The feature maps of one image, `[h, w, 3]`, normalised with [`Backbone::mean_std`]. Any size from 32 by 32 up
-    /// makes sense; a workspace for another size or network grows as needed.
+    /// makes sense; a workspace for another size or network grows as needed. The maps lie in the workspace until its next
+    /// image, so nothing is allocated from image to image; `std::mem::take` makes them the caller's own.
     ///
     /// The result depends on nothing but the image, the weights and the instruction set: the threads of the workspace
     /// ([`Workspace::spread`]) change no bit.
@@ -158,22 +160,23 @@ impl Backbone {
     /// # Panics
     ///
     /// If the image has no pixels or is not `h · w · 3` values.
-    pub fn features(
+    pub fn features<'w>(
         &self,
         rgb_hwc_normalized: &[f32],
         h: usize,
         w: usize,
-        workspace: &mut Workspace,
-    ) -> Pyramid {
+        workspace: &'w mut Workspace,
+    ) -> &'w mut Pyramid {
         assert!(h > 0 && w > 0, "an image of {h} by {w} pixels");
         assert_eq!(rgb_hwc_normalized.len(), h * w * 3, "values of an image of {h} by {w} pixels");
         if workspace.threads > 1 && rayon::current_thread_index().is_none() {
             // The short waits between the blocks are for a thread of the pool.
-            return rayon::scope(|_| self.features(rgb_hwc_normalized, h, w, workspace));
+            return rayon::scope(move |_| self.features(rgb_hwc_normalized, h, w, workspace));
         }
-        let Workspace { maps: [current, next], whole, scratches, threads } = workspace;
+        let Workspace { maps: [current, next], whole, scratches, threads, pyramid } = workspace;
         let scratches = &mut scratches[..*threads];
-        let mut levels = Vec::with_capacity(3);
+        let levels = &mut pyramid.levels;
+        let mut level = 0;
         let mut size = [h.div_ceil(2), w.div_ceil(2)];
         for (i, block) in self.blocks.iter().enumerate() {
             let source = match i {
@@ -185,12 +188,19 @@ impl Backbone {
             let out = block::at_least(next, height * width * channels);
             block.run(source, size, whole, scratches, out);
             if block.plan.level.is_some() {
-                levels.push(FeatureMap { height, width, channels, hwc: out.to_vec() });
+                if levels.len() == level {
+                    levels.push(FeatureMap { height, width, channels, hwc: Vec::new() });
+                }
+                let map = &mut levels[level];
+                (map.height, map.width, map.channels) = (height, width, channels);
+                map.hwc.clear();
+                map.hwc.extend_from_slice(out);
+                level += 1;
             }
             std::mem::swap(current, next);
             size = [height, width];
         }
-        Pyramid { levels }
+        pyramid
     }
 }
 
@@ -203,6 +213,8 @@ pub struct Workspace {
     /// One for each thread that was ever asked for.
     scratches: Vec<Scratch>,
     threads: usize,
+    /// What the last image gave.
+    pyramid: Pyramid,
 }
 
 impl Workspace {

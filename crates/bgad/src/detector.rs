@@ -36,10 +36,18 @@ pub struct Detector {
     header: Header,
     backbone: Backbone,
     levels: Vec<ScoringLevel>,
-    /// Workspaces not in use, one for each thread that has inspected at a time.
-    workspaces: Mutex<Vec<Workspace>>,
+    /// Buffers not in use, one set for each thread that has inspected at a time.
+    free: Mutex<Vec<Buffers>>,
     /// Images that are in the backbone at this moment.
     running: AtomicUsize,
+}
+
+/// Memory that an image is worked on in, kept from image to image.
+#[derive(Debug)]
+struct Buffers {
+    /// The image as the backbone takes it.
+    rgb: Vec<f32>,
+    workspace: Workspace,
 }
 
 /// What was found in an image.
@@ -89,7 +97,7 @@ impl Detector {
             header: model.header.clone(),
             backbone,
             levels,
-            workspaces: Mutex::default(),
+            free: Mutex::default(),
             running: AtomicUsize::new(0),
         })
     }
@@ -177,20 +185,25 @@ impl Detector {
             "images are brought to the model's input size"
         );
         let (mean, std) = self.backbone.mean_std();
-        let mut workspace = self
-            .workspaces
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .pop()
-            .unwrap_or_else(|| self.backbone.workspace(image.height, image.width));
-        let rgb = image.normalized(mean, std);
+        let mut buffers =
+            self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop().unwrap_or_else(|| {
+                Buffers { rgb: Vec::new(), workspace: self.backbone.workspace(image.height, image.width) }
+            });
+        let Buffers { rgb, workspace } = &mut buffers;
+        image.normalize_into(mean, std, rgb);
         // An image that comes alone gets all cores; where others run as well, each keeps to its own.
         let alone = self.running.fetch_add(1, Ordering::Relaxed) == 0;
         workspace.spread(if alone { rayon::current_num_threads() } else { 1 });
-        let pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
+        let pyramid = self.backbone.features(rgb, image.height, image.width, workspace);
         self.running.fetch_sub(1, Ordering::Relaxed);
-        self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(workspace);
-        self.levels.iter().zip(pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
+        let logp = self
+            .levels
+            .iter()
+            .zip(&pyramid.levels)
+            .map(|(level, features)| level.logp(&features.hwc))
+            .collect();
+        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(buffers);
+        logp
     }
 
     /// The anomaly map of an image from its [`Detector::likelihoods`], not limited to the model's

@@ -120,13 +120,20 @@ impl InputImage {
 
     /// `(value - mean) / std` per channel: what a backbone eats, `[height, width, 3]`.
     pub fn normalized(&self, mean: [f32; 3], std: [f32; 3]) -> Vec<f32> {
-        let mut out = Vec::with_capacity(self.rgb_hwc.len());
+        let mut out = Vec::new();
+        self.normalize_into(mean, std, &mut out);
+        out
+    }
+
+    /// [`InputImage::normalized`] into `out`, whose memory is reused.
+    pub fn normalize_into(&self, mean: [f32; 3], std: [f32; 3], out: &mut Vec<f32>) {
+        out.clear();
+        out.reserve(self.rgb_hwc.len());
         for rgb in self.rgb_hwc.as_chunks::<3>().0 {
             for c in 0..3 {
                 out.push((rgb[c] - mean[c]) / std[c]);
             }
         }
-        out
     }
 
     /// The image in 8 bit, `[height, width, 3]`: what an overlay is drawn on.

@@ -14,7 +14,7 @@ pub struct FeatureMap {
 }
 
 /// The feature maps of one image, the finest level first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pyramid {
     /// Strides 4, 8 and 16 of the image for the networks of [`crate::backbone`].
     pub levels: Vec<FeatureMap>,

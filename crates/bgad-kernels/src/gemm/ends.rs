@@ -1,6 +1,6 @@
 //! What a product's tile starts from and what happens to it before it is stored.
 
-use crate::activation::{self};
+use crate::activation;
 use crate::simd::Simd;
 
 /// What follows the sum of a linear layer.
@@ -26,7 +26,7 @@ impl Activation {
                 Activation::None => v,
                 Activation::Relu => S::max(v, S::splat(0.0)),
                 Activation::Relu6 => S::min(S::max(v, S::splat(0.0)), S::splat(6.0)),
-                Activation::Silu => S::mul(v, activation::sigmoid_v::<S>(v)),
+                Activation::Silu => activation::silu_v::<S>(v),
             }
         }
     }
@@ -127,8 +127,8 @@ pub(super) trait Ends: Copy {
         column: usize,
     ) -> [[S::V; V]; R];
 
-    /// What happens to one vector of the product, at `row` and `column`.
-    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize);
+    /// What happens to neighbouring vectors of the product, from `row` and `column` on.
+    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize);
 }
 
 #[derive(Clone, Copy)]
@@ -162,15 +162,18 @@ impl Ends for Affine {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
-        let (offset, left) = (row * self.ldc + column, self.n - column);
+    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
         // SAFETY: the row is below `m`; loads and stores stop at column `n`.
         unsafe {
-            let mut v = self.activation.apply::<S>(v);
-            if let Some(residual) = self.residual {
-                v = S::add(v, S::load_up_to(residual.add(offset), left));
+            for (j, &v) in acc.iter().enumerate() {
+                let column = column + j * S::LANES;
+                let (offset, left) = (row * self.ldc + column, self.n - column);
+                let mut v = self.activation.apply::<S>(v);
+                if let Some(residual) = self.residual {
+                    v = S::add(v, S::load_up_to(residual.add(offset), left));
+                }
+                S::store_up_to(self.c.add(offset), left, v);
             }
-            S::store_up_to(self.c.add(offset), left, v);
         }
     }
 }
@@ -201,9 +204,14 @@ impl Ends for Sum {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
         // SAFETY: the row is below `m`; the store stops at column `n`.
-        unsafe { S::store_up_to(self.c.add(row * self.ldc + column), self.n - column, v) }
+        unsafe {
+            for (j, &v) in acc.iter().enumerate() {
+                let column = column + j * S::LANES;
+                S::store_up_to(self.c.add(row * self.ldc + column), self.n - column, v);
+            }
+        }
     }
 }
 
@@ -233,9 +241,14 @@ impl Ends for FromTables {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
         // SAFETY: the row is below `m`; rows of `c` hold the padded width.
-        unsafe { S::store(self.c.add(row * self.ldc + column), S::max(v, S::splat(0.0))) }
+        unsafe {
+            let c = self.c.add(row * self.ldc + column);
+            for (j, &v) in acc.iter().enumerate() {
+                S::store(c.add(j * S::LANES), S::max(v, S::splat(0.0)));
+            }
+        }
     }
 }
 
@@ -259,16 +272,23 @@ impl Ends for Gated {
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, v: S::V, row: usize, column: usize) {
+    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
         let (t, offset) = (&self.tables, row * self.ldc + column);
         // SAFETY: the row is below `m`; gate, result and table rows hold the padded width.
         unsafe {
             let x = t.x.add(*t.column.add(row) as usize * t.ld + column);
             let y = t.y.add(*t.row.add(row) as usize * t.ld + column);
-            let v = S::where_positive(S::load(self.gate.add(offset)), v);
-            S::store(self.c.add(offset), v);
-            S::store(x, S::add(S::load(x), v));
-            S::store(y, S::add(S::load(y), v));
+            let (gate, c) = (self.gate.add(offset), self.c.add(offset));
+            // All loads before the first store: the compiler cannot know that they do not overlap.
+            let v: [S::V; V] =
+                std::array::from_fn(|j| S::where_positive(S::load(gate.add(j * S::LANES)), acc[j]));
+            let sum_x: [S::V; V] = std::array::from_fn(|j| S::add(S::load(x.add(j * S::LANES)), v[j]));
+            let sum_y: [S::V; V] = std::array::from_fn(|j| S::add(S::load(y.add(j * S::LANES)), v[j]));
+            for j in 0..V {
+                S::store(c.add(j * S::LANES), v[j]);
+                S::store(x.add(j * S::LANES), sum_x[j]);
+                S::store(y.add(j * S::LANES), sum_y[j]);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One level of a detector: features to log-likelihoods.
 
+use std::sync::Mutex;
+
 use bgad_kernels::Isa;
 use rayon::prelude::*;
 
@@ -17,6 +19,8 @@ pub(crate) struct ScoringLevel {
     pub(crate) width: usize,
     column: Vec<u32>,
     row: Vec<u32>,
+    /// Buffers not in use: those of the flow, and whitened features.
+    free: Mutex<Vec<(Scratch, Vec<f32>)>>,
 }
 
 impl ScoringLevel {
@@ -37,6 +41,7 @@ impl ScoringLevel {
             width,
             column: (0..height * width).map(|i| place(i % width)).collect(),
             row: (0..height * width).map(|i| place(i / width)).collect(),
+            free: Mutex::default(),
         }
     }
 
@@ -46,20 +51,21 @@ impl ScoringLevel {
         let c = self.flow.shape().channels;
         let mut out = vec![0.0; self.height * self.width];
         assert_eq!(features.len(), out.len() * c, "a map of {} by {}", self.height, self.width);
-        out.par_chunks_mut(SHARE).enumerate().for_each_init(
-            || (Scratch::new(&self.flow), Vec::new()),
-            |(scratch, white), (i, out)| {
-                let range = i * SHARE..i * SHARE + out.len();
-                let mut x = &features[range.start * c..range.end * c];
-                if let Some(whitening) = &self.whitening {
-                    white.resize(x.len(), 0.0);
-                    whitening.apply(x, white);
-                    x = white;
-                }
-                let at = Positions { column: &self.column[range.clone()], row: &self.row[range] };
-                self.flow.likelihood(x, at, scratch, out);
-            },
-        );
+        let free = || self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        out.par_chunks_mut(SHARE).enumerate().for_each(|(i, out)| {
+            let buffers = free().pop();
+            let (mut scratch, mut white) = buffers.unwrap_or_else(|| (Scratch::new(&self.flow), Vec::new()));
+            let range = i * SHARE..i * SHARE + out.len();
+            let mut x = &features[range.start * c..range.end * c];
+            if let Some(whitening) = &self.whitening {
+                white.resize(x.len(), 0.0);
+                whitening.apply(x, &mut white);
+                x = &white;
+            }
+            let at = Positions { column: &self.column[range.clone()], row: &self.row[range] };
+            self.flow.likelihood(x, at, &mut scratch, out);
+            free().push((scratch, white));
+        });
         out
     }
 }

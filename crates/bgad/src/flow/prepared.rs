@@ -39,6 +39,8 @@ pub struct Prepared {
     pub(super) grid: (usize, usize),
     /// Row length of hidden layers and tables, see [`row_length`].
     pub(super) hidden_ld: usize,
+    /// Codes of the columns and of the rows, `[n, 64]`.
+    pub(super) codes: [Vec<f32>; 2],
     pub(super) blocks: Vec<PreparedBlock>,
     /// Σ ln g over all blocks and channels.
     log_scale: f32,
@@ -93,14 +95,33 @@ impl Prepared {
     pub fn new(flow: &Flow, grid: (usize, usize), isa: Isa, training: bool) -> Prepared {
         let shape = flow.shape;
         let hidden_ld = row_length(shape.hidden(), isa);
-        let codes = (axis_code(grid.0), axis_code(grid.1));
-        let blocks: Vec<(PreparedBlock, f64)> = (0..shape.blocks)
-            .into_par_iter()
-            .map(|k| prepare_block(flow, k, (&codes.0, &codes.1), isa, training))
+        let mut prepared = Prepared {
+            isa,
+            shape,
+            grid,
+            hidden_ld,
+            codes: [axis_code(grid.0), axis_code(grid.1)],
+            blocks: vec![PreparedBlock::zeros(shape, grid, isa, training); shape.blocks],
+            log_scale: 0.0,
+        };
+        prepared.update(flow);
+        prepared
+    }
+
+    /// Folds and packs the changed parameters of a flow of the same shape, into the memory there is.
+    ///
+    /// # Panics
+    ///
+    /// If the shape is another one.
+    pub fn update(&mut self, flow: &Flow) {
+        assert_eq!(flow.shape, self.shape, "prepared for another shape");
+        let Prepared { isa, hidden_ld, codes, blocks, .. } = self;
+        let log_g: Vec<f64> = blocks
+            .par_iter_mut()
+            .enumerate()
+            .map(|(k, block)| block.fold(flow, k, codes, *isa, *hidden_ld))
             .collect();
-        let log_scale = blocks.iter().map(|(_, log_g)| log_g).sum::<f64>() as f32;
-        let blocks = blocks.into_iter().map(|(block, _)| block).collect();
-        Prepared { isa, shape, grid, hidden_ld, blocks, log_scale }
+        self.log_scale = log_g.iter().sum::<f64>() as f32;
     }
 
     /// Sizes of the flow.
@@ -191,57 +212,69 @@ impl Prepared {
     }
 }
 
-fn prepare_block(
-    flow: &Flow,
-    k: usize,
-    codes: (&[f32], &[f32]),
-    isa: Isa,
-    training: bool,
-) -> (PreparedBlock, f64) {
-    let (shape, parts) = (flow.shape, flow.block(k));
-    let (c, d1, a, h) = (shape.channels, shape.passive(), 2 * shape.active(), shape.hidden());
-    let g: Vec<f64> = parts.gamma.iter().map(|&gamma| scale(gamma)).collect();
-    let log_g = g.iter().map(|g| g.ln()).sum();
-    let g: Vec<f32> = g.into_iter().map(|g| g as f32).collect();
-    let mut rotation = flow.rotation(k).to_vec();
-    let mut rotation_bias = vec![0.0; c];
-    for (row, bias) in rotation.chunks_mut(c).zip(&mut rotation_bias) {
-        *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
-        row.iter_mut().zip(&g).for_each(|(r, g)| *r *= g);
-    }
-    let ld = row_length(h, isa);
-    let (w1c_x, w1c_y) = parts.w1c.split_at(AXIS_CHANNELS * h);
-    let table = |code: &[f32], w: &[f32], bias: Option<&[f32]>| {
-        let n = code.len() / AXIS_CHANNELS;
-        let mut table = vec![0.0; n * ld];
-        let options = AffineOptions { bias, ..Default::default() };
-        gemm::affine(code, AXIS_CHANNELS, n, &Packed::new(isa, AXIS_CHANNELS, h, w), options, &mut table, ld);
-        table
-    };
-    let mut w2 = Packed::transposed(isa, h, a, parts.w2);
-    w2.scale(SUBNET_SCALE);
-    let backward = training.then(|| {
-        let mut w2 = Packed::new(isa, a, h, parts.w2);
-        w2.scale(SUBNET_SCALE);
-        PackedBackward {
-            w1x: Packed::transposed(isa, h, d1, parts.w1x),
-            w2,
-            rotation: Packed::new(isa, c, c, &rotation),
+impl PreparedBlock {
+    fn zeros(shape: FlowShape, grid: (usize, usize), isa: Isa, training: bool) -> PreparedBlock {
+        let (c, d1, a, h) = (shape.channels, shape.passive(), 2 * shape.active(), shape.hidden());
+        let ld = row_length(h, isa);
+        PreparedBlock {
+            w1x: Packed::zeros(isa, d1, h),
+            w2: Packed::zeros(isa, h, a),
+            b2: vec![0.0; a],
+            table_x: vec![0.0; grid.0 * ld],
+            table_y: vec![0.0; grid.1 * ld],
+            rotation: Packed::zeros(isa, c, c),
+            rotation_bias: vec![0.0; c],
+            g: vec![0.0; c],
+            o: vec![0.0; c],
+            backward: training.then(|| PackedBackward {
+                w1x: Packed::zeros(isa, h, d1),
+                w2: Packed::zeros(isa, a, h),
+                rotation: Packed::zeros(isa, c, c),
+            }),
         }
-    });
-    let block = PreparedBlock {
-        w1x: Packed::new(isa, d1, h, parts.w1x),
-        w2,
-        b2: parts.b2.iter().map(|b| SUBNET_SCALE * b).collect(),
-        table_x: table(codes.0, w1c_x, Some(parts.b1)),
-        table_y: table(codes.1, w1c_y, None),
-        rotation: Packed::transposed(isa, c, c, &rotation),
-        rotation_bias,
-        g,
-        o: parts.offset.to_vec(),
-        backward,
-    };
-    (block, log_g)
+    }
+
+    /// Takes the parameters of block `k`; `Σ ln g`.
+    fn fold(&mut self, flow: &Flow, k: usize, codes: &[Vec<f32>; 2], isa: Isa, ld: usize) -> f64 {
+        let (shape, parts) = (flow.shape, flow.block(k));
+        let (c, h) = (shape.channels, shape.hidden());
+        let mut log_g = 0.0;
+        for (g, &gamma) in self.g.iter_mut().zip(parts.gamma) {
+            let scale = scale(gamma);
+            log_g += scale.ln();
+            *g = scale as f32;
+        }
+        self.o.copy_from_slice(parts.offset);
+        let mut rotation = flow.rotation(k).to_vec();
+        for (row, bias) in rotation.chunks_mut(c).zip(&mut self.rotation_bias) {
+            *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
+            row.iter_mut().zip(&self.g).for_each(|(r, g)| *r *= g);
+        }
+        self.w1x.set(parts.w1x);
+        self.w2.set_transposed(parts.w2);
+        self.w2.scale(SUBNET_SCALE);
+        self.b2.iter_mut().zip(parts.b2).for_each(|(to, b)| *to = SUBNET_SCALE * b);
+        self.rotation.set_transposed(&rotation);
+        if let Some(backward) = &mut self.backward {
+            backward.w1x.set_transposed(parts.w1x);
+            backward.w2.set(parts.w2);
+            backward.w2.scale(SUBNET_SCALE);
+            backward.rotation.set(&rotation);
+        }
+        // Codes are few and the weights are used once: they are read as they lie, the codes transposed.
+        let (w1c_x, w1c_y) = parts.w1c.split_at(AXIS_CHANNELS * h);
+        let tables = [(&mut self.table_x, w1c_x), (&mut self.table_y, w1c_y)];
+        for (i, ((table, w1c), code)) in tables.into_iter().zip(codes).enumerate() {
+            let n = code.len() / AXIS_CHANNELS;
+            let transposed: Vec<f32> =
+                (0..AXIS_CHANNELS).flat_map(|j| (0..n).map(move |p| code[p * AXIS_CHANNELS + j])).collect();
+            for row in table.chunks_exact_mut(ld) {
+                if i == 0 { row[..h].copy_from_slice(parts.b1) } else { row[..h].fill(0.0) }
+            }
+            gemm::accumulate_transposed(isa, AXIS_CHANNELS, (n, h), &transposed, n, w1c, h, table, ld);
+        }
+        log_g
+    }
 }
 
 /// Buffers of one tile, reused from tile to tile.

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use super::parameters::{Flow, FlowShape};
 use super::prepared::{Positions, Prepared, Scratch, scale_slope};
 use super::{CLAMP, SUBNET_SCALE, TILE};
-use crate::position::{AXIS_CHANNELS, axis_code};
+use crate::position::AXIS_CHANNELS;
 
 /// Most chunks of a step, and so the most threads that can share one.
 const MOST_CHUNKS: usize = 8;
@@ -157,17 +157,19 @@ impl Tape {
             chunk.backward(prepared, at.slice(rows.clone()), &dlogp[rows]);
         });
         let total_dlogp: f64 = dlogp.iter().map(|&d| f64::from(d)).sum();
-        let codes = (axis_code(prepared.grid.0), axis_code(prepared.grid.1));
-        let chunks = &self.chunks;
-        gradient.par_chunks_mut(shape.block_len()).enumerate().for_each(|(k, out)| {
-            let mut sum = chunks[0].gradients[k].clone();
-            for chunk in &chunks[1..] {
-                for (sum, part) in sum.parts_mut().into_iter().zip(chunk.gradients[k].parts()) {
-                    sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        // The sums grow in the first chunk's memory; the next backward pass begins with zeros.
+        let (first, rest) = self.chunks.split_first_mut().expect("a step has rows");
+        let (sums, rest) = (&mut first.gradients, &*rest);
+        sums.par_iter_mut().zip(gradient.par_chunks_mut(shape.block_len())).enumerate().for_each(
+            |(k, (sum, out))| {
+                for chunk in rest {
+                    for (sum, part) in sum.parts_mut().into_iter().zip(chunk.gradients[k].parts()) {
+                        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+                    }
                 }
-            }
-            finish_block(flow, prepared, k, &sum, total_dlogp, (&codes.0, &codes.1), out);
-        });
+                finish_block(flow, prepared, k, sum, total_dlogp, out);
+            },
+        );
     }
 }
 
@@ -249,7 +251,6 @@ fn finish_block(
     k: usize,
     sum: &BlockGradients,
     total_dlogp: f64,
-    codes: (&[f32], &[f32]),
     out: &mut [f32],
 ) {
     let (shape, isa, ld): (FlowShape, _, _) = (prepared.shape, prepared.isa, prepared.hidden_ld);
@@ -270,7 +271,8 @@ fn finish_block(
     }
     out.w1c.fill(0.0);
     let (x, y) = out.w1c.split_at_mut(AXIS_CHANNELS * h);
-    for (code, table, out) in [(codes.0, &sum.table_x, x), (codes.1, &sum.table_y, y)] {
+    let [code_x, code_y] = &prepared.codes;
+    for (code, table, out) in [(code_x, &sum.table_x, x), (code_y, &sum.table_y, y)] {
         let n = table.len() / ld;
         gemm::accumulate_transposed(isa, n, (AXIS_CHANNELS, h), code, AXIS_CHANNELS, table, ld, out, h);
     }

@@ -161,7 +161,7 @@ pub(super) fn encode_all<T: Sync, R: Send>(
 /// Features of one image.
 pub(super) fn features(backbone: &Backbone, image: &InputImage, workspace: &mut Workspace) -> Pyramid {
     let (mean, std) = backbone.mean_std();
-    backbone.features(&image.normalized(mean, std), image.height, image.width, workspace)
+    std::mem::take(backbone.features(&image.normalized(mean, std), image.height, image.width, workspace))
 }
 
 #[cfg(test)]

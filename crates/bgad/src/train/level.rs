@@ -44,6 +44,7 @@ pub(super) struct LevelTrainer {
     step_positions: usize,
     isa: Isa,
     gradient: Vec<f32>,
+    prepared: Option<Prepared>,
     tape: Option<Tape>,
 }
 
@@ -89,6 +90,7 @@ impl LevelTrainer {
             step_positions,
             isa,
             gradient: vec![0.0; len],
+            prepared: None,
             tape: None,
         }
     }
@@ -150,7 +152,13 @@ impl LevelTrainer {
         let options = pass.options;
         let n = step.mask.len();
         let at = Positions { column: &step.column, row: &step.row };
-        let prepared = Prepared::new(&self.flow, self.grid, self.isa, true);
+        let prepared = match self.prepared.take() {
+            Some(mut prepared) => {
+                prepared.update(&self.flow);
+                prepared
+            }
+            None => Prepared::new(&self.flow, self.grid, self.isa, true),
+        };
         let mut tape = match self.tape.take() {
             Some(tape) if tape.rows() == n => tape,
             _ => Tape::new(&prepared, n),
@@ -170,7 +178,7 @@ impl LevelTrainer {
         let mut dl = vec![0.0; n];
         let parts = loss(l, &step.mask, boundary, settings, &mut dl);
         tape.backward(&self.flow, &prepared, at, &dl, &mut self.gradient);
-        self.tape = Some(tape);
+        (self.prepared, self.tape) = (Some(prepared), Some(tape));
         self.steps += 1;
         let (p, g) = (&mut self.flow.parameters, &self.gradient);
         adam(self.isa, p, g, &mut self.m, &mut self.v, pass.learning_rate, self.steps);

@@ -51,9 +51,10 @@ impl<'a> Looks<'a> {
         let free = self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
         let mut workspace = free.unwrap_or_else(|| self.backbone.workspace(image.height, image.width));
         let rgb = image.normalized(mean, std);
-        let mut pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
+        let pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
+        let map = std::mem::take(&mut pyramid.levels[LEVEL].hwc);
         self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(workspace);
-        pyramid.levels.swap_remove(LEVEL).hwc
+        map
     }
 
     /// Finds good images that look bad; says how odd the others' positions are. `None` of too few good images.
