@@ -14,7 +14,8 @@ const FINDINGS_SHOWN: usize = 10;
 /// The images, with a word about what is not used.
 pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
     if let Some(path) = &args.split {
-        return Ok(Split::read(path, data)?);
+        let read = if args.weak { Split::read_weak } else { Split::read };
+        return Ok(read(path, data)?);
     }
     let dataset = Dataset::open(data)?;
     for finding in dataset.findings.iter().take(FINDINGS_SHOWN) {
@@ -23,11 +24,17 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
     if dataset.findings.len() > FINDINGS_SHOWN {
         say(format_args!("note: and {} more like these", dataset.findings.len() - FINDINGS_SHOWN));
     }
-    let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting));
+    let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting, args.weak));
     let setting = args.setting.clone();
     let mut split = Split::draw(
         &dataset,
-        &SplitOptions { anomalies, setting, limit_normal: args.limit_normal, seed: args.seed },
+        &SplitOptions {
+            anomalies,
+            setting,
+            weak: args.weak,
+            limit_normal: args.limit_normal,
+            seed: args.seed,
+        },
     )?;
     if let Some(share) = args.hold_out {
         split.hold_out(share, args.seed);
@@ -47,13 +54,13 @@ pub(crate) fn beside(model: &Path, data: Option<&Path>) -> Result<(Split, PathBu
             format!("{} does not say where its images are: give the folder with --data", file.display())
         })?,
     };
-    Ok((Split::read(&file, &data)?, data))
+    Ok((Split::read_weak(&file, &data)?, data))
 }
 
 /// Ten, or what there is; never all, so that some are left to test on.
-fn default_anomalies(dataset: &Dataset, setting: &Setting) -> usize {
+fn default_anomalies(dataset: &Dataset, setting: &Setting, weak: bool) -> usize {
     let defective = dataset.test_bad.len();
-    let trainable = dataset.trainable_anomalies(setting);
+    let trainable = dataset.trainable_anomalies(setting, weak);
     let wanted = DEFAULT_ANOMALIES;
     if !dataset.train_bad.is_empty() {
         // The data themselves say which defects are for training: all of them.
@@ -69,7 +76,7 @@ fn default_anomalies(dataset: &Dataset, setting: &Setting) -> usize {
         (
             trainable.min(wanted),
             format!(
-                "of {defective} defective images {trainable} can be trained on: those with a mask, of setting {setting}"
+                "of {defective} defective images {trainable} can be trained on: those with a mask (or any, with --weak), of setting {setting}"
             ),
         )
     };

@@ -171,9 +171,10 @@ impl Dataset {
         types.into_iter().map(str::to_owned).collect()
     }
 
-    /// How many defective images could be trained on in `setting`: those with a mask, of the types it allows.
-    pub fn trainable_anomalies(&self, setting: &Setting) -> usize {
-        self.pool().iter().filter(|sample| sample.mask.is_some() && setting.trains_on(&sample.kind)).count()
+    /// How many defective images could be trained on in `setting`: those of the types it allows, with a mask unless `weak`.
+    pub fn trainable_anomalies(&self, setting: &Setting, weak: bool) -> usize {
+        let fits = |sample: &&Sample| (weak || sample.mask.is_some()) && setting.trains_on(&sample.kind);
+        self.pool().iter().filter(fits).count()
     }
 
     /// The defective images from which those to train on are drawn.

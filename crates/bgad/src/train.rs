@@ -7,6 +7,9 @@
 //! at the end M, boundary and thresholds from all normal training images, frozen into the model
 //! ```
 //!
+//! Images that are known to be defective, but not where, show those positions that stand out under the flows so far, chosen anew at each
+//! meta-epoch of phase 2; their other positions are left out. See docs/decisions/weak.md.
+//!
 //! A pass shows each anomaly `repeats` times and as many pasted ones, which alone are encoded anew. Every random choice
 //! is drawn from `(seed, purpose, pass, index)`, so neither threads nor an interruption change the model.
 
@@ -28,7 +31,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::anomaly_map::MaxLogp;
+use crate::anomaly_map::{MaxLogp, ScoreConstants};
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
 use crate::dataset::{DatasetError, ForegroundSource, Foregrounds, Split, read_area, textures};
@@ -38,12 +41,12 @@ use crate::detector::{
 };
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, InputSize};
+use crate::image::{ImageError, InputImage, InputSize, Mask};
 use crate::options::{Checked, OptionError, Schedule, Stepping, TrainOptions};
 use crate::tiles::Source;
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
-use cache::Encoded;
+use cache::{Encoded, Marks};
 pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
@@ -270,6 +273,17 @@ enum Purpose {
     Paste = 4,
 }
 
+/// Share of the pixels of an image of unknown defects that are taken for defective at most.
+const WEAK_SHARE: f64 = 0.02;
+
+/// An image of a pass.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    encoded: &'a Encoded,
+    /// Marks in place of the image's own.
+    candidates: Option<&'a Marks>,
+}
+
 /// The flows in training and what they were made with.
 struct Trainer<'a> {
     options: &'a Checked,
@@ -285,6 +299,8 @@ struct Trainer<'a> {
     area: ScoringArea,
     /// Passes that show normal images alone.
     first_phase: usize,
+    /// Marks of the images of unknown defects, level by level.
+    candidates: Vec<Marks>,
     losses: Vec<Vec<f32>>,
 }
 
@@ -360,6 +376,7 @@ impl<'a> Trainer<'a> {
             textures,
             area,
             first_phase: options.schedule.sub_epochs,
+            candidates: Vec::new(),
             losses: Vec::new(),
         })
     }
@@ -407,7 +424,8 @@ impl<'a> Trainer<'a> {
         if pass < self.first_phase {
             return normal;
         }
-        let anomalous = self.repeats() * images.anomalous.len() + self.maker(images).per_pass();
+        let anomalous =
+            self.repeats() * (images.anomalous.len() + images.weak.len()) + self.maker(images).per_pass();
         // Anomalies that could not be made are missing here.
         if self.options.balance && anomalous > 0 { 2 * normal } else { normal + anomalous }
     }
@@ -423,15 +441,22 @@ impl<'a> Trainer<'a> {
         let schedule = options.schedule;
         let second_phase = pass >= self.first_phase;
         let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
-        let mut anomalous: Vec<&Encoded> = Vec::new();
+        // A resumed run begins with a meta-epoch too.
+        if second_phase && pass.is_multiple_of(schedule.sub_epochs) {
+            self.candidates = self.find_candidates(images, run)?;
+        }
+        let shown = |encoded| Shown { encoded, candidates: None };
+        let mut anomalous: Vec<Shown<'_>> = Vec::new();
         if second_phase {
             for _ in 0..self.repeats() {
-                anomalous.extend(&images.anomalous);
+                anomalous.extend(images.anomalous.iter().map(shown));
+                let weak = images.weak.iter().zip(&self.candidates);
+                anomalous.extend(weak.map(|(encoded, marks)| Shown { encoded, candidates: Some(marks) }));
             }
-            anomalous.extend(&pasted);
+            anomalous.extend(pasted.iter().map(shown));
         }
         let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0));
-        let order = ordered(images.normal.iter().collect(), anomalous, options.balance, &mut rng);
+        let order = ordered(images.normal.iter().map(shown).collect(), anomalous, options.balance, &mut rng);
         let learning_rate = schedule::learning_rate(schedule, options.learning_rate, pass);
         let levels = self
             .levels
@@ -440,9 +465,9 @@ impl<'a> Trainer<'a> {
             .map(|(level, trainer)| {
                 let of_level: Vec<LevelImage<'_>> = order
                     .iter()
-                    .map(|encoded| LevelImage {
+                    .map(|Shown { encoded, candidates }| LevelImage {
                         features: &encoded.features[level],
-                        marks: encoded.marks.as_ref().map(|marks| marks[level].as_slice()),
+                        marks: candidates.or(encoded.marks.as_ref()).map(|marks| marks[level].as_slice()),
                     })
                     .collect();
                 let seed = stream(options.seed, Purpose::Positions, pass, level);
@@ -464,6 +489,40 @@ impl<'a> Trainer<'a> {
             secs: started.elapsed().as_secs_f64(),
             images_left: (pass + 1..schedule.passes()).map(|pass| self.pass_len(pass, images)).sum(),
         })
+    }
+
+    /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
+    /// far as they are above the score of a normal image. All other positions of these images are not looked at.
+    fn find_candidates(&self, images: &Images, run: &Run<'_>) -> Result<Vec<Marks>, TrainError> {
+        if images.weak.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scoring = self.scoring(run.isa);
+        let Standing { constants, scores, .. } = self.standing(&scoring, images)?;
+        let usual = scores[scores.len() / 2];
+        let size = self.options.input;
+        let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
+        let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
+            let map = map_of_levels(&scoring, l, &constants, size);
+            let mut sorted = map.nats.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let least = usual.max(sorted[most.min(sorted.len() - 1)]);
+            let defective = map.nats.iter().map(|&nats| u8::from(nats > least)).collect();
+            let mask = Mask { height: map.h, width: map.w, defective };
+            let seen = Foreground::from_mask(mask.clone());
+            let marks = self.grids.iter().zip(0..).map(|(&grid, level)| {
+                let mut marks = cache::marks_on_grid(Some(&mask), Some(&seen), grid);
+                let outside = |(i, mark): (usize, &mut u8)| {
+                    if !image.is_inside(level, i) {
+                        *mark = cache::OUTSIDE;
+                    }
+                };
+                marks.iter_mut().enumerate().for_each(outside);
+                marks
+            });
+            marks.collect()
+        };
+        Ok(likelihoods(&scoring, &images.weak)?.par_iter().zip(&images.weak).map(of_image).collect())
     }
 
     /// Freshly made anomalies, encoded.
@@ -573,30 +632,20 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Freezes the constants, boundary and thresholds from all normal training images.
-    fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
-        let (options, foregrounds) = (self.options, &self.foregrounds);
-        let mut model = self.model(images, run);
-        // The cached features are white already.
-        let scoring: Vec<ScoringLevel> = self
-            .levels
-            .iter()
-            .zip(&self.grids)
-            .map(|(level, &grid)| {
-                ScoringLevel::new(&level.flow, None, grid, options.tile_overlap.is_some(), run.isa)
-            })
-            .collect();
-        let likelihoods: Vec<Vec<Vec<f32>>> = images
-            .normal
-            .par_iter()
-            .map_init(Vec::new, |buffer, image| {
-                let levels = scoring.iter().zip(&image.features);
-                levels.map(|(level, features)| Ok(level.logp(features.read(buffer)?))).collect()
-            })
-            .collect::<std::io::Result<_>>()
-            .map_err(TrainError::Cache)?;
+    /// The flows as they are, to score with: the cached features are white already.
+    fn scoring(&self, isa: Isa) -> Vec<ScoringLevel> {
+        let levels = self.levels.iter().zip(&self.grids);
+        let anywhere = self.options.tile_overlap.is_some();
+        levels.map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, anywhere, isa)).collect()
+    }
+
+    /// Where the normal images stand under the flows as they are.
+    fn standing(&self, scoring: &[ScoringLevel], images: &Images) -> Result<Standing, TrainError> {
+        let options = self.options;
+        let likelihoods = likelihoods(scoring, &images.normal)?;
         let mut max = MaxLogp::new(scoring.len());
-        for (level, header) in model.header.levels.iter_mut().enumerate() {
+        let mut boundaries = Vec::new();
+        for level in 0..scoring.len() {
             let mut hat: Vec<f32> = Vec::new();
             for (image, l) in images.normal.iter().zip(&likelihoods) {
                 let positions = l[level].iter().enumerate();
@@ -604,21 +653,16 @@ impl<'a> Trainer<'a> {
             }
             max.observe(level, &hat);
             hat.iter_mut().for_each(|l| *l /= options.normalizer);
-            let boundary = Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions");
-            header.boundary_normalized = boundary;
-            header.boundary_nats_per_channel = Boundary {
-                normal: boundary.normal * options.normalizer,
-                anomalous: boundary.anomalous * options.normalizer,
-            };
+            boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
         let mut scores: Vec<f32> = likelihoods
             .par_iter()
             .enumerate()
             .map(|(i, l)| {
-                let mut map = map_of_levels(&scoring, l, &constants, options.input);
+                let mut map = map_of_levels(scoring, l, &constants, options.input);
                 if options.foreground_score {
-                    map.limit_to(&foregrounds.each[i]);
+                    map.limit_to(&self.foregrounds.each[i]);
                 } else if let Some(area) = &images.normal_areas[i] {
                     map.limit_to(area);
                 }
@@ -629,12 +673,46 @@ impl<'a> Trainer<'a> {
             scores = of_files(&images.normal_sources, &scores);
         }
         scores.sort_by(f32::total_cmp);
+        Ok(Standing { boundaries, constants, scores })
+    }
+
+    /// Freezes the constants, boundary and thresholds from all normal training images.
+    fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
+        let options = self.options;
+        let mut model = self.model(images, run);
+        let Standing { boundaries, constants, scores } = self.standing(&self.scoring(run.isa), images)?;
+        for (header, boundary) in model.header.levels.iter_mut().zip(boundaries) {
+            header.boundary_normalized = boundary;
+            header.boundary_nats_per_channel = Boundary {
+                normal: boundary.normal * options.normalizer,
+                anomalous: boundary.anomalous * options.normalizer,
+            };
+        }
         model.header.constants = constants;
         model.header.thresholds =
             Thresholds::from_normal_scores(&scores, options.beta, options.normalizer * options.tau);
         model.header.training.normal_scores = scores;
         Ok(model)
     }
+}
+
+/// What the flows say of all normal images.
+struct Standing {
+    /// Of each level, in units of `l / ν`.
+    boundaries: Vec<Boundary>,
+    constants: ScoreConstants,
+    /// Image scores, sorted.
+    scores: Vec<f32>,
+}
+
+/// Log-likelihood per channel of every position: image, level, position.
+fn likelihoods(scoring: &[ScoringLevel], images: &[Encoded]) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
+    let of_image = |buffer: &mut Vec<f32>, image: &Encoded| {
+        let levels = scoring.iter().zip(&image.features);
+        levels.map(|(level, features)| Ok(level.logp(features.read(buffer)?))).collect()
+    };
+    let all: std::io::Result<_> = images.par_iter().map_init(Vec::new, of_image).collect();
+    all.map_err(TrainError::Cache)
 }
 
 /// The score of each file: the largest of its tiles.

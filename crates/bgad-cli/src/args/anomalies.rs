@@ -22,6 +22,10 @@ pub(crate) struct ChoiceArgs {
     #[arg(long, value_name = "general|hard:TYPE", default_value = "general")]
     pub(crate) setting: Setting,
 
+    /// Learn from defective images without a mask too: where the defect is, the model finds as it learns.
+    #[arg(long)]
+    pub(crate) weak: bool,
+
     /// Decides every random choice: the same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

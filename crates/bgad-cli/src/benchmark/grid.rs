@@ -88,7 +88,8 @@ pub(super) fn cells(folders: &[DataFolder], args: &BenchmarkArgs) -> Result<Vec<
             for setting in &settings {
                 let draw = |anomalies| -> Result<Split, Failure> {
                     let limit_normal = args.limit_normal;
-                    let options = SplitOptions { anomalies, setting: setting.clone(), limit_normal, seed };
+                    let options =
+                        SplitOptions { anomalies, setting: setting.clone(), weak: false, limit_normal, seed };
                     let split = Split::draw(dataset, &options);
                     split.map_err(|error| context(format!("{name}, setting {setting}"), error))
                 };

@@ -186,3 +186,31 @@ fn weak_labels_are_told_apart() {
         "outside its image of 64x64",
     ]);
 }
+
+/// The numbers of a model file, without what it says about itself.
+fn safetensors_of(model: &[u8]) -> Vec<u8> {
+    let head = u64::from_le_bytes(model[..8].try_into().expect("eight bytes")) as usize;
+    model[8 + head..].to_vec()
+}
+
+#[test]
+fn defects_of_which_nobody_knows_where_they_are_teach_too() {
+    let scene = Scene::with_data("defects_without_masks");
+    fs::remove_dir_all(scene.path("data/masks")).expect("masks");
+    let train = |model: &str, more: &[&str]| {
+        scene
+            .run(&[&["train", "data", "-o", model, "--schedule", "4x2"][..], &SMALL[..4], more].concat())
+            .exits(0)
+    };
+    let ran = train("without.bgad", &[]);
+    assert!(ran.stderr.contains("--weak"), "{}", ran.stderr);
+    let ran = train("weak.bgad", &["--weak", "--anomalies", "4"]);
+    assert!(ran.stdout.contains("and 4 known defects"), "{}", ran.stdout);
+    let ran = train("other.bgad", &["--weak", "--anomalies", "3"]);
+    assert!(ran.stdout.contains("and 3 known defects"), "{}", ran.stdout);
+    // The lesson is of the image: the same images, resumed or with other threads, give the same model.
+    train("again.bgad", &["--weak", "--anomalies", "4", "--threads", "1"]);
+    let [weak, again] =
+        ["weak.bgad", "again.bgad"].map(|file| std::fs::read(scene.path(file)).expect("a model"));
+    assert!(weak == again);
+}

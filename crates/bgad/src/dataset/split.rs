@@ -27,7 +27,7 @@ const HELD_OUT_ONE_IN: usize = 5;
 pub struct Split {
     /// Good images to train on.
     pub train: Vec<Sample>,
-    /// Defective images to train on; each has a mask.
+    /// Defective images to train on; those without a mask teach less.
     pub anomalies: Vec<Sample>,
     /// Good images kept from training, to calibrate with.
     pub hold_out: Vec<Sample>,
@@ -44,6 +44,8 @@ pub struct SplitOptions {
     pub anomalies: usize,
     /// From which defect types.
     pub setting: Setting,
+    /// Whether defective images without a mask may be among them.
+    pub weak: bool,
     /// Train on so many good images at most; `None` for all.
     pub limit_normal: Option<usize>,
     /// Decides every choice.
@@ -188,7 +190,7 @@ fn check_setting(dataset: &Dataset, setting: &Setting) -> Result<(), DatasetErro
 
 /// Round robin over the sorted types, a seeded order within each; a type that runs out is passed over.
 fn draw_anomalies(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Sample>, DatasetError> {
-    let trainable = dataset.trainable_anomalies(&options.setting);
+    let trainable = dataset.trainable_anomalies(&options.setting, options.weak);
     if trainable < options.anomalies {
         let allowed = dataset.pool().iter().filter(|sample| options.setting.trains_on(&sample.kind)).count();
         return Err(DatasetError::NotEnoughAnomalies {
@@ -202,7 +204,7 @@ fn draw_anomalies(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Sampl
     let mut by_type: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
     for sample in dataset.pool() {
         if let Some(name) = sample.kind.defect()
-            && sample.mask.is_some()
+            && (options.weak || sample.mask.is_some())
             && options.setting.trains_on(&sample.kind)
         {
             by_type.entry(name).or_default().push(sample.clone());

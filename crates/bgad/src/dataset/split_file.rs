@@ -59,6 +59,22 @@ impl Split {
     /// If the file cannot be read or is not of the form above, if a path does not exist or is listed twice, if no
     /// image is left to train on, or if an anomaly to train on has no mask. The path is named.
     pub fn read(path: &Path, root: &Path) -> Result<Split, DatasetError> {
+        let split = Split::read_weak(path, root)?;
+        match split.anomalies.iter().find(|sample| sample.mask.is_none()) {
+            Some(sample) => {
+                let entry = folder::portable(&sample.path, data_folder(root));
+                Err(DatasetError::SplitWithoutMask { split: path.to_owned(), entry })
+            }
+            None => Ok(split),
+        }
+    }
+
+    /// As [`Split::read`], but anomalies to train on need no mask.
+    ///
+    /// # Errors
+    ///
+    /// As [`Split::read`].
+    pub fn read_weak(path: &Path, root: &Path) -> Result<Split, DatasetError> {
         let lists = Lists::read(path)?;
         let mut reader =
             Reader { split: path, root: data_folder(root), listed: BTreeMap::new(), masks: &lists.masks };
@@ -74,8 +90,8 @@ impl Split {
         }
         match Dataset::open(root) {
             // A list knows types and masks better than names do.
-            Ok(dataset) if dataset.listed => reader.as_listed(&mut split, dataset)?,
-            _ => reader.find_masks(&mut split)?,
+            Ok(dataset) if dataset.listed => reader.as_listed(&mut split, dataset),
+            _ => reader.find_masks(&mut split),
         }
         let root = reader.root;
         for samples in [
@@ -191,7 +207,7 @@ impl Reader<'_> {
         Ok(folder)
     }
 
-    fn find_masks(&self, split: &mut Split) -> Result<(), DatasetError> {
+    fn find_masks(&self, split: &mut Split) {
         let bases = |image: &Path| -> Vec<PathBuf> {
             // Elsewhere than below the root, the data folder is one above bad/ or two above test/TYPE/.
             let below = image.starts_with(self.root).then(|| self.root.to_owned());
@@ -215,11 +231,11 @@ impl Reader<'_> {
         masks::pair(&mut defective, index_of);
         split.test_bad = defective.split_off(anomalies);
         split.anomalies = defective;
-        self.check_masks(split)
+        self.name_masks(split);
     }
 
     /// Takes types and masks from a list; an image that is not in it has no mask.
-    fn as_listed(&self, split: &mut Split, dataset: Dataset) -> Result<(), DatasetError> {
+    fn as_listed(&self, split: &mut Split, dataset: Dataset) {
         let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let listed: BTreeMap<PathBuf, Sample> = [dataset.train_bad, dataset.test_bad]
             .into_iter()
@@ -231,22 +247,16 @@ impl Reader<'_> {
                 (sample.mask, sample.kind) = (known.mask.clone(), known.kind.clone());
             }
         }
-        self.check_masks(split)
+        self.name_masks(split);
     }
 
-    fn check_masks(&self, split: &mut Split) -> Result<(), DatasetError> {
+    /// The masks that the file names.
+    fn name_masks(&self, split: &mut Split) {
         for (image, mask) in self.masks {
             let image = self.root.join(image);
             if let Some(sample) = split.anomalies.iter_mut().find(|sample| sample.path == image) {
                 sample.mask = Some(self.root.join(mask));
             }
-        }
-        match split.anomalies.iter().find(|sample| sample.mask.is_none()) {
-            Some(sample) => {
-                let entry = folder::portable(&sample.path, self.root);
-                Err(DatasetError::SplitWithoutMask { split: self.split.to_owned(), entry })
-            }
-            None => Ok(()),
         }
     }
 }

@@ -104,7 +104,7 @@ fn numbered(folder: &str, count: usize) -> Vec<&'static str> {
 }
 
 fn options(anomalies: usize) -> SplitOptions {
-    SplitOptions { anomalies, setting: Setting::General, limit_normal: None, seed: 0 }
+    SplitOptions { anomalies, setting: Setting::General, weak: false, limit_normal: None, seed: 0 }
 }
 
 fn contains_all(text: &str, parts: &[&str]) {
@@ -123,7 +123,7 @@ fn the_mvtec_layout_opens_without_findings() {
     assert_eq!((dataset.train_good.len(), dataset.test_good.len(), dataset.test_bad.len()), (6, 3, 10));
     assert_eq!(dataset.findings, []);
     assert_eq!(dataset.defect_types(), ["dent", "scratch", "stain"]);
-    assert_eq!(dataset.trainable_anomalies(&Setting::General), 10);
+    assert_eq!(dataset.trainable_anomalies(&Setting::General, false), 10);
     let first = &dataset.test_bad[0];
     assert_eq!(first.kind, Kind::Defect("dent".to_owned()));
     assert_eq!(first.mask, Some(folder.0.join("ground_truth/dent/000_mask.png")));
@@ -343,7 +343,7 @@ fn a_seed_decides_and_more_includes_fewer() {
     let dataset = folder.open();
     let draw = |anomalies, limit_normal, seed| {
         let setting = Setting::General;
-        Split::draw(&dataset, &SplitOptions { anomalies, setting, limit_normal, seed }).unwrap()
+        Split::draw(&dataset, &SplitOptions { anomalies, setting, weak: false, limit_normal, seed }).unwrap()
     };
     assert_eq!(draw(5, Some(9), 7), draw(5, Some(9), 7));
     assert_ne!(draw(5, Some(9), 7).train, draw(5, Some(9), 8).train);
@@ -650,4 +650,18 @@ fn foreground_masks_are_found_by_the_most_exact_name() {
     contains_all(&black.find(&[], size).unwrap_err().to_string(), &["black.png", "found only black"]);
     let missing = ForegroundSource::Masks(folder.0.join("no.png"));
     contains_all(&missing.find(&[], size).unwrap_err().to_string(), &["no.png", "cannot be read"]);
+}
+
+#[test]
+fn defects_without_masks_are_trained_on_when_asked() {
+    let folder = Folder::mvtec();
+    fs::remove_dir_all(folder.0.join("ground_truth")).unwrap();
+    let asked = options(3);
+    assert!(matches!(Split::draw(&folder.open(), &asked), Err(DatasetError::NotEnoughAnomalies { .. })));
+    let split = Split::draw(&folder.open(), &SplitOptions { weak: true, ..asked }).unwrap();
+    assert_eq!(split.anomalies.iter().filter(|sample| sample.mask.is_none()).count(), 3);
+    let path = folder.0.join("split.json");
+    split.write(&path, &folder.0).unwrap();
+    assert!(matches!(Split::read(&path, &folder.0), Err(DatasetError::SplitWithoutMask { .. })));
+    assert_eq!(Split::read_weak(&path, &folder.0).unwrap(), split);
 }

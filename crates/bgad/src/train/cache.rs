@@ -10,13 +10,16 @@ use crate::image::{ImageError, InputImage, InputSize, Mask, OriginalSize, Window
 use crate::pyramid::Pyramid;
 use crate::tiles::{self, Source};
 
+/// Per level, a mark for each position.
+pub(super) type Marks = Vec<Vec<u8>>;
+
 /// One image, encoded.
 #[derive(Debug)]
 pub(super) struct Encoded {
     /// One a level.
     pub features: Vec<Features>,
     /// Per level `[h, w]`, 1 where anomalous, [`OUTSIDE`] where not to be looked at; `None` if all is normal.
-    pub marks: Option<Vec<Vec<u8>>>,
+    pub marks: Option<Marks>,
 }
 
 impl Encoded {
@@ -40,7 +43,11 @@ pub(super) const OUTSIDE: u8 = 2;
 
 /// A position is anomalous if any pixel of its cell is: the features there have seen the defect. It is outside if all
 /// pixels of its cell are.
-fn marks_on_grid(mask: Option<&Mask>, area: Option<&Foreground>, (h, w): (usize, usize)) -> Vec<u8> {
+pub(super) fn marks_on_grid(
+    mask: Option<&Mask>,
+    area: Option<&Foreground>,
+    (h, w): (usize, usize),
+) -> Vec<u8> {
     let cell = |i: usize, n: usize, size: usize| i * size / n..((i + 1) * size).div_ceil(n).min(size);
     let any = |pixels: &[u8], (height, width): (usize, usize), i: usize, j: usize| {
         cell(i, h, height).any(|y| cell(j, w, width).any(|x| pixels[y * width + x] != 0))
@@ -72,6 +79,8 @@ pub(super) struct Loaded {
     pub sha256: String,
     pub image: InputImage,
     pub window: Window,
+    /// Whether it shows a defect, be it unknown where.
+    pub anomalous: bool,
     pub mask: Option<Mask>,
 }
 
@@ -87,6 +96,7 @@ pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<
         sha256: content_hash(&bytes),
         image,
         window: size.window(original),
+        anomalous,
         mask,
     })
 }
@@ -97,6 +107,7 @@ pub(super) struct Whole<'a> {
     sha256: String,
     image: InputImage,
     original: OriginalSize,
+    anomalous: bool,
     mask: Option<Mask>,
 }
 
@@ -109,7 +120,7 @@ impl<'a> Whole<'a> {
         let mask = sample.mask.as_ref().filter(|_| anomalous);
         let of_image = Some((sample.path.as_path(), original));
         let mask = mask.map(|path| Mask::load(path, original.as_input(), of_image)).transpose()?;
-        Ok(Whole { sample, sha256: content_hash(&bytes), image, original, mask })
+        Ok(Whole { sample, sha256: content_hash(&bytes), image, original, anomalous, mask })
     }
 
     /// Corners of the tiles; of a defective image those that show a defect, as of the others nothing is known.
@@ -140,6 +151,7 @@ impl<'a> Whole<'a> {
             sha256: self.sha256.clone(),
             image: tiles::tile(&self.image, corner, size),
             window: tiles::window(self.original, corner, size),
+            anomalous: self.anomalous,
             mask: self.mask_of(corner, size),
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Images {
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
+    /// Anomalies of which nothing more is known.
+    pub weak: Vec<Encoded>,
     /// The anomalies as pixels, to be pasted.
     pub defects: Vec<(InputImage, Mask)>,
     /// SHA-256 of the files, sorted.
@@ -45,6 +47,7 @@ impl Images {
             normal_sources: Vec::new(),
             normal_areas: Vec::new(),
             anomalous: Vec::new(),
+            weak: Vec::new(),
             defects: Vec::new(),
             sha256: Vec::new(),
             files: [0; 2],
@@ -135,6 +138,7 @@ impl Images {
             .map_err(TrainError::Cache)?;
         self.sha256.push(loaded.sha256);
         match loaded.mask {
+            None if loaded.anomalous => self.weak.push(encoded),
             // Good images have no mask; an anomaly whose mask is empty at the input size teaches nothing false as a
             // normal image would, so it stays an anomaly with no anomalous position.
             None => {
@@ -171,7 +175,11 @@ impl Images {
             let Some(prepared) = whitening.as_ref().map(|whitening| whitening.prepare(run.isa)) else {
                 continue;
             };
-            let images = self.normal.par_iter_mut().chain(self.anomalous.par_iter_mut());
+            let images = self
+                .normal
+                .par_iter_mut()
+                .chain(self.anomalous.par_iter_mut())
+                .chain(self.weak.par_iter_mut());
             let whitened = images.try_for_each_init(Vec::new, |buffer, encoded| {
                 let features = &mut encoded.features[level];
                 let x = features.read(buffer)?;

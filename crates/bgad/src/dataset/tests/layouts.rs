@@ -164,7 +164,7 @@ fn images_without_any_mask_are_told_by_name() {
     contains_all(&folder.open().findings[0].to_string(), &["no masks for the 1 defective images"]);
     folder.add(&["bad/b.png", "masks/b.png"]);
     assert_eq!(folder.findings(), ["bad/a.png - no mask"]);
-    assert_eq!(folder.open().trainable_anomalies(&Setting::General), 1);
+    assert_eq!(folder.open().trainable_anomalies(&Setting::General, false), 1);
 }
 
 #[test]
