@@ -129,8 +129,7 @@ pub(crate) fn again(
 }
 
 fn request(model: &Model, objective: Objective, confidence: f64) -> Request {
-    let options = &model.header.options;
-    Request { objective, confidence, beta: options.beta, gap: options.normalizer * options.tau }
+    Request { objective, confidence, beta: model.header.options.beta }
 }
 
 /// What was scored so far.
@@ -193,7 +192,7 @@ fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), Stri
 }
 
 /// The promise and what it rests on.
-fn in_words(calibration: &Calibration) -> Vec<String> {
+pub(crate) fn in_words(calibration: &Calibration) -> Vec<String> {
     let Calibration { objective, confidence, threshold, thresholds, .. } = calibration;
     let sure = format!("with {} confidence", percent(*confidence));
     let mut lines = vec![match objective {

@@ -5,14 +5,14 @@
 //! false alarms ≤ α    t = x_(n − k)            k = the largest with P(Bin(n, α) ≤ k) ≤ δ
 //! recall ≥ r          t just below y_(k + 1)   k = the largest with P(Bin(m, 1 − r) ≤ k) ≤ δ
 //! costs               t with the least c_e π #{y ≤ t} / m + c_o (1 − π) #{x > t} / n
-//! band                t_q = x_(⌈(1 − β)(n + 1)⌉)     t_ok = min(t, t_q)     t_ng = max(t, t_ok + ν τ)
+//! band                t_q = x_(⌈(1 − β)(n + 1)⌉)     t_ok = min(t, t_q)     t_ng = max(t, t_q)
 //! ```
 //!
 //! The first two hold with confidence `1 − δ` over the draw of the images, for any distribution of scores, as long as the
 //! parts to come are like those held out: the share of the parts beyond the k-th order statistic is Beta distributed
-//! (Wilks 1941), and ties only help. The band carries the explicit boundary to the image: `b_n` has a share β of the
-//! normal positions beyond it, `t_q` a share β of the good images; `b_a` lies `ν τ` nats beyond `b_n`, and as every level's
-//! boundary is that wide and the map is a mean of `e^(l − M)`, so is the band of the map. See docs/calibration.md.
+//! (Wilks 1941), and ties only help. There are two answers to where
+//! normal ends: `t`, which is asked for, and `t_q`, which carries the explicit boundary to the image: as `b_n` has a share β of the
+//! normal positions beyond it, `t_q` has a share β of the good images. Where they disagree a person should look. See docs/calibration.md.
 
 mod beta;
 mod binomial;
@@ -82,8 +82,6 @@ pub struct Request {
     pub confidence: f64,
     /// `β` of the model.
     pub beta: f32,
-    /// `ν τ` of the model, nats.
-    pub gap: f32,
 }
 
 /// What calibration needs to know of an image, in nats.
@@ -160,7 +158,7 @@ pub fn calibrate(
         }
         Objective::ByHand => return Err(CalibrationError::NothingAsked),
     };
-    let thresholds = band(&good_scores, threshold, request.beta, request.gap);
+    let thresholds = band(&good_scores, threshold, request.beta);
     let pixel_share = match request.objective {
         Objective::MaxFalseAlarms(rate) => rate,
         _ => f64::from(request.beta).clamp(1e-3, 0.5),
@@ -184,7 +182,7 @@ pub fn by_hand(
     if !(thresholds.ok.is_finite() && thresholds.ng.is_finite() && thresholds.ok <= thresholds.ng) {
         return Err(CalibrationError::Disordered { found: thresholds });
     }
-    let request = Request { objective: Objective::ByHand, confidence, beta: 0.0, gap: 0.0 };
+    let request = Request { objective: Objective::ByHand, confidence, beta: 0.0 };
     let (good, bad) = (sorted(good, |s| s.image)?, sorted(defective, |s| s.image)?);
     Ok(point(&good, &bad, request, thresholds.ng, thresholds))
 }
@@ -272,13 +270,12 @@ fn cheapest(good: &[f32], bad: &[f32], [escape, overkill]: [f64; 2]) -> Result<f
     Ok(best.expect("two candidates at least").2)
 }
 
-/// OK and NG around `t`.
-fn band(good: &[f32], t: f32, beta: f32, gap: f32) -> Thresholds {
+/// OK and NG on the two sides of `t` and `t_q`.
+fn band(good: &[f32], t: f32, beta: f32) -> Thresholds {
     let rank = ((1.0 - f64::from(beta)) * (good.len() + 1) as f64).ceil() as usize;
     // Too few images to tell: `t` itself.
     let t_q = if rank <= good.len() { good[rank.max(1) - 1] } else { t };
-    let ok = t.min(t_q);
-    Thresholds { ok, ng: t.max(ok + gap) }
+    Thresholds { ok: t.min(t_q), ng: t.max(t_q) }
 }
 
 /// Why there is no operating point.
@@ -361,7 +358,7 @@ mod tests {
     }
 
     fn asked(objective: Objective) -> Request {
-        Request { objective, confidence: 0.95, beta: 0.05, gap: 1.0 }
+        Request { objective, confidence: 0.95, beta: 0.05 }
     }
 
     #[test]
@@ -378,8 +375,8 @@ mod tests {
         assert!(found.false_alarms.at_most <= 0.05);
         assert_eq!((found.escapes.count, found.escapes.images), (1, 2));
         // ⌈0.95 · 94⌉ = 90.
-        assert_eq!(found.thresholds, Thresholds { ok: 9.0, ng: 10.0 });
-        assert_eq!((found.good, found.defective), ([90, 3, 0], [1, 0, 1]));
+        assert_eq!(found.thresholds, Thresholds { ok: 9.0, ng: 9.2 });
+        assert_eq!((found.good, found.defective), ([90, 2, 1], [1, 0, 1]));
         assert_eq!(found.pixel_threshold, Some(8.7));
     }
 

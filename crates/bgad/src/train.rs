@@ -492,21 +492,21 @@ impl<'a> Trainer<'a> {
     }
 
     /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
-    /// far as they are above the score of a normal image. All other positions of these images are not looked at.
+    /// far as they are above the score of any normal image. All other positions of these images are not looked at.
     fn find_candidates(&self, images: &Images, run: &Run<'_>) -> Result<Vec<Marks>, TrainError> {
         if images.weak.is_empty() {
             return Ok(Vec::new());
         }
         let scoring = self.scoring(run.isa);
         let Standing { constants, scores, .. } = self.standing(&scoring, images)?;
-        let usual = scores[scores.len() / 2];
+        let highest = scores[scores.len() - 1];
         let size = self.options.input;
         let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
         let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
             let map = map_of_levels(&scoring, l, &constants, size);
             let mut sorted = map.nats.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
-            let least = usual.max(sorted[most.min(sorted.len() - 1)]);
+            let least = highest.max(sorted[most.min(sorted.len() - 1)]);
             let defective = map.nats.iter().map(|&nats| u8::from(nats > least)).collect();
             let mask = Mask { height: map.h, width: map.w, defective };
             let seen = Foreground::from_mask(mask.clone());

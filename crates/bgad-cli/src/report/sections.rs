@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bgad::detector::Header;
 use bgad::evaluation::ScoredImage;
 
 use super::{Report, name, percent, verdicts};
@@ -145,14 +146,23 @@ pub(super) fn operating_point(report: &Report<'_>) -> String {
         "<section>\n<h2>Operating point</h2>\n<p>The score is in nats: 0 is as normal as training images get. {}</p>\n\
          <div class=\"scroll\"><table>\n<thead><tr><th>Verdict</th><th>score</th><th>good</th><th>of all good</th><th>defective</th>\
          <th>of all defective</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n",
-        promise()
+        promise(report.detector.header())
     )
 }
 
 /// What the thresholds promise.
-fn promise() -> &'static str {
-    "Both thresholds come from the scores of the training images by the default rule and promise no rate: what they do \
-     on these images is in the table, other images may differ."
+fn promise(header: &Header) -> String {
+    let Some(calibration) = &header.calibration else {
+        return "Both thresholds come from the scores of the training images by the default rule and promise no rate: what \
+                they do on these images is in the table, other images may differ. <code>bgad calibrate</code> makes a promise."
+            .to_owned();
+    };
+    let words = crate::calibrate::in_words(calibration);
+    let items: String = words.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
+    let images = calibration.images_sha256.len();
+    format!(
+        "The thresholds were calibrated with {images} images, none of which is among those here:</p>\n<ul>{items}</ul>\n<p>On these images:"
+    )
 }
 
 /// Each type of defect for itself.

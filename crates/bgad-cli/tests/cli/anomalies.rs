@@ -210,7 +210,8 @@ fn defects_of_which_nobody_knows_where_they_are_teach_too() {
     assert!(ran.stdout.contains("and 3 known defects"), "{}", ran.stdout);
     // The lesson is of the image: the same images, resumed or with other threads, give the same model.
     train("again.bgad", &["--weak", "--anomalies", "4", "--threads", "1"]);
-    let [weak, again] =
-        ["weak.bgad", "again.bgad"].map(|file| std::fs::read(scene.path(file)).expect("a model"));
-    assert!(weak == again);
+    let models = ["weak.bgad", "again.bgad", "other.bgad", "without.bgad"];
+    let flows = models.map(|file| safetensors_of(&fs::read(scene.path(file)).expect("a model")));
+    assert!(flows[0] == flows[1]);
+    assert!(flows[0] != flows[2] && flows[0] != flows[3], "each image has its say");
 }
