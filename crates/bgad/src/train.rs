@@ -274,7 +274,7 @@ enum Purpose {
 }
 
 /// Share of the pixels of an image of unknown defects that are taken for defective at most.
-const WEAK_SHARE: f64 = 0.02;
+const WEAK_SHARE: f64 = 0.002;
 
 /// An image of a pass.
 #[derive(Clone, Copy)]

@@ -6,6 +6,8 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use bgad::detector::Model;
+
 use crate::scene::{Ran, Scene};
 
 const TRAIN: [&str; 8] = ["train", "data", "-o", "m.bgad", "--input", "64", "--blocks", "2"];
@@ -84,4 +86,58 @@ fn a_full_disk_leaves_the_old_model() {
     limited("2x1").exits(2).says(&["m.bgad.checkpoint", "File too large"]);
     assert_eq!(scene.names(), ["data", "m.bgad"]);
     assert_eq!(fs::read(scene.path("m.bgad")).expect("a file"), b"an old model");
+}
+
+/// Kills `words` at `times` moments of its run time, and looks after each kill.
+fn kill_often(scene: &Scene, words: &[&str], times: u32, look: impl Fn(&Scene)) {
+    let started = Instant::now();
+    scene.run(words).exits(0);
+    let whole = started.elapsed();
+    for i in 0..times {
+        let mut child =
+            scene.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary");
+        // Most that is written is written at the end.
+        let share = 1.0 - (f64::from(i) / f64::from(times)).powi(2);
+        sleep(whole.mul_f64(share));
+        child.kill().expect("kill");
+        child.wait().expect("a dead process");
+        look(scene);
+    }
+}
+
+#[test]
+fn a_hundred_kills_leave_every_file_whole() {
+    let scene = Scene::with_data("a_hundred_kills");
+    let train = [&TRAIN[..], &["--schedule", "4x1", "--hold-out", "50%"]].concat();
+    let is_sound = |scene: &Scene| {
+        let ran = scene.run(&["inspect", "m.bgad", "data/good/000.png"]);
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:?}");
+        if scene.path("m.bgad.checkpoint").exists() {
+            assert!(
+                Model::open(&scene.path("m.bgad.checkpoint")).is_ok(),
+                "a checkpoint is a whole model file too"
+            );
+        }
+    };
+    kill_often(&scene, &train, 40, is_sound);
+    scene.run(&train).exits(0);
+    kill_often(&scene, &["calibrate", "m.bgad", "--max-false-alarms", "30%"], 20, is_sound);
+    scene.picture("new.png", 5000, Some((9, 30)));
+    let split = fs::read(scene.path("m.split.json")).expect("a split");
+    let learn = ["learn", "m.bgad", "--good", "new.png", "-o", "learned.bgad", "--force"];
+    kill_often(&scene, &learn, 20, |scene| {
+        let listed = fs::read_to_string(scene.path("learned.split.json")).expect("a split");
+        assert!(serde_json::from_str::<serde_json::Value>(&listed).is_ok(), "{listed}");
+        assert!(Model::open(&scene.path("learned.bgad")).is_ok());
+    });
+    assert_eq!(fs::read(scene.path("m.split.json")).expect("a split"), split, "what was read is as it was");
+    let report = ["evaluate", "m.bgad", "data", "--split", "m.split.json", "--report", "r.html"];
+    kill_often(&scene, &report, 20, |scene| {
+        let page = fs::read_to_string(scene.path("r.html")).expect("a report");
+        assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"));
+    });
+    // And whatever was left lying about is in nobody's way.
+    for words in [&train[..], &learn, &report] {
+        scene.run(words).exits(0);
+    }
 }
