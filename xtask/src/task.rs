@@ -26,7 +26,7 @@ pub(crate) fn python() -> String {
 pub(crate) struct Step {
     program: String,
     args: Vec<String>,
-    env: Vec<(&'static str, &'static str)>,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Step {
@@ -44,8 +44,8 @@ impl Step {
         self
     }
 
-    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Step {
-        self.env.push((name, value));
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Step {
+        self.env.push((name, value.to_owned()));
         self
     }
 
@@ -53,7 +53,7 @@ impl Step {
         eprintln!("xtask: {self}");
         let status = Command::new(&self.program)
             .args(&self.args)
-            .envs(self.env.iter().copied())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(root())
             .status()
             .map_err(|source| Failure::Start { command: self.to_string(), source })?;
