@@ -28,13 +28,15 @@ const MEMORY: u64 = 1 << 30;
 /// A single input takes no longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Read = Box<dyn Fn(&Path, &[u8])>;
+
 /// A kind of file and how it is read; whether it can be read is of no interest here.
 struct Target {
     name: &'static str,
     /// The file's name below the folder.
     file: &'static str,
     sound: Vec<Vec<u8>>,
-    read: Box<dyn Fn(&Path, &[u8])>,
+    read: Read,
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn targets(folder: &Path) -> Vec<Target> {
         drop(Mask::load(path, size, None));
         drop(Mask::load(path, size, Some((Path::new("0.png"), original))));
     };
-    let target = |name, file, sound, read| Target { name, file, sound, read };
+    let target = |name, file, sound, read: Read| Target { name, file, sound, read };
     let sound_split = fs::read(folder.join("split.json")).expect("a split file");
     vec![
         target(
