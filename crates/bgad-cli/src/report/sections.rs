@@ -34,7 +34,7 @@ pub(super) fn head(report: &Report<'_>) -> String {
     }
     let mut more = vec![match report.trained_on {
         0 => "None of these images was trained on.".to_owned(),
-        n => format!("None of these images was trained on: {n} that were are left out."),
+        n => format!("None of these images was trained on or calibrated with; {n} that were are left out."),
     }];
     if let Some(auroc) = e.image_auroc {
         more.push(format!(
