@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use bgad::evaluation::Scoring;
 use bgad::image::InputSize;
-use bgad::options::{BoundaryRule, Preset, Schedule, Stepping};
+use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, Stepping};
+use bgad::pyramid::Levels;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
@@ -160,6 +161,10 @@ pub(crate) struct RecipeArgs {
     #[arg(long, conflicts_with = "keep_aspect")]
     pub(crate) tiles: bool,
 
+    /// Levels of features to use, from 1 (finest, stride 4) to 3 (coarsest, stride 16) [default: 1,2,3]
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    pub(crate) levels: Option<Levels>,
+
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
     ///
     /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.
@@ -193,9 +198,9 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "GAP", hide_short_help = true)]
     pub(crate) tau: Option<f32>,
 
-    /// What log-likelihoods are divided by before the boundary.
-    #[arg(long, value_name = "NUMBER", hide_short_help = true)]
-    pub(crate) normalizer: Option<f32>,
+    /// What log-likelihoods are divided by before the boundary: a number, or auto for the median of good positions.
+    #[arg(long, value_name = "NUMBER|auto", hide_short_help = true)]
+    pub(crate) normalizer: Option<Normalizer>,
 
     /// Weight of the push-pull term.
     #[arg(long, value_name = "WEIGHT", hide_short_help = true)]

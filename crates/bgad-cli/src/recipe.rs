@@ -3,6 +3,7 @@
 use bgad::backbone::Backbone;
 use bgad::image::InputSize;
 use bgad::options::{DEFAULT_BACKBONE, OptionError, TrainOptions};
+use bgad::pyramid::Levels;
 use bgad::weights::Weights;
 use bgad_kernels::Isa;
 
@@ -20,6 +21,7 @@ impl RecipeArgs {
         TrainOptions {
             seed,
             input: self.input(preset.input),
+            levels: self.levels.unwrap_or(preset.levels),
             tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
             schedule: self.schedule.unwrap_or(preset.schedule),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
@@ -69,6 +71,6 @@ impl RecipeArgs {
                 Backbone::load(name, &weights, isa)
             }
         };
-        Ok(built?)
+        Ok(built?.with_levels(self.levels.unwrap_or(Levels::ALL)))
     }
 }

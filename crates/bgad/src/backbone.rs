@@ -1,7 +1,7 @@
 //! Frozen feature extractors: an image to feature maps of strides 4, 8 and 16.
 //!
 //! ```text
-//! image [h, w, 3]  →  [⌈h/4⌉, ⌈w/4⌉, c₁],  [⌈h/8⌉, ⌈w/8⌉, c₂],  [⌈h/16⌉, ⌈w/16⌉, c₃]
+//! image [h, w, 3]  →  [⌈h/4⌉, ⌈w/4⌉, c₁],  [⌈h/8⌉, ⌈w/8⌉, c₂],  [⌈h/16⌉, ⌈w/16⌉, c₃]      or some of them
 //! ```
 //!
 //! A level is the result of the last block of its stride, after the residual is added: what timm's `features_only`
@@ -13,7 +13,7 @@ use std::{error, fmt};
 use bgad_kernels::Isa;
 use bgad_kernels::stem::Stem;
 
-use crate::pyramid::{FeatureMap, Pyramid};
+use crate::pyramid::{FeatureMap, Levels, Pyramid};
 use crate::weights::{Weights, WeightsError, sha256_hex};
 
 mod block;
@@ -35,6 +35,7 @@ pub struct Backbone {
     isa: Isa,
     stem: Stem,
     blocks: Vec<Block>,
+    levels: Levels,
     weights_sha256: String,
     /// The tensors it was built from, where they are not part of the library.
     carried: Option<Vec<u8>>,
@@ -75,7 +76,15 @@ impl Backbone {
         };
         let (stem, blocks) =
             read().map_err(|source| BackboneError::Weights { architecture: architecture.name, source })?;
-        Ok(Backbone { architecture, isa, stem, blocks, weights_sha256: weights.sha256(), carried: None })
+        Ok(Backbone {
+            architecture,
+            isa,
+            stem,
+            blocks,
+            levels: Levels::ALL,
+            weights_sha256: weights.sha256(),
+            carried: None,
+        })
     }
 
     /// Builds a network whose weights are part of the library, one of [`Backbone::embedded_names`].
@@ -90,6 +99,20 @@ impl Backbone {
         let weights = Weights::from_bytes(bytes);
         let weights = weights.map_err(|source| BackboneError::Weights { architecture: name, source })?;
         Backbone::build(name, &weights, isa)
+    }
+
+    /// The same network, of which these levels are wanted; what only others need is not computed.
+    pub fn with_levels(mut self, levels: Levels) -> Backbone {
+        self.levels = levels;
+        let ends = |level| self.blocks.iter().position(|block| block.plan.level == Some(level));
+        let needed = levels.chosen().filter_map(ends).max().map_or(0, |last| last + 1);
+        self.blocks.truncate(needed);
+        self
+    }
+
+    /// The levels it gives.
+    pub fn levels(&self) -> Levels {
+        self.levels
     }
 
     /// The names of all networks, as timm calls them.
@@ -112,14 +135,16 @@ impl Backbone {
         self.architecture.mean_std()
     }
 
-    /// Channels of the three levels.
-    pub fn channels(&self) -> [usize; 3] {
-        self.architecture.level_channels()
+    /// Channels of its levels.
+    pub fn channels(&self) -> Vec<usize> {
+        let channels = self.architecture.level_channels();
+        self.levels.chosen().map(|level| channels[level]).collect()
     }
 
-    /// Height and width of the three levels for an image of height and width `input`.
-    pub fn grid(&self, input: (usize, usize)) -> [(usize, usize); 3] {
-        [4, 8, 16].map(|stride| (input.0.div_ceil(stride), input.1.div_ceil(stride)))
+    /// Height and width of its levels for an image of height and width `input`.
+    pub fn grid(&self, input: (usize, usize)) -> Vec<(usize, usize)> {
+        let strides = self.levels.chosen().map(|level| 4 << level);
+        strides.map(|stride| (input.0.div_ceil(stride), input.1.div_ceil(stride))).collect()
     }
 
     /// The tensors the network was built from, as a safetensors file, where they are not part of the library: what a
@@ -187,7 +212,7 @@ impl Backbone {
             let channels = block.plan.output;
             let out = block::at_least(next, height * width * channels);
             block.run(source, size, whole, scratches, out);
-            if block.plan.level.is_some() {
+            if block.plan.level.is_some_and(|level| self.levels.contains(level)) {
                 if levels.len() == level {
                     levels.push(FeatureMap { height, width, channels, hwc: Vec::new() });
                 }

@@ -244,7 +244,11 @@ impl Detector {
             let maps: Vec<AnomalyMap> = corners.par_iter().map(map).collect();
             maps.iter().enumerate().for_each(|(j, map)| blend.add(i * share + j, map));
         }
-        blend.finish()
+        let mut map = blend.finish();
+        if let Some(area) = self.header.area.common() {
+            map.limit_to(&area.resized(original));
+        }
+        map
     }
 
     /// The image as its map shows it: without what is beside an image that keeps its proportions.

@@ -18,7 +18,7 @@ mod set;
 
 pub use set::SetKind;
 
-use crate::image::{InputImage, Mask, Window};
+use crate::image::{InputImage, Mask, OriginalSize, Window};
 use crate::metrics::regions;
 
 /// Longest side at which the estimate is made, in pixels: the outline needs no more, and larger images stay quick.
@@ -59,6 +59,12 @@ impl Foreground {
     /// The part as the user marked it: the pixels of `mask` that are 1.
     pub fn from_mask(mask: Mask) -> Foreground {
         Foreground { height: mask.height, width: mask.width, inside: mask.defective }
+    }
+
+    /// The same of a picture of another size.
+    pub fn resized(&self, size: OriginalSize) -> Foreground {
+        let mask = Mask { height: self.height, width: self.width, defective: self.inside.clone() };
+        Foreground::from_mask(mask.resized(size.as_input()))
     }
 
     /// The pixels of a window.

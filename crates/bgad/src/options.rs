@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Blend;
 use crate::image::InputSize;
+use crate::pyramid::Levels;
 
 /// Architecture used when none is named; its weights are part of the library.
 pub const DEFAULT_BACKBONE: &str = "tf_efficientnet_lite2";
@@ -97,6 +98,68 @@ pub enum BoundaryRule {
     Running,
 }
 
+/// `ν`: what log-likelihoods are divided by before the boundary. Written as a number, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "NumberOrText", into = "NumberOrText")]
+pub enum Normalizer {
+    /// The same for every level.
+    Fixed(f32),
+    /// Of each level the median of `|l|` of the normal positions, once the flows have learned from them alone.
+    Estimated,
+}
+
+impl FromStr for Normalizer {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Normalizer, OptionError> {
+        match text.trim().parse::<f32>() {
+            Ok(number) => Ok(Normalizer::Fixed(number)),
+            Err(_) if text.trim() == "auto" => Ok(Normalizer::Estimated),
+            Err(_) => {
+                Err(OptionError { option: "normalizer", found: text.to_owned(), allowed: NORMALIZER_ALLOWED })
+            }
+        }
+    }
+}
+
+const NORMALIZER_ALLOWED: &str = "a positive number or auto";
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(f32),
+    Text(String),
+}
+
+impl TryFrom<NumberOrText> for Normalizer {
+    type Error = OptionError;
+
+    fn try_from(value: NumberOrText) -> Result<Normalizer, OptionError> {
+        match value {
+            NumberOrText::Number(number) => Ok(Normalizer::Fixed(number)),
+            NumberOrText::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl From<Normalizer> for NumberOrText {
+    fn from(normalizer: Normalizer) -> NumberOrText {
+        match normalizer {
+            Normalizer::Fixed(number) => NumberOrText::Number(number),
+            Normalizer::Estimated => NumberOrText::Text(normalizer.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Normalizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Normalizer::Fixed(number) => number.fmt(f),
+            Normalizer::Estimated => f.write_str("auto"),
+        }
+    }
+}
+
 /// A named set of training choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,6 +244,9 @@ impl fmt::Display for PseudoKinds {
 pub struct TrainOptions {
     /// Size that images are brought to. Each side 32 to 4096.
     pub input: InputSize,
+    /// Levels of the pyramid, each with a flow of its own.
+    #[serde(default = "all_levels")]
+    pub levels: Levels,
     /// Decides every random choice.
     pub seed: u64,
     /// `K`: coupling blocks per level. 1 to 64.
@@ -202,7 +268,7 @@ pub struct TrainOptions {
     /// `τ`: gap between the two boundaries, in units of `l / ν`. Positive.
     pub tau: f32,
     /// `ν`: log-likelihoods are divided by it before the boundary. Positive.
-    pub normalizer: f32,
+    pub normalizer: Normalizer,
     /// `λ`: weight of the push-pull term. Not negative.
     pub lambda: f32,
     /// Whether hard positions count more.
@@ -241,6 +307,10 @@ fn yes() -> bool {
     true
 }
 
+fn all_levels() -> Levels {
+    Levels::ALL
+}
+
 fn pseudo_share() -> f32 {
     0.25
 }
@@ -259,6 +329,7 @@ impl TrainOptions {
     pub fn preset_for(preset: Preset, normal_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
+            levels: Levels::ALL,
             seed: 0,
             blocks: 8,
             schedule: Schedule { meta_epochs: 25, sub_epochs: 8 },
@@ -269,7 +340,7 @@ impl TrainOptions {
             whiten: false,
             beta: 0.05,
             tau: 0.1,
-            normalizer: 10.0,
+            normalizer: Normalizer::Fixed(10.0),
             lambda: 1.0,
             focal: false,
             boundary: BoundaryRule::Batch,
@@ -333,9 +404,12 @@ impl TrainOptions {
             ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),
             (
                 "normalizer",
-                o.normalizer > 0.0 && o.normalizer.is_finite(),
+                match o.normalizer {
+                    Normalizer::Fixed(number) => number > 0.0 && number.is_finite(),
+                    Normalizer::Estimated => true,
+                },
                 o.normalizer.to_string(),
-                "a positive number",
+                NORMALIZER_ALLOWED,
             ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
             (
@@ -457,10 +531,25 @@ mod tests {
     }
 
     #[test]
+    fn normalizers_are_read_and_written() {
+        for (text, normalizer) in [("10", Normalizer::Fixed(10.0)), ("auto", Normalizer::Estimated)] {
+            assert_eq!(text.parse(), Ok(normalizer));
+            let json = serde_json::to_string(&normalizer).expect("plain values");
+            assert_eq!(serde_json::from_str::<Normalizer>(&json).expect("its own"), normalizer);
+        }
+        assert_eq!("median".parse::<Normalizer>().map_err(|e| e.option), Err("normalizer"));
+        for number in [0.0, -1.0, f32::NAN] {
+            let options =
+                TrainOptions { normalizer: Normalizer::Fixed(number), ..TrainOptions::preset(Preset::Fast) };
+            assert_eq!(options.check().map(|_| ()).map_err(|e| e.option), Err("normalizer"), "{number}");
+        }
+    }
+
+    #[test]
     fn options_of_older_models_are_read() {
         let now = TrainOptions::preset(Preset::Fast);
         let mut json = serde_json::to_value(&now).expect("plain values");
-        let new = ["repeat", "pseudo", "pseudo_share", "blend", "balance", "foreground_score"];
+        let new = ["levels", "repeat", "pseudo", "pseudo_share", "blend", "balance", "foreground_score"];
         for name in new {
             json.as_object_mut().expect("an object").remove(name).expect(name);
         }

@@ -41,8 +41,8 @@ use crate::detector::{
 };
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
-use crate::image::{ImageError, InputImage, InputSize, Mask};
-use crate::options::{Checked, OptionError, Schedule, Stepping, TrainOptions};
+use crate::image::{ImageError, InputImage, Mask};
+use crate::options::{Checked, Normalizer, OptionError, Schedule, Stepping, TrainOptions};
 use crate::tiles::Source;
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
@@ -100,8 +100,15 @@ pub struct Material {
 }
 
 impl Material {
-    /// The pixels that are trained on and scored; `None` for all.
-    fn roi(&self, size: InputSize) -> Result<Option<Foreground>, DatasetError> {
+    /// The pixels that are trained on and scored, at the input size, or of the masks' own size if images are cut into
+    /// tiles; `None` for all.
+    fn roi(&self, options: &TrainOptions) -> Result<Option<Foreground>, DatasetError> {
+        let Some(first) = self.roi.as_ref().or(self.ignore.as_ref()) else { return Ok(None) };
+        let size = match options.tile_overlap {
+            None => options.input,
+            // Images keep their sizes, and so does what is said of them.
+            Some(_) => Mask::original_size(first).map_err(DatasetError::Image)?.as_input(),
+        };
         let read = |path: &Option<PathBuf>| path.as_ref().map(|path| read_area(path, size)).transpose();
         let (roi, ignored) = (read(&self.roi)?, read(&self.ignore)?);
         let Some(mut left) = ignored else { return Ok(roi) };
@@ -175,12 +182,12 @@ pub fn train(
         (true, None) => return Err(TrainError::NoCheckpoint),
         _ => None,
     };
-    let roi = run.material.roi(options.input).map_err(TrainError::Material)?;
-    if roi.is_some() && options.tile_overlap.is_some() {
+    let roi = run.material.roi(options).map_err(TrainError::Material)?;
+    if run.backbone.levels() != options.levels {
         return Err(TrainError::Options(OptionError {
-            option: "tiles",
-            found: "given with a region of interest".to_owned(),
-            allowed: "without roi and ignore: crop the images instead",
+            option: "levels",
+            found: options.levels.to_string(),
+            allowed: "those of the backbone",
         }));
     }
     let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
@@ -276,6 +283,9 @@ enum Purpose {
 /// Share of the pixels of an image of unknown defects that are taken for defective at most.
 const WEAK_SHARE: f64 = 0.002;
 
+/// Least `ν` that is believed: `l` passes 0 where features vary little, and a gap of nothing would follow.
+const LEAST_NORMALIZER: f32 = 0.1;
+
 /// An image of a pass.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
@@ -312,7 +322,7 @@ impl<'a> Trainer<'a> {
         roi: Option<Foreground>,
         whitenings: Vec<Option<Whitening>>,
     ) -> Result<Trainer<'a>, TrainError> {
-        let grids = run.backbone.grid((options.input.height, options.input.width)).to_vec();
+        let grids = run.backbone.grid((options.input.height, options.input.width));
         let finest = grids[0].0 * grids[0].1;
         let levels = run
             .backbone
@@ -327,7 +337,8 @@ impl<'a> Trainer<'a> {
                     Stepping::SamePositions => options.step_positions,
                     Stepping::SameSteps => (options.step_positions * height * width).div_ceil(finest),
                 };
-                LevelTrainer::new(flow, (width, height), options.tile_overlap.is_some(), positions, run.isa)
+                let anywhere = options.tile_overlap.is_some();
+                LevelTrainer::new(flow, (width, height), anywhere, positions, options.normalizer, run.isa)
             })
             .collect();
         let makes = options.pseudo.any() || options.cutpaste && !images.defects.is_empty();
@@ -440,6 +451,9 @@ impl<'a> Trainer<'a> {
         let options = self.options;
         let schedule = options.schedule;
         let second_phase = pass >= self.first_phase;
+        if pass == self.first_phase && options.normalizer == Normalizer::Estimated {
+            self.estimate_normalizers(images, run)?;
+        }
         let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
         // A resumed run begins with a meta-epoch too.
         if second_phase && pass.is_multiple_of(schedule.sub_epochs) {
@@ -489,6 +503,19 @@ impl<'a> Trainer<'a> {
             secs: started.elapsed().as_secs_f64(),
             images_left: (pass + 1..schedule.passes()).map(|pass| self.pass_len(pass, images)).sum(),
         })
+    }
+
+    /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
+    fn estimate_normalizers(&mut self, images: &Images, run: &Run<'_>) -> Result<(), TrainError> {
+        let likelihoods = likelihoods(&self.scoring(run.isa), &images.normal)?;
+        for (level, trainer) in self.levels.iter_mut().enumerate() {
+            let mut sizes = of_level(images, &likelihoods, level);
+            sizes.iter_mut().for_each(|l| *l = l.abs());
+            let middle = sizes.len() / 2;
+            let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+            trainer.normalizer = median.max(LEAST_NORMALIZER);
+        }
+        Ok(())
     }
 
     /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
@@ -551,6 +578,7 @@ impl<'a> Trainer<'a> {
             passes,
             steps: self.levels.iter().map(|level| level.steps).collect(),
             running: self.levels.iter().map(|level| level.running).collect(),
+            normalizers: self.levels.iter().map(|level| level.normalizer).collect(),
             images_sha256: sha256_hex(images.sha256.concat().as_bytes()),
         }
     }
@@ -580,6 +608,7 @@ impl<'a> Trainer<'a> {
             level.flow = model.levels[i].flow.clone();
             (level.m, level.v) = (m, v);
             (level.steps, level.running) = (state.steps[i], state.running[i]);
+            level.normalizer = state.normalizers[i];
         }
         Ok(())
     }
@@ -646,13 +675,9 @@ impl<'a> Trainer<'a> {
         let mut max = MaxLogp::new(scoring.len());
         let mut boundaries = Vec::new();
         for level in 0..scoring.len() {
-            let mut hat: Vec<f32> = Vec::new();
-            for (image, l) in images.normal.iter().zip(&likelihoods) {
-                let positions = l[level].iter().enumerate();
-                hat.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
-            }
+            let mut hat = of_level(images, &likelihoods, level);
             max.observe(level, &hat);
-            hat.iter_mut().for_each(|l| *l /= options.normalizer);
+            hat.iter_mut().for_each(|l| *l /= self.levels[level].normalizer);
             boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
@@ -680,17 +705,19 @@ impl<'a> Trainer<'a> {
     fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
         let options = self.options;
         let mut model = self.model(images, run);
+        let normalizers: Vec<f32> = self.levels.iter().map(|level| level.normalizer).collect();
         let Standing { boundaries, constants, scores } = self.standing(&self.scoring(run.isa), images)?;
-        for (header, boundary) in model.header.levels.iter_mut().zip(boundaries) {
+        for ((header, boundary), normalizer) in
+            model.header.levels.iter_mut().zip(boundaries).zip(&normalizers)
+        {
             header.boundary_normalized = boundary;
-            header.boundary_nats_per_channel = Boundary {
-                normal: boundary.normal * options.normalizer,
-                anomalous: boundary.anomalous * options.normalizer,
-            };
+            header.boundary_nats_per_channel =
+                Boundary { normal: boundary.normal * normalizer, anomalous: boundary.anomalous * normalizer };
         }
         model.header.constants = constants;
+        let normalizer = normalizers.iter().sum::<f32>() / normalizers.len() as f32;
         model.header.thresholds =
-            Thresholds::from_normal_scores(&scores, options.beta, options.normalizer * options.tau);
+            Thresholds::from_normal_scores(&scores, options.beta, normalizer * options.tau);
         model.header.training.normal_scores = scores;
         Ok(model)
     }
@@ -713,6 +740,16 @@ fn likelihoods(scoring: &[ScoringLevel], images: &[Encoded]) -> Result<Vec<Vec<V
     };
     let all: std::io::Result<_> = images.par_iter().map_init(Vec::new, of_image).collect();
     all.map_err(TrainError::Cache)
+}
+
+/// Log-likelihoods of all positions of one level that are looked at.
+fn of_level(images: &Images, likelihoods: &[Vec<Vec<f32>>], level: usize) -> Vec<f32> {
+    let mut all = Vec::new();
+    for (image, l) in images.normal.iter().zip(likelihoods) {
+        let positions = l[level].iter().enumerate();
+        all.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
+    }
+    all
 }
 
 /// The score of each file: the largest of its tiles.

@@ -1,6 +1,7 @@
 //! Where images are looked at: regions of interest, ignored regions, and images that keep their proportions.
 
 use std::fs;
+use std::ops::Range;
 
 use bgad::detector::Detector;
 use bgad::image::{OriginalSize, Window};
@@ -178,7 +179,30 @@ fn large_images_are_judged_in_tiles_wherever_the_tiles_lie() {
         }
     }
     assert!(apart / n < 0.15 * (spread / n), "{} nats apart, {} large", apart / n, spread / n);
+}
 
-    let both = ["train", "data", "-o", "no.bgad", "--tiles", "--roi", "larger.png"];
-    scene.run(&both).exits(2).says(&["tiles", "region of interest"]);
+#[test]
+fn tiles_look_only_at_the_region_of_interest() {
+    let scene = Scene::new("tiles_with_roi");
+    for i in 0..6 {
+        large(&scene, &format!("data/good/{i}.png"), (150, 200), i, None);
+    }
+    // Drawn at half the size, for images of any: the right half.
+    let right = GrayImage::from_fn(100, 75, |x, _| Luma([if x >= 50 { 255 } else { 0 }]));
+    right.save(scene.path("right.png")).expect("a mask");
+    let train = ["train", "data", "-o", "m.bgad", "--tiles", "--roi", "right.png", "--anomalies", "0"];
+    scene.run(&[&train[..], &["--input", "64"], &SMALL[2..]].concat()).exits(0);
+    let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
+    let most = |picture: &str, columns: Range<usize>| {
+        let (image, original) = detector.load(&scene.path(picture)).expect("an image");
+        let map = detector.scored_map(&image, original);
+        let rows = map.nats.chunks(map.w).flat_map(|row| &row[columns.clone()]);
+        rows.copied().fold(f32::NEG_INFINITY, f32::max)
+    };
+    // Another size than the mask's and the training images': the parts stay the same.
+    large(&scene, "left.png", (260, 310), 99, Some((200, 77)));
+    large(&scene, "right_bad.png", (260, 310), 99, Some((200, 230)));
+    assert!(most("left.png", 0..155) <= 0.0, "what lies outside is called normal");
+    let (calm, seen) = (most("left.png", 155..310), most("right_bad.png", 155..310));
+    assert!(seen > calm + 1.0, "{seen} nats where the defect is, {calm} without it");
 }

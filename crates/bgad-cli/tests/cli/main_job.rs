@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use bgad::detector::Model;
 use serde_json::Value;
 
 use crate::scene::{BAD, GOOD, Scene, trained};
@@ -193,4 +194,32 @@ fn an_instruction_set_can_be_asked_for() {
     };
     assert!(matches!(run("portable").code, Some(0 | 1)));
     run("sse9").exits(2).says(&["BGAD_ISA is sse9", "portable"]);
+}
+
+#[test]
+fn levels_and_normalizer_are_the_users_choice() {
+    let scene = Scene::with_data("levels_and_normalizer");
+    scene.train(&["--levels", "2,3", "--normalizer", "auto"]).exits(0);
+    let model = Model::open(&scene.path("m.bgad")).expect("a model");
+    let grids: Vec<_> = model.header.levels.iter().map(|level| (level.height, level.width)).collect();
+    let all = Model::open(&trained().path("m.bgad")).expect("a model").header.levels;
+    assert_eq!(grids, [(all[1].height, all[1].width), (all[2].height, all[2].width)]);
+    for level in &model.header.levels {
+        // The gap is a tenth of what a normal position usually has, of each level.
+        let nats = level.boundary_nats_per_channel;
+        let normalizer = nats.normal / level.boundary_normalized.normal;
+        assert!((0.3..3.0).contains(&normalizer), "{normalizer}");
+        assert!((nats.normal - nats.anomalous - 0.1 * normalizer).abs() < 1e-4, "{nats:?}");
+    }
+    scene.run(&["inspect", "m.bgad", "data/good/000.png"]);
+    scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
+    let text = fs::read_to_string(scene.path("e.json")).expect("figures");
+    let found: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(found["image_auroc"].as_f64() > Some(0.9), "{found}");
+
+    let both =
+        |option: &str, value: &str| scene.run(&["train", "data", "-o", "no.bgad", option, value]).exits(2);
+    both("--levels", "0").says(&["expected levels from 1 (finest) to 3"]);
+    both("--normalizer", "median").says(&["normalizer is median, must be a positive number or auto"]);
+    both("--normalizer", "0").says(&["normalizer is 0"]);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly_map::AnomalyMap;
 use crate::foreground::Foreground;
-use crate::image::{InputImage, Window};
+use crate::image::{InputImage, MAX_SIDE, Window};
 
 /// Which pixels of an image are scored; the others count as normal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub enum ScoringArea {
     Everything,
     /// Where the part is in the image, as [`Foreground::estimate`] finds it.
     Estimate,
-    /// The same pixels of every image.
+    /// The same pixels of every image, at the input size; of images in tiles the same parts, whatever their size.
     Fixed {
         /// Rows.
         height: usize,
@@ -61,12 +61,13 @@ impl ScoringArea {
         }
     }
 
-    /// Whether it fits images of this size.
-    pub(super) fn fits(&self, (h, w): (usize, usize)) -> bool {
+    /// Whether it fits images of this size, or of any.
+    pub(super) fn fits(&self, size: Option<(usize, usize)>) -> bool {
         match self {
             ScoringArea::Fixed { height, width, runs } => {
                 let pixels = runs.iter().try_fold(0usize, |sum, &run| sum.checked_add(run));
-                (*height, *width) == (h, w) && pixels == Some(h * w)
+                let sides = [*height, *width].iter().all(|side| (1..=MAX_SIDE as usize).contains(side));
+                size.is_none_or(|size| size == (*height, *width)) && sides && pixels == Some(height * width)
             }
             _ => true,
         }
@@ -111,15 +112,18 @@ mod tests {
 
     #[test]
     fn a_fixed_area_comes_back_and_is_checked() {
+        let fits = |area: &ScoringArea, h, w| area.fits(Some((h, w)));
         let image = InputImage { height: 2, width: 3, rgb_hwc: vec![0.0; 18] };
         for inside in [vec![0, 1, 1, 0, 0, 1], vec![1; 6], vec![0; 6], vec![1, 0, 0, 1, 1, 1]] {
             let foreground = Foreground { height: 2, width: 3, inside };
             let area = ScoringArea::fixed(&foreground);
             assert_eq!(area.of(&image), Some(foreground));
-            assert!(area.fits((2, 3)) && !area.fits((3, 2)) && !area.fits((2, 4)));
+            assert!(fits(&area, 2, 3) && !fits(&area, 3, 2) && !fits(&area, 2, 4) && area.fits(None));
         }
         let lying = ScoringArea::Fixed { height: 2, width: 3, runs: vec![usize::MAX, 7] };
-        assert!(!lying.fits((2, 3)));
+        assert!(!fits(&lying, 2, 3) && !lying.fits(None));
+        let huge = ScoringArea::Fixed { height: 1 << 40, width: 1, runs: vec![1 << 40] };
+        assert!(!huge.fits(None));
     }
 
     #[test]

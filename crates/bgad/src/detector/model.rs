@@ -248,7 +248,8 @@ impl Model {
                 Backbone::load(&self.header.backbone, &weights, isa)
             }
         }
-        .map_err(ModelError::Backbone)?;
+        .map_err(ModelError::Backbone)?
+        .with_levels(self.header.options.levels);
         if backbone.weights_sha256() != self.header.backbone_sha256 {
             return Err(ModelError::OtherBackbone {
                 name: self.header.backbone.clone(),
@@ -276,15 +277,17 @@ impl Header {
         if let Err(e) = self.options.clone().check() {
             return wrong(&e.to_string());
         }
-        if self.levels.len() != 3 || self.constants.max_logp_per_level().len() != self.levels.len() {
-            return wrong("a model has three levels and a score constant for each");
+        let levels = [self.options.levels.chosen().count(), self.constants.max_logp_per_level().len()];
+        if levels != [self.levels.len(); 2] {
+            return wrong("a model has the levels of its options and a score constant for each");
         }
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
         }
         let InputSize { height, width, .. } = self.options.input;
-        if !self.area.fits((height, width)) {
-            return wrong("the scoring area covers the input size");
+        let size = self.options.tile_overlap.is_none().then_some((height, width));
+        if !self.area.fits(size) {
+            return wrong("the scoring area covers an image");
         }
         if !(self.thresholds.ok.is_finite() && self.thresholds.ng >= self.thresholds.ok) {
             return wrong("the OK threshold is finite and not above the NG threshold");

@@ -12,7 +12,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use super::{ImageError, ImageProblem, OriginalSize};
 
 /// Longest side accepted, in pixels: four times what a line-scan camera of 4096 columns gives.
-pub(super) const MAX_SIDE: u32 = 16_384;
+pub(crate) const MAX_SIDE: u32 = 16_384;
 /// Most memory one image may take while it is decoded, and the largest file that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 

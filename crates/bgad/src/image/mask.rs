@@ -43,29 +43,46 @@ impl Mask {
         Ok(Mask::from_decoded(&decoded, size))
     }
 
+    /// The size of a mask as it comes, or of the image that an annotation was drawn on.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] naming the file, if it is no sound image.
+    pub fn original_size(path: &Path) -> Result<OriginalSize, ImageError> {
+        Ok(OriginalSize::of(&decode_mask(path, None)?))
+    }
+
     /// Brings decoded pixels of any colour type to `size`.
     ///
     /// # Panics
     ///
     /// If `decoded` has no pixel while `size` has some; no decoder gives such an image.
     pub fn from_decoded(decoded: &DynamicImage, size: InputSize) -> Mask {
-        let original = OriginalSize::of(decoded);
-        let defective = above_zero(decoded);
-        let window = size.window(original);
-        let mut resized = vec![0; size.pixels()];
-        for y in 0..window.height {
-            let row = nearest(y, original.height, window.height) * original.width;
-            let start = (window.top + y) * size.width + window.left;
-            for (x, pixel) in resized[start..start + window.width].iter_mut().enumerate() {
-                *pixel = defective[row + nearest(x, original.width, window.width)];
-            }
-        }
-        Mask { height: size.height, width: size.width, defective: resized }
+        let OriginalSize { height, width } = OriginalSize::of(decoded);
+        Mask { height, width, defective: above_zero(decoded) }.resized(size)
     }
 
     /// A mask of an image without any defect.
     pub fn clean(size: InputSize) -> Mask {
         Mask { height: size.height, width: size.width, defective: vec![0; size.pixels()] }
+    }
+
+    /// Brings the mask to `size`, which decides where in it the mask lies.
+    ///
+    /// # Panics
+    ///
+    /// If the mask has no pixel while `size` has some.
+    pub fn resized(&self, size: InputSize) -> Mask {
+        let window = size.window(OriginalSize { height: self.height, width: self.width });
+        let mut resized = vec![0; size.pixels()];
+        for y in 0..window.height {
+            let row = nearest(y, self.height, window.height) * self.width;
+            let start = (window.top + y) * size.width + window.left;
+            for (x, pixel) in resized[start..start + window.width].iter_mut().enumerate() {
+                *pixel = self.defective[row + nearest(x, self.width, window.width)];
+            }
+        }
+        Mask { height: size.height, width: size.width, defective: resized }
     }
 
     /// Part of the mask.

@@ -109,39 +109,61 @@ pub(super) struct Whole<'a> {
     original: OriginalSize,
     anomalous: bool,
     mask: Option<Mask>,
+    /// What is looked at of it; `None` for all.
+    area: Option<Foreground>,
 }
 
 impl<'a> Whole<'a> {
-    /// Reads an image, and its mask if it is `anomalous`.
-    pub(super) fn load(sample: &'a Sample, anomalous: bool) -> Result<Whole<'a>, ImageError> {
+    /// Reads an image, and its mask if it is `anomalous`; `roi` is of any size.
+    pub(super) fn load(
+        sample: &'a Sample,
+        anomalous: bool,
+        roi: Option<&Foreground>,
+    ) -> Result<Whole<'a>, ImageError> {
         let bytes = crate::image::read(&sample.path)?;
         let (image, original) =
             InputImage::decode_whole(&bytes).map_err(|error| error.of_file(&sample.path))?;
         let mask = sample.mask.as_ref().filter(|_| anomalous);
         let of_image = Some((sample.path.as_path(), original));
         let mask = mask.map(|path| Mask::load(path, original.as_input(), of_image)).transpose()?;
-        Ok(Whole { sample, sha256: content_hash(&bytes), image, original, anomalous, mask })
+        let area = roi.map(|roi| roi.resized(original));
+        Ok(Whole { sample, sha256: content_hash(&bytes), image, original, anomalous, mask, area })
     }
 
-    /// Corners of the tiles; of a defective image those that show a defect, as of the others nothing is known.
+    /// Corners of the tiles that are looked at; of a defective image those that show a defect, as of the others nothing
+    /// is known.
     pub(super) fn corners(&self, size: InputSize, overlap: usize) -> Vec<(usize, usize)> {
         let mut corners = tiles::corners(self.original, size, overlap);
-        corners.retain(|&corner| self.mask_of(corner, size).is_none_or(|mask| !mask.is_clean()));
+        corners.retain(|&corner| {
+            self.mask_of(corner, size).is_none_or(|mask| !mask.is_clean())
+                && self.area_of(corner, size).is_none_or(|area| !area.is_empty())
+        });
         corners
     }
 
-    fn mask_of(&self, (top, left): (usize, usize), size: InputSize) -> Option<Mask> {
-        let mask = self.mask.as_ref()?;
-        let mut tile = Mask::clean(size);
-        for (y, row) in
-            tile.defective.chunks_mut(size.width).enumerate().take(mask.height.saturating_sub(top))
-        {
-            let start = (top + y) * mask.width;
-            row.iter_mut()
-                .zip(&mask.defective[start + left..start + mask.width])
-                .for_each(|(to, from)| *to = *from);
+    fn mask_of(&self, corner: (usize, usize), size: InputSize) -> Option<Mask> {
+        let defective = self.part(&self.mask.as_ref()?.defective, corner, size);
+        Some(Mask { height: size.height, width: size.width, defective })
+    }
+
+    /// What is looked at of a tile; `None` for all of it.
+    pub(super) fn area_of(&self, corner: (usize, usize), size: InputSize) -> Option<Foreground> {
+        let Some(area) = &self.area else {
+            return area_of(size, tiles::window(self.original, corner, size), None);
+        };
+        let inside = self.part(&area.inside, corner, size);
+        Some(Foreground { height: size.height, width: size.width, inside })
+    }
+
+    /// The part of `pixels` of the image that a tile covers, 0 beyond the image.
+    fn part(&self, pixels: &[u8], (top, left): (usize, usize), size: InputSize) -> Vec<u8> {
+        let OriginalSize { height, width } = self.original;
+        let mut part = vec![0; size.pixels()];
+        for (y, row) in part.chunks_mut(size.width).enumerate().take(height.saturating_sub(top)) {
+            let line = &pixels[(top + y) * width..(top + y + 1) * width];
+            row.iter_mut().zip(&line[left..]).for_each(|(to, from)| *to = *from);
         }
-        Some(tile)
+        part
     }
 
     /// One tile.

@@ -23,6 +23,8 @@ pub(super) struct Progress {
     pub steps: Vec<u64>,
     /// Running boundary of each level.
     pub running: Vec<Option<Boundary>>,
+    /// `ν` of each level.
+    pub normalizers: Vec<f32>,
     /// SHA-256 of all images and masks of the run in their order: resuming with others would give another model.
     pub images_sha256: String,
 }
@@ -70,7 +72,8 @@ pub(super) fn load(path: &Path) -> Result<Checkpoint, TrainError> {
         in_file(ModelError::Inconsistent { what: "this is a finished model, not a checkpoint".into() })
     })?;
     let progress: Progress = serde_json::from_str(text).map_err(|e| in_file(ModelError::Header(e)))?;
-    if progress.steps.len() != model.levels.len() || progress.running.len() != model.levels.len() {
+    let of_levels = [progress.steps.len(), progress.running.len(), progress.normalizers.len()];
+    if of_levels != [model.levels.len(); 3] {
         return Err(in_file(ModelError::Inconsistent {
             what: "progress of another number of levels".into(),
         }));

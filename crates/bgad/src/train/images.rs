@@ -65,9 +65,8 @@ impl Images {
             if (run.stop)() {
                 return Err(TrainError::Stopped);
             }
-            let encode = |loaded: Loaded, workspace: &mut Workspace| {
+            let encode = |loaded: Loaded, area: Option<Foreground>, workspace: &mut Workspace| {
                 let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                let area = cache::area_of(options.input, loaded.window, roi);
                 (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), loaded, area)
             };
             match options.tile_overlap {
@@ -77,7 +76,9 @@ impl Images {
                         run.backbone,
                         options.input,
                         |(sample, anomalous), workspace| {
-                            Ok(encode(cache::load(sample, options.input, *anomalous)?, workspace))
+                            let loaded = cache::load(sample, options.input, *anomalous)?;
+                            let area = cache::area_of(options.input, loaded.window, roi);
+                            Ok(encode(loaded, area, workspace))
                         },
                     );
                     for ((_, anomalous), result) in share.iter().zip(encoded) {
@@ -93,7 +94,7 @@ impl Images {
                 // One image at a time, which may be a large one; its tiles side by side.
                 Some(overlap) => {
                     for &(sample, anomalous) in share {
-                        let whole = match cache::Whole::load(sample, anomalous) {
+                        let whole = match cache::Whole::load(sample, anomalous, roi) {
                             Ok(whole) => whole,
                             Err(error) => {
                                 progress(Event::Skipped(&error));
@@ -105,7 +106,10 @@ impl Images {
                                 corners,
                                 run.backbone,
                                 options.input,
-                                |&corner, workspace| encode(whole.tile(corner, options.input), workspace),
+                                |&corner, workspace| {
+                                    let area = whole.area_of(corner, options.input);
+                                    encode(whole.tile(corner, options.input), area, workspace)
+                                },
                             );
                             encoded.into_iter().try_for_each(|encoded| images.take(encoded, &mut store))?;
                         }

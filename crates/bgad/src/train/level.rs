@@ -12,7 +12,7 @@ use super::store::Features;
 use crate::boundary::Boundary;
 use crate::flow::{Flow, FlowShape, Positions, Prepared, Tape};
 use crate::loss::{LossParts, LossSettings, loss};
-use crate::options::{BoundaryRule, TrainOptions};
+use crate::options::{BoundaryRule, Normalizer, TrainOptions};
 
 /// Share of the old boundary that a running one keeps at each step.
 const BOUNDARY_MOMENTUM: f32 = 0.95;
@@ -36,6 +36,8 @@ pub(super) struct LevelTrainer {
     pub steps: u64,
     /// The running boundary, if that is the rule and there is one yet.
     pub running: Option<Boundary>,
+    /// `ν`.
+    pub normalizer: f32,
     /// Width and height of the level's map.
     grid: (usize, usize),
     /// Whether all positions are the same to the flow, as in tiles.
@@ -76,6 +78,7 @@ impl LevelTrainer {
         grid: (usize, usize),
         anywhere: bool,
         step_positions: usize,
+        normalizer: Normalizer,
         isa: Isa,
     ) -> LevelTrainer {
         let len = flow.shape.len();
@@ -85,6 +88,8 @@ impl LevelTrainer {
             v: vec![0.0; len],
             steps: 0,
             running: None,
+            // Nothing asks for an estimate before there is one.
+            normalizer: if let Normalizer::Fixed(number) = normalizer { number } else { 1.0 },
             grid,
             anywhere,
             step_positions,
@@ -172,7 +177,7 @@ impl LevelTrainer {
         };
         let settings = LossSettings {
             lambda: options.lambda,
-            normalizer: options.normalizer,
+            normalizer: self.normalizer,
             focal: options.focal && pass.second_phase,
         };
         let mut dl = vec![0.0; n];
@@ -192,7 +197,7 @@ impl LevelTrainer {
 
     fn boundary(&mut self, l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
         let mut normal: Vec<f32> =
-            l.iter().zip(mask).filter(|(_, m)| **m == 0).map(|(l, _)| l / options.normalizer).collect();
+            l.iter().zip(mask).filter(|(_, m)| **m == 0).map(|(l, _)| l / self.normalizer).collect();
         let found = Boundary::find(&mut normal, options.beta, options.tau);
         match options.boundary {
             BoundaryRule::Batch => found,
