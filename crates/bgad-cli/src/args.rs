@@ -238,6 +238,10 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) step_positions: Option<usize>,
 
+    /// Pixels of the map, the highest ones, whose mean is the score of an image; 1 for the authors' maximum.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) score_pixels: Option<usize>,
+
     /// Images of a batch.
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) batch_images: Option<usize>,

@@ -21,6 +21,7 @@ impl RecipeArgs {
         TrainOptions {
             seed,
             input: self.input(preset.input),
+            score_pixels: self.method.score_pixels.unwrap_or(preset.score_pixels),
             levels: self.levels.unwrap_or(preset.levels),
             tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
             schedule: self.schedule.unwrap_or(preset.schedule),

@@ -79,6 +79,9 @@ fn stop_on_interrupt() -> Result<(), Failure> {
     .map_err(|error| context("cannot listen for Ctrl-C", error))
 }
 
+/// Normal images below which a model scores its own so much lower than new ones that it should be said.
+const FEW_NORMAL: usize = 100;
+
 /// The files that training writes.
 struct Files {
     model: PathBuf,
@@ -192,6 +195,12 @@ fn summary(
         "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
         header.thresholds.ok, header.thresholds.ng
     )?;
+    if split.hold_out.is_empty() && header.training.normal_images < FEW_NORMAL {
+        writeln!(
+            out,
+            "note        from so few good images the end of OK is rough, and good parts may land in REVIEW: bgad calibrate with new ones"
+        )?;
+    }
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
     let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
     writeln!(out, "\nnext")?;

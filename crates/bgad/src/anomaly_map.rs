@@ -4,7 +4,7 @@
 //! p_l      = e^(l − M_l)                          on the grid of level l;  l: log p / C,  M_l: frozen
 //! S(y, x)  = Σ over the L levels of up(p_l)       up: bilinear to [H, W], corners aligned
 //! map      = −ln(S / L)                           nats: 0 is as normal as training data gets
-//! score    = max over the map
+//! score    = mean of the K highest values of the map         K = 256 pixels: one position of the coarsest level
 //! ```
 //!
 //! The authors' map is `max(S) − S`: the same order, but in f32 it ties wherever S is near 0, and with the
@@ -41,10 +41,36 @@ pub struct AnomalyMap {
 }
 
 impl AnomalyMap {
-    /// Score of the image: the maximum of its map, in nats. NaN if the map holds a NaN; `−∞` for an empty
-    /// map.
-    pub fn image_score(&self) -> f32 {
-        self.nats.iter().fold(f32::NEG_INFINITY, |max, &s| max_or_nan(max, s))
+    /// Score of the image: the mean of the `pixels` highest values of its map, in nats; of all, where there are fewer. NaN if
+    /// the map holds a NaN; `−∞` for an empty map.
+    ///
+    /// # Panics
+    ///
+    /// If `pixels` is 0.
+    pub fn image_score(&self, pixels: usize) -> f32 {
+        assert!(pixels > 0, "a score of one pixel at least");
+        if self.nats.is_empty() {
+            return f32::NEG_INFINITY;
+        }
+        // The highest so far, and newcomers above the lowest of them, sorted out now and then: a large map is not copied.
+        let mut highest: Vec<f32> = Vec::with_capacity(2 * pixels.min(self.nats.len()));
+        let mut least = f32::NEG_INFINITY;
+        for &nats in &self.nats {
+            if nats.is_nan() {
+                return nats;
+            }
+            if highest.len() < pixels || nats > least {
+                highest.push(nats);
+                if highest.len() == 2 * pixels {
+                    least = keep_highest(&mut highest, pixels);
+                }
+            }
+        }
+        if highest.len() > pixels {
+            keep_highest(&mut highest, pixels);
+        }
+        let sum: f64 = highest.iter().copied().map(f64::from).sum();
+        (sum / highest.len() as f64) as f32
     }
 }
 
@@ -154,6 +180,13 @@ impl MaxLogp {
     pub fn constants(self) -> Result<ScoreConstants, ScoreConstantsError> {
         ScoreConstants::new(self.per_level)
     }
+}
+
+/// Leaves the `n` highest of more numbers; the lowest of these.
+fn keep_highest(numbers: &mut Vec<f32>, n: usize) -> f32 {
+    let (_, &mut least, _) = numbers.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a));
+    numbers.truncate(n);
+    least
 }
 
 /// The larger number; NaN, once met, stays: a broken likelihood must not pass as a small one.
@@ -345,7 +378,7 @@ mod tests {
 
     #[track_caller]
     fn check_metrics(recorded: &RecordedScore, maps: &[AnomalyMap], pixel_ap_tolerance: f64) {
-        let scores: Vec<f32> = maps.iter().map(AnomalyMap::image_score).collect();
+        let scores: Vec<f32> = maps.iter().map(|map| map.image_score(1)).collect();
         let labels = recorded.image_labels();
         let mut pixels = PixelScores::new();
         for (i, map) in maps.iter().enumerate() {
@@ -379,7 +412,7 @@ mod tests {
         authors_form(&mut maps, recorded.levels.len());
         check_metrics(&recorded, &maps, 1e-6);
         for (map, authors) in maps.iter().zip(&recorded.image_scores) {
-            assert!((map.image_score() - authors).abs() < 2e-6, "{} for {authors}", map.image_score());
+            assert!((map.image_score(1) - authors).abs() < 2e-6, "{} for {authors}", map.image_score(1));
         }
     }
 
@@ -404,8 +437,8 @@ mod tests {
             assert_eq!(map.nats, [below; 40], "{below} below");
         }
         // Likelier than anything in training: below zero, not clamped.
-        assert_eq!(anomaly_map(&[level(&[3.0], 1, 1)], &constants(&[1.0]), 1, 1).image_score(), -2.0);
-        assert_eq!(anomaly_map(&[level(&[1e4], 1, 1)], &constants(&[0.0]), 1, 1).image_score(), -1e4);
+        assert_eq!(anomaly_map(&[level(&[3.0], 1, 1)], &constants(&[1.0]), 1, 1).image_score(1), -2.0);
+        assert_eq!(anomaly_map(&[level(&[1e4], 1, 1)], &constants(&[0.0]), 1, 1).image_score(1), -1e4);
     }
 
     #[test]
@@ -458,7 +491,7 @@ mod tests {
                     4,
                 )
             })
-            .map(|map| map.image_score())
+            .map(|map| map.image_score(1))
             .collect();
         assert!(scores.iter().all(|s| s.is_finite()), "{scores:?}");
         assert!(scores.windows(2).all(|s| s[0] < s[1]), "{scores:?}");
@@ -484,11 +517,11 @@ mod tests {
         let map = |a: f32, b: f32| {
             anomaly_map(&[level(&[a], 1, 1), level(&[b], 1, 1)], &constants(&[0.0; 2]), 2, 2)
         };
-        assert_eq!(map(f32::NEG_INFINITY, f32::NEG_INFINITY).image_score(), f32::INFINITY);
-        assert_eq!(map(f32::NEG_INFINITY, 0.0).image_score(), std::f32::consts::LN_2);
-        assert!(map(f32::NAN, 0.0).image_score().is_nan());
+        assert_eq!(map(f32::NEG_INFINITY, f32::NEG_INFINITY).image_score(1), f32::INFINITY);
+        assert_eq!(map(f32::NEG_INFINITY, 0.0).image_score(1), std::f32::consts::LN_2);
+        assert!(map(f32::NAN, 0.0).image_score(1).is_nan());
         let one_nan = AnomalyMap { nats: vec![1.0, f32::NAN, 9.0], h: 1, w: 3 };
-        assert!(one_nan.image_score().is_nan());
+        assert!(one_nan.image_score(1).is_nan());
     }
 
     #[test]
@@ -519,5 +552,22 @@ mod tests {
     #[should_panic(expected = "one score constant per level")]
     fn a_missing_level_is_a_mistake() {
         anomaly_map(&[level(&[0.0], 1, 1)], &constants(&[0.0, 0.0]), 2, 2);
+    }
+
+    #[test]
+    fn the_score_is_the_mean_of_the_highest_values() {
+        let map = |nats: Vec<f32>| AnomalyMap { h: 1, w: nats.len(), nats };
+        // Every order of arrival: rising, falling, mixed.
+        let rising: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+        let mixed: Vec<f32> = (0..1000).map(|i| (i * 617 % 1000) as f32).collect();
+        let falling: Vec<f32> = rising.iter().rev().copied().collect();
+        for nats in [rising, falling, mixed] {
+            for (pixels, want) in [(1, 999.0), (2, 998.5), (100, 949.5), (999, 500.0), (5000, 499.5)] {
+                assert_eq!(map(nats.clone()).image_score(pixels), want, "{pixels} pixels");
+            }
+        }
+        assert_eq!(map(vec![]).image_score(3), f32::NEG_INFINITY);
+        assert_eq!(map(vec![2.0, f32::INFINITY, 1.0]).image_score(2), f32::INFINITY);
+        assert!(map(vec![f32::NEG_INFINITY, 1.0, f32::NAN, 0.0]).image_score(2).is_nan());
     }
 }

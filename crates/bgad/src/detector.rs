@@ -53,7 +53,7 @@ struct Buffers {
 /// What was found in an image.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Largest value of the map, nats: 0 is as normal as training images get.
+    /// Mean of the highest values of the map, nats: 0 is as normal as training images get.
     pub score: f32,
     /// OK, REVIEW or NG.
     pub verdict: Verdict,
@@ -163,7 +163,7 @@ impl Detector {
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
         let map = self.scored_map(image, original);
-        let score = map.image_score();
+        let score = map.image_score(self.header.options.score_pixels);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
             Verdict::Ok => Vec::new(),

@@ -126,7 +126,7 @@ pub fn evaluate(
     }
     let started = Instant::now();
     let samples: Vec<&Sample> = good.iter().chain(bad).collect();
-    let mut tally = Tally::new(samples.len(), detector);
+    let mut tally = Tally::new(samples.len(), detector, scoring);
     let mut kept = Vec::new();
     let mut done = 0;
     for share in samples.chunks(SHARE) {
@@ -186,7 +186,8 @@ impl Scored {
             Scoring::Frozen => (Vec::new(), None),
             Scoring::Authors => (detector.likelihoods(&image), detector.header().area.of(&image)),
         };
-        let verdict = detector.header().thresholds.verdict(map.image_score());
+        let verdict =
+            detector.header().thresholds.verdict(map.image_score(detector.header().options.score_pixels));
         Ok(Scored { map, verdict, likelihoods, area, window, mask })
     }
 }
@@ -213,11 +214,16 @@ struct Tally {
     pixels: PixelScores,
     images: Vec<ScoredImage>,
     counts: Counts,
+    score_pixels: usize,
 }
 
 impl Tally {
-    fn new(images: usize, detector: &Detector) -> Tally {
+    fn new(images: usize, detector: &Detector, scoring: Scoring) -> Tally {
         Tally {
+            score_pixels: match scoring {
+                Scoring::Frozen => detector.header().options.score_pixels,
+                Scoring::Authors => 1,
+            },
             pixels: PixelScores::with_capacity(images * detector.input().pixels()),
             images: Vec::with_capacity(images),
             counts: Counts::default(),
@@ -225,7 +231,7 @@ impl Tally {
     }
 
     fn add(&mut self, sample: &Sample, scored: Scored) -> Result<(), EvaluationError> {
-        let (map, score) = (&scored.map, scored.map.image_score());
+        let (map, score) = (&scored.map, scored.map.image_score(self.score_pixels));
         let defective = sample.kind.defect().is_some();
         match &scored.mask {
             Some(mask) => self

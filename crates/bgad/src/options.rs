@@ -300,11 +300,18 @@ pub struct TrainOptions {
     /// Whether the score looks at the part only.
     #[serde(default)]
     pub foreground_score: bool,
+    /// Pixels of the map, the highest ones, whose mean is the score of an image. 1 to 65536; 1 is the authors' maximum.
+    #[serde(default = "one_pixel")]
+    pub score_pixels: usize,
 }
 
 /// For models of a time when this was no choice.
 fn yes() -> bool {
     true
+}
+
+fn one_pixel() -> usize {
+    1
 }
 
 fn all_levels() -> Levels {
@@ -353,6 +360,7 @@ impl TrainOptions {
             blend: Blend::Hard,
             balance: false,
             foreground_score: false,
+            score_pixels: one_pixel(),
         };
         match preset {
             Preset::Reference => reference,
@@ -365,6 +373,8 @@ impl TrainOptions {
                     step_positions: 2048,
                     stepping: Stepping::SameSteps,
                     whiten: true,
+                    // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
+                    score_pixels: 256,
                     ..reference
                 }
             }
@@ -379,7 +389,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 13] = [
+        let rules: [(&'static str, bool, String, &'static str); 14] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -425,6 +435,12 @@ impl TrainOptions {
                 o.pseudo_share > 0.0 && o.pseudo_share <= 10.0,
                 o.pseudo_share.to_string(),
                 "above 0, at most 10",
+            ),
+            (
+                "score-pixels",
+                (1..=65_536).contains(&o.score_pixels),
+                o.score_pixels.to_string(),
+                "1 to 65536",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             (
@@ -547,9 +563,18 @@ mod tests {
 
     #[test]
     fn options_of_older_models_are_read() {
-        let now = TrainOptions::preset(Preset::Fast);
+        let now = TrainOptions { score_pixels: 1, ..TrainOptions::preset(Preset::Fast) };
         let mut json = serde_json::to_value(&now).expect("plain values");
-        let new = ["levels", "repeat", "pseudo", "pseudo_share", "blend", "balance", "foreground_score"];
+        let new = [
+            "score_pixels",
+            "levels",
+            "repeat",
+            "pseudo",
+            "pseudo_share",
+            "blend",
+            "balance",
+            "foreground_score",
+        ];
         for name in new {
             json.as_object_mut().expect("an object").remove(name).expect(name);
         }

@@ -691,7 +691,7 @@ impl<'a> Trainer<'a> {
                 } else if let Some(area) = &images.normal_areas[i] {
                     map.limit_to(area);
                 }
-                map.image_score()
+                map.image_score(options.score_pixels)
             })
             .collect();
         if options.tile_overlap.is_some() {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use bgad::detector::Model;
+use bgad::detector::{Detector, Model};
 use serde_json::Value;
 
-use crate::scene::{BAD, GOOD, Scene, trained};
+use crate::scene::{BAD, GOOD, SMALL, Scene, trained};
 
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
@@ -23,6 +23,7 @@ fn trains_evaluates_and_inspects() {
         "b_n",
     ]);
     assert!(ran.stdout.contains("learned     from 32 good images and 4 known defects"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the end of OK is rough"), "{}", ran.stdout);
     assert_eq!(scene.names(), ["data", "m.bgad", "m.split.json"]);
 
     let ran = scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
@@ -222,4 +223,26 @@ fn levels_and_normalizer_are_the_users_choice() {
     both("--levels", "0").says(&["expected levels from 1 (finest) to 3"]);
     both("--normalizer", "median").says(&["normalizer is median, must be a positive number or auto"]);
     both("--normalizer", "0").says(&["normalizer is 0"]);
+}
+
+#[test]
+fn the_score_is_over_as_many_pixels_as_asked() {
+    let scene = Scene::with_data("score_pixels");
+    scene.picture("new.png", 5000, Some((9, 30)));
+    let mut scores = Vec::new();
+    for (pixels, model) in [(1, "one.bgad"), (40, "forty.bgad")] {
+        let asked = ["train", "data", "-o", model, "--score-pixels", &pixels.to_string()];
+        scene.run(&[&asked[..], &SMALL].concat()).exits(0);
+        let detector = Detector::open(&scene.path(model)).expect("a model");
+        let found = detector.inspect_file(&scene.path("new.png")).expect("an image");
+        let mut nats = found.map.nats.clone();
+        nats.sort_by(|a, b| b.total_cmp(a));
+        let mean = nats[..pixels].iter().sum::<f32>() / pixels as f32;
+        assert!((found.score - mean).abs() < 1e-4 * mean, "{} for {mean}", found.score);
+        scores.push((found.score, found.map));
+    }
+    assert!(scores[0].1 == scores[1].1, "the map is the same");
+    assert!(scores[0].0 > scores[1].0);
+    let none = ["train", "data", "-o", "no.bgad", "--score-pixels", "0"];
+    scene.run(&none).exits(2).says(&["score-pixels is 0, must be 1 to 65536"]);
 }
