@@ -51,7 +51,7 @@ pub(crate) struct LearnArgs {
     pub(crate) schedule: Schedule,
 
     /// Peak learning rate of Adam.
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 3e-4)]
     pub(crate) learning_rate: f32,
 
     /// Threads to use [default: one per core]. The model does not depend on it.
