@@ -188,10 +188,8 @@ impl Scored {
 fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     let (image, original) = detector.load(path).map_err(|error| failure::chain(&error))?;
-    Ok((
-        content_hash(&bytes),
-        ImageScores::of(&detector.scored_map(&image, original), detector.header().options.score_pixels),
-    ))
+    let map = detector.scored_map(&image, original);
+    Ok((content_hash(&bytes), ImageScores::of(&map, detector.image_score(&map))))
 }
 
 /// The promise and what it rests on.

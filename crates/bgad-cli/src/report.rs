@@ -121,7 +121,7 @@ impl Report<'_> {
                     ]
                 })
                 .collect();
-            self.detector.map(&likelihoods, &header.constants).image_score(header.options.score_pixels)
+            self.detector.image_score(&self.detector.map(&likelihoods, &header.constants))
         };
         [score(true), score(false)]
     }

@@ -104,9 +104,6 @@ impl Backbone {
     /// The same network, of which these levels are wanted; what only others need is not computed.
     pub fn with_levels(mut self, levels: Levels) -> Backbone {
         self.levels = levels;
-        let ends = |level| self.blocks.iter().position(|block| block.plan.level == Some(level));
-        let needed = levels.chosen().filter_map(ends).max().map_or(0, |last| last + 1);
-        self.blocks.truncate(needed);
         self
     }
 
@@ -201,6 +198,9 @@ impl Backbone {
         let Workspace { maps: [current, next], whole, scratches, threads, pyramid } = workspace;
         let scratches = &mut scratches[..*threads];
         let levels = &mut pyramid.levels;
+        let wanted = self.levels.chosen().count();
+        // The workspace may have served a network of more.
+        levels.truncate(wanted);
         let mut level = 0;
         let mut size = [h.div_ceil(2), w.div_ceil(2)];
         for (i, block) in self.blocks.iter().enumerate() {
@@ -221,6 +221,9 @@ impl Backbone {
                 map.hwc.clear();
                 map.hwc.extend_from_slice(out);
                 level += 1;
+                if level == wanted {
+                    break;
+                }
             }
             std::mem::swap(current, next);
             size = [height, width];

@@ -94,15 +94,15 @@ pub struct ImageScores {
 }
 
 impl ImageScores {
-    /// Of a map; the score is over its `score_pixels` highest values.
-    pub fn of(map: &AnomalyMap, score_pixels: usize) -> ImageScores {
+    /// Of a map with the score `image`.
+    pub fn of(map: &AnomalyMap, image: f32) -> ImageScores {
         let mut nats = map.nats.clone();
         let above = ((nats.len() as f64 * PIXEL_SHARE) as usize).min(nats.len().saturating_sub(1));
         let pixel = match nats.is_empty() {
             true => f32::NEG_INFINITY,
             false => *nats.select_nth_unstable_by(above, |a, b| b.total_cmp(a)).1,
         };
-        ImageScores { image: map.image_score(score_pixels), pixel }
+        ImageScores { image, pixel }
     }
 }
 
@@ -436,8 +436,8 @@ mod tests {
     #[test]
     fn the_pixel_score_leaves_a_share_of_the_pixels_above() {
         let map = AnomalyMap { nats: (0..2000).map(|i| i as f32).collect(), h: 40, w: 50 };
-        assert_eq!(ImageScores::of(&map, 1), ImageScores { image: 1999.0, pixel: 1997.0 });
+        assert_eq!(ImageScores::of(&map, 1999.0), ImageScores { image: 1999.0, pixel: 1997.0 });
         let one = AnomalyMap { nats: vec![3.0], h: 1, w: 1 };
-        assert_eq!(ImageScores::of(&one, 256), ImageScores { image: 3.0, pixel: 3.0 });
+        assert_eq!(ImageScores::of(&one, 3.0), ImageScores { image: 3.0, pixel: 3.0 });
     }
 }

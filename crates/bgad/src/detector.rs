@@ -163,7 +163,7 @@ impl Detector {
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
         let map = self.scored_map(image, original);
-        let score = map.image_score(self.header.options.score_pixels);
+        let score = self.image_score(&map);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
             Verdict::Ok => Vec::new(),
@@ -249,6 +249,11 @@ impl Detector {
             map.limit_to(&area.resized(original));
         }
         map
+    }
+
+    /// Score of an image from its map, over as many pixels as the model's options say, nats.
+    pub fn image_score(&self, map: &AnomalyMap) -> f32 {
+        map.image_score(self.header.options.score_pixels)
     }
 
     /// The image as its map shows it: without what is beside an image that keeps its proportions.

@@ -126,7 +126,7 @@ pub fn evaluate(
     }
     let started = Instant::now();
     let samples: Vec<&Sample> = good.iter().chain(bad).collect();
-    let mut tally = Tally::new(samples.len(), detector, scoring);
+    let mut tally = Tally::new(samples.len(), detector);
     let mut kept = Vec::new();
     let mut done = 0;
     for share in samples.chunks(SHARE) {
@@ -161,6 +161,7 @@ pub fn evaluate(
 /// One image's map and truth.
 struct Scored {
     map: AnomalyMap,
+    score: f32,
     verdict: Verdict,
     likelihoods: Vec<Vec<f32>>,
     /// For the authors' form: the pixels that the model scores, `None` for all, and where the image lies.
@@ -186,9 +187,9 @@ impl Scored {
             Scoring::Frozen => (Vec::new(), None),
             Scoring::Authors => (detector.likelihoods(&image), detector.header().area.of(&image)),
         };
-        let verdict =
-            detector.header().thresholds.verdict(map.image_score(detector.header().options.score_pixels));
-        Ok(Scored { map, verdict, likelihoods, area, window, mask })
+        let score = detector.image_score(&map);
+        let verdict = detector.header().thresholds.verdict(score);
+        Ok(Scored { map, score, verdict, likelihoods, area, window, mask })
     }
 }
 
@@ -206,6 +207,7 @@ fn rescale_as_authors(detector: &Detector, kept: &mut [(Sample, Scored)]) -> Res
     for ((_, scored), mut map) in kept.iter_mut().zip(maps) {
         scored.area.iter().for_each(|area| map.limit_to(area));
         scored.map = map.cropped(scored.window);
+        scored.score = scored.map.image_score(1);
     }
     Ok(())
 }
@@ -214,16 +216,11 @@ struct Tally {
     pixels: PixelScores,
     images: Vec<ScoredImage>,
     counts: Counts,
-    score_pixels: usize,
 }
 
 impl Tally {
-    fn new(images: usize, detector: &Detector, scoring: Scoring) -> Tally {
+    fn new(images: usize, detector: &Detector) -> Tally {
         Tally {
-            score_pixels: match scoring {
-                Scoring::Frozen => detector.header().options.score_pixels,
-                Scoring::Authors => 1,
-            },
             pixels: PixelScores::with_capacity(images * detector.input().pixels()),
             images: Vec::with_capacity(images),
             counts: Counts::default(),
@@ -231,7 +228,7 @@ impl Tally {
     }
 
     fn add(&mut self, sample: &Sample, scored: Scored) -> Result<(), EvaluationError> {
-        let (map, score) = (&scored.map, scored.map.image_score(self.score_pixels));
+        let (map, score) = (&scored.map, scored.score);
         let defective = sample.kind.defect().is_some();
         match &scored.mask {
             Some(mask) => self

@@ -42,7 +42,7 @@ use crate::detector::{
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, Mask};
-use crate::options::{Checked, Normalizer, OptionError, Schedule, Stepping, TrainOptions};
+use crate::options::{Checked, Normalizer, Schedule, Stepping, TrainOptions};
 use crate::tiles::Source;
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
@@ -183,13 +183,6 @@ pub fn train(
         _ => None,
     };
     let roi = run.material.roi(options).map_err(TrainError::Material)?;
-    if run.backbone.levels() != options.levels {
-        return Err(TrainError::Options(OptionError {
-            option: "levels",
-            found: options.levels.to_string(),
-            allowed: "those of the backbone",
-        }));
-    }
     let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
     let whitenings = images.whiten(run, options)?;
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
@@ -519,14 +512,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
-    /// far as they are above the score of any normal image. All other positions of these images are not looked at.
+    /// far as they are above every pixel of the normal images. All other positions of these images are not looked at.
     fn find_candidates(&self, images: &Images, run: &Run<'_>) -> Result<Vec<Marks>, TrainError> {
         if images.weak.is_empty() {
             return Ok(Vec::new());
         }
         let scoring = self.scoring(run.isa);
-        let Standing { constants, scores, .. } = self.standing(&scoring, images)?;
-        let highest = scores[scores.len() - 1];
+        let Standing { constants, highest, .. } = self.standing(&scoring, images)?;
         let size = self.options.input;
         let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
         let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
@@ -681,7 +673,7 @@ impl<'a> Trainer<'a> {
             boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
-        let mut scores: Vec<f32> = likelihoods
+        let (mut scores, highest): (Vec<f32>, Vec<f32>) = likelihoods
             .par_iter()
             .enumerate()
             .map(|(i, l)| {
@@ -691,14 +683,15 @@ impl<'a> Trainer<'a> {
                 } else if let Some(area) = &images.normal_areas[i] {
                     map.limit_to(area);
                 }
-                map.image_score(options.score_pixels)
+                (map.image_score(options.score_pixels), map.image_score(1))
             })
-            .collect();
+            .unzip();
         if options.tile_overlap.is_some() {
             scores = of_files(&images.normal_sources, &scores);
         }
         scores.sort_by(f32::total_cmp);
-        Ok(Standing { boundaries, constants, scores })
+        let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        Ok(Standing { boundaries, constants, scores, highest })
     }
 
     /// Freezes the constants, boundary and thresholds from all normal training images.
@@ -706,7 +699,7 @@ impl<'a> Trainer<'a> {
         let options = self.options;
         let mut model = self.model(images, run);
         let normalizers: Vec<f32> = self.levels.iter().map(|level| level.normalizer).collect();
-        let Standing { boundaries, constants, scores } = self.standing(&self.scoring(run.isa), images)?;
+        let Standing { boundaries, constants, scores, .. } = self.standing(&self.scoring(run.isa), images)?;
         for ((header, boundary), normalizer) in
             model.header.levels.iter_mut().zip(boundaries).zip(&normalizers)
         {
@@ -728,6 +721,8 @@ struct Standing {
     /// Of each level, in units of `l / ν`.
     boundaries: Vec<Boundary>,
     constants: ScoreConstants,
+    /// The highest pixel of their maps.
+    highest: f32,
     /// Image scores, sorted.
     scores: Vec<f32>,
 }

@@ -398,3 +398,21 @@ fn bench() {
         }
     }
 }
+
+#[test]
+fn chosen_levels_are_those_of_the_whole_pyramid_in_any_workspace() {
+    let backbone = || Backbone::embedded("tf_efficientnet_lite0", Isa::best()).expect("a network");
+    let image: Vec<f32> = (0..48 * 32 * 3).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let all = backbone();
+    let mut workspace = all.workspace(48, 32);
+    let whole = all.features(&image, 48, 32, &mut workspace).clone();
+    for text in ["3", "1,3", "1", "1,2,3"] {
+        let some = backbone().with_levels(text.parse().expect("levels"));
+        let found = some.features(&image, 48, 32, &mut workspace);
+        let want: Vec<_> = some.levels().chosen().map(|level| whole.levels[level].clone()).collect();
+        assert_eq!(found.levels, want, "{text}");
+        let shapes: Vec<_> = found.levels.iter().map(|map| ((map.height, map.width), map.channels)).collect();
+        let said: Vec<_> = some.grid((48, 32)).into_iter().zip(some.channels()).collect();
+        assert_eq!(shapes, said, "{text}");
+    }
+}

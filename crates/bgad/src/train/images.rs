@@ -10,7 +10,7 @@ use crate::dataset::Sample;
 use crate::flow::Whitening;
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
-use crate::options::Checked;
+use crate::options::{Checked, OptionError};
 use crate::tiles::Source;
 
 /// Images that are encoded between two reports.
@@ -42,6 +42,13 @@ impl Images {
         roi: Option<&Foreground>,
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<Images, TrainError> {
+        if run.backbone.levels() != options.levels {
+            return Err(TrainError::Options(OptionError {
+                option: "levels",
+                found: options.levels.to_string(),
+                allowed: "those of the backbone",
+            }));
+        }
         let mut images = Images {
             normal: Vec::new(),
             normal_sources: Vec::new(),
