@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use bgad::evaluation::Scoring;
 use bgad::image::InputSize;
-use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, Stepping};
+use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, ScoreParts, Stepping};
 use bgad::pyramid::Levels;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
@@ -238,9 +238,16 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) step_positions: Option<usize>,
 
-    /// Pixels of the map, the highest ones, whose mean is the score of an image; 1 for the authors' maximum.
+    /// Pixels of the map, the highest ones, whose mean goes into the score of an image; 1 for the authors' maximum.
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) score_pixels: Option<usize>,
+
+    /// What the score of an image is made of: map, with coarsest, whole or both after it.
+    ///
+    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. whole: how unusual the
+    /// image is as a whole. The preset fast takes all three; with --tiles the map alone, with --foreground-score not the whole.
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    pub(crate) score_parts: Option<ScoreParts>,
 
     /// Images of a batch.
     #[arg(long, value_name = "N", hide_short_help = true)]

@@ -53,7 +53,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
 
     let mut verdicts = [0; 3];
     let progress = CountProgress::new("inspecting", images.len());
-    let mut writer = Writer::new(args.format, args.pixel_size, BufWriter::new(io::stdout().lock()));
+    let mut writer = Writer::new(
+        args.format,
+        detector.header().thresholds,
+        args.pixel_size,
+        BufWriter::new(io::stdout().lock()),
+    );
     progress.suspend(|| writer.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {

@@ -2,7 +2,7 @@
 
 use bgad::backbone::Backbone;
 use bgad::image::InputSize;
-use bgad::options::{DEFAULT_BACKBONE, OptionError, TrainOptions};
+use bgad::options::{DEFAULT_BACKBONE, OptionError, ScoreParts, TrainOptions};
 use bgad::pyramid::Levels;
 use bgad::weights::Weights;
 use bgad_kernels::Isa;
@@ -22,6 +22,7 @@ impl RecipeArgs {
             seed,
             input: self.input(preset.input),
             score_pixels: self.method.score_pixels.unwrap_or(preset.score_pixels),
+            score_parts: self.score_parts(&preset),
             levels: self.levels.unwrap_or(preset.levels),
             tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
             schedule: self.schedule.unwrap_or(preset.schedule),
@@ -39,6 +40,18 @@ impl RecipeArgs {
             batch_images: batch_images.unwrap_or(preset.batch_images),
             ..preset
         }
+    }
+
+    /// Those that were asked for, or those of the preset that make sense.
+    fn score_parts(&self, preset: &TrainOptions) -> ScoreParts {
+        let of_preset = match self.tiles {
+            true => ScoreParts::MAP,
+            false => ScoreParts {
+                whole: preset.score_parts.whole && !preset.foreground_score,
+                ..preset.score_parts
+            },
+        };
+        self.method.score_parts.unwrap_or(of_preset)
     }
 
     /// A quarter of a tile.

@@ -121,7 +121,7 @@ impl Report<'_> {
                     ]
                 })
                 .collect();
-            self.detector.image_score(&self.detector.map(&likelihoods, &header.constants))
+            self.detector.score_of_likelihoods(&likelihoods)
         };
         [score(true), score(false)]
     }

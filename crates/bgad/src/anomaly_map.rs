@@ -1,11 +1,12 @@
-//! From the log-likelihoods of the levels to one anomaly map and one score.
+//! From the log-likelihoods of the levels to one anomaly map.
 //!
 //! ```text
 //! p_l      = e^(l − M_l)                          on the grid of level l;  l: log p / C,  M_l: frozen
 //! S(y, x)  = Σ over the L levels of up(p_l)       up: bilinear to [H, W], corners aligned
 //! map      = −ln(S / L)                           nats: 0 is as normal as training data gets
-//! score    = mean of the K highest values of the map         K = 256 pixels: one position of the coarsest level
 //! ```
+//!
+//! The score of an image is made of its map and more in [`image_score`](crate::image_score).
 //!
 //! The authors' map is `max(S) − S`: the same order, but in f32 it ties wherever S is near 0, and with the
 //! maxima of l and S taken over the test set an image's score depends on its neighbours. Here M is frozen
@@ -41,37 +42,46 @@ pub struct AnomalyMap {
 }
 
 impl AnomalyMap {
-    /// Score of the image: the mean of the `pixels` highest values of its map, in nats; of all, where there are fewer. NaN if
-    /// the map holds a NaN; `−∞` for an empty map.
+    /// What the map says of the image: the mean of its `pixels` highest values, in nats; of all, where there are fewer. NaN if
+    /// it holds a NaN; `−∞` if it is empty. With one pixel this is the authors' score.
     ///
     /// # Panics
     ///
     /// If `pixels` is 0.
     pub fn image_score(&self, pixels: usize) -> f32 {
-        assert!(pixels > 0, "a score of one pixel at least");
-        if self.nats.is_empty() {
-            return f32::NEG_INFINITY;
-        }
-        // The highest so far, and newcomers above the lowest of them, sorted out now and then: a large map is not copied.
-        let mut highest: Vec<f32> = Vec::with_capacity(2 * pixels.min(self.nats.len()));
-        let mut least = f32::NEG_INFINITY;
-        for &nats in &self.nats {
-            if nats.is_nan() {
-                return nats;
-            }
-            if highest.len() < pixels || nats > least {
-                highest.push(nats);
-                if highest.len() == 2 * pixels {
-                    least = keep_highest(&mut highest, pixels);
-                }
-            }
-        }
-        if highest.len() > pixels {
-            keep_highest(&mut highest, pixels);
-        }
-        let sum: f64 = highest.iter().copied().map(f64::from).sum();
-        (sum / highest.len() as f64) as f32
+        mean_of_highest(&self.nats, pixels)
     }
+}
+
+/// Mean of the `n` highest values; of all, where there are fewer. NaN if one of them is; `−∞` of nothing.
+///
+/// # Panics
+///
+/// If `n` is 0.
+pub(crate) fn mean_of_highest(values: &[f32], n: usize) -> f32 {
+    assert!(n > 0, "the mean of one value at least");
+    if values.is_empty() {
+        return f32::NEG_INFINITY;
+    }
+    // The highest so far, and newcomers above the lowest of them, sorted out now and then: a large map is not copied.
+    let mut highest: Vec<f32> = Vec::with_capacity(2 * n.min(values.len()));
+    let mut least = f32::NEG_INFINITY;
+    for &value in values {
+        if value.is_nan() {
+            return value;
+        }
+        if highest.len() < n || value > least {
+            highest.push(value);
+            if highest.len() == 2 * n {
+                least = keep_highest(&mut highest, n);
+            }
+        }
+    }
+    if highest.len() > n {
+        keep_highest(&mut highest, n);
+    }
+    let sum: f64 = highest.iter().copied().map(f64::from).sum();
+    (sum / highest.len() as f64) as f32
 }
 
 /// The constants `M_l` that turn log-likelihoods into comparable probabilities; part of a trained model.

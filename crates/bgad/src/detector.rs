@@ -22,11 +22,18 @@ use rayon::prelude::*;
 
 use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
 use crate::backbone::{Backbone, Workspace};
+use crate::flow::PreparedWhitening;
+use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
+use crate::image_score::{self, WholeScale};
+use crate::options::TrainOptions;
+use crate::pyramid::Pyramid;
 use crate::tiles::{self, Blend};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
+use crate::whole_image;
 
 pub use area::ScoringArea;
+pub(crate) use area::area_of;
 pub(crate) use level::ScoringLevel;
 pub use model::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, TrainingSummary};
 
@@ -36,6 +43,8 @@ pub struct Detector {
     header: Header,
     backbone: Backbone,
     levels: Vec<ScoringLevel>,
+    /// How usual whole images are, where that is part of the score.
+    whole: Option<(PreparedWhitening, WholeScale)>,
     /// Buffers not in use, one set for each thread that has inspected at a time.
     free: Mutex<Vec<Buffers>>,
     /// Images that are in the backbone at this moment.
@@ -50,17 +59,32 @@ struct Buffers {
     workspace: Workspace,
 }
 
+/// The score of an image and where it comes from.
+#[derive(Clone, Debug)]
+pub struct ScoredImage {
+    /// Anomaly per pixel, without what is beside an image that keeps its proportions and with everything outside the scoring area
+    /// called normal.
+    pub map: AnomalyMap,
+    /// Nats: see [`image_score`].
+    pub score: f32,
+    /// The part of the score that belongs to no place but to the image as a whole, nats: below 0 where it is more usual than half of
+    /// the good ones. `None` if the model does not look at that.
+    pub whole: Option<f32>,
+}
+
 /// What was found in an image.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Mean of the highest values of the map, nats: 0 is as normal as training images get.
+    /// Score in nats: about 0 is as normal as training images get.
     pub score: f32,
+    /// As [`ScoredImage::whole`].
+    pub whole: Option<f32>,
     /// OK, REVIEW or NG.
     pub verdict: Verdict,
     /// Anomaly per pixel at the input size, without what is beside an image that keeps its proportions.
     pub map: AnomalyMap,
     /// Connected parts of the map above [`Header::region_threshold`], the highest peak first, in pixels of the original
-    /// image; none if the verdict is OK.
+    /// image; none if the verdict is OK. Where nothing is above it and yet the verdict is not OK, the most anomalous places.
     pub regions: Vec<DefectRegion>,
     /// Size of the image as it came, upright.
     pub original: OriginalSize,
@@ -93,10 +117,13 @@ impl Detector {
                 ScoringLevel::new(&level.flow, whitening, grid, anywhere, isa)
             })
             .collect();
+        let whole = model.whole.as_ref().zip(model.header.whole);
+        let whole = whole.map(|(gaussian, scale)| (gaussian.prepare(isa), scale));
         Ok(Detector {
             header: model.header.clone(),
             backbone,
             levels,
+            whole,
             free: Mutex::default(),
             running: AtomicUsize::new(0),
         })
@@ -162,14 +189,18 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let map = self.scored_map(image, original);
-        let score = self.image_score(&map);
+        let ScoredImage { map, score, whole } = self.score(image, original);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
             Verdict::Ok => Vec::new(),
-            _ => defect_regions(&map, self.header.region_threshold(), (original.height, original.width)),
+            _ => {
+                // Most of the score may come from elsewhere: then the highest places are the ones to look at.
+                let highest = map.image_score(self.header.options.score_pixels);
+                let threshold = self.header.region_threshold().min(highest);
+                defect_regions(&map, threshold, (original.height, original.width))
+            }
         };
-        Inspection { score, verdict, map, regions, original }
+        Inspection { score, whole, verdict, map, regions, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.
@@ -178,6 +209,15 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::input`].
     pub fn likelihoods(&self, image: &InputImage) -> Vec<Vec<f32>> {
+        self.with_features(image, |pyramid| self.likelihoods_of(pyramid))
+    }
+
+    fn likelihoods_of(&self, pyramid: &Pyramid) -> Vec<Vec<f32>> {
+        self.levels.iter().zip(&pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
+    }
+
+    /// What `work` makes of the features of an image.
+    fn with_features<T>(&self, image: &InputImage, work: impl FnOnce(&Pyramid) -> T) -> T {
         let InputSize { height, width, .. } = self.input();
         assert_eq!(
             (image.height, image.width),
@@ -196,14 +236,9 @@ impl Detector {
         workspace.spread(if alone { rayon::current_num_threads() } else { 1 });
         let pyramid = self.backbone.features(rgb, image.height, image.width, workspace);
         self.running.fetch_sub(1, Ordering::Relaxed);
-        let logp = self
-            .levels
-            .iter()
-            .zip(&pyramid.levels)
-            .map(|(level, features)| level.logp(&features.hwc))
-            .collect();
+        let result = work(pyramid);
         self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(buffers);
-        logp
+        result
     }
 
     /// The anomaly map of an image from its [`Detector::likelihoods`], not limited to the model's
@@ -218,17 +253,58 @@ impl Detector {
 }
 
 impl Detector {
-    /// The map of an image from [`Detector::load`], with what does not count left out as by [`Detector::scored`].
+    /// Map and score of an image from [`Detector::load`].
     ///
     /// # Panics
     ///
     /// As [`Detector::inspect`].
-    pub fn scored_map(&self, image: &InputImage, original: OriginalSize) -> AnomalyMap {
-        let constants = &self.header.constants;
-        let size = self.input();
-        let Some(overlap) = self.header.options.tile_overlap else {
-            return self.scored(self.map(&self.likelihoods(image), constants), image, original);
-        };
+    pub fn score(&self, image: &InputImage, original: OriginalSize) -> ScoredImage {
+        let (size, constants) = (self.input(), &self.header.constants);
+        if let Some(overlap) = self.header.options.tile_overlap {
+            let map = self.map_of_tiles(image, original, overlap);
+            return ScoredImage {
+                score: map.image_score(self.header.options.score_pixels),
+                map,
+                whole: None,
+            };
+        }
+        let scored = self.header.area.of(image);
+        let seen = area_of(size, size.window(original), scored.as_ref());
+        let (likelihoods, whole) = self.with_features(image, |pyramid| {
+            let whole = self.whole.as_ref().map(|(gaussian, scale)| {
+                let coarsest = pyramid.levels.last().expect("one level at least");
+                scale.nats_of(whole_image::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
+            });
+            (self.likelihoods_of(pyramid), whole)
+        });
+        let mut map = self.map(&likelihoods, constants);
+        if let Some(area) = &scored {
+            map.limit_to(area);
+        }
+        let map = map.cropped(size.window(original));
+        let score = self.places(&map, &likelihoods, seen.as_ref()) + whole.unwrap_or(0.0);
+        ScoredImage { map, score, whole }
+    }
+
+    /// Score of an image of these [`Detector::likelihoods`] that is as usual as a whole as the middle one of the good ones.
+    ///
+    /// # Panics
+    ///
+    /// As [`Detector::map`].
+    pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
+        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None)
+    }
+
+    fn places(&self, map: &AnomalyMap, likelihoods: &[Vec<f32>], seen: Option<&Foreground>) -> f32 {
+        let coarsest = self.levels.last().expect("one level at least");
+        let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
+        places_of_levels(&self.header.options, map, likelihoods, &self.header.constants, |position| {
+            seen.as_ref().is_none_or(|seen| seen[position])
+        })
+    }
+
+    fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
+        let (size, constants) = (self.input(), &self.header.constants);
         assert_eq!(
             (image.height, image.width),
             (original.height, original.width),
@@ -251,28 +327,28 @@ impl Detector {
         map
     }
 
-    /// Score of an image from its map, over as many pixels as the model's options say, nats.
-    pub fn image_score(&self, map: &AnomalyMap) -> f32 {
-        map.image_score(self.header.options.score_pixels)
-    }
-
     /// The image as its map shows it: without what is beside an image that keeps its proportions.
     pub fn visible(&self, image: &InputImage, original: OriginalSize) -> InputImage {
         image.cropped(self.loaded_size(original).window(original))
     }
+}
 
-    /// What counts of the map of an image: limited to the model's area, and without what is beside an image that keeps its
-    /// proportions.
-    ///
-    /// # Panics
-    ///
-    /// If map and image are not of the model's input size.
-    pub fn scored(&self, mut map: AnomalyMap, image: &InputImage, original: OriginalSize) -> AnomalyMap {
-        if let Some(area) = self.header.area.of(image) {
-            map.limit_to(&area);
-        }
-        map.cropped(self.input().window(original))
+/// What the places of an image say: of its map, and of the positions of its coarsest level that are looked at.
+pub(crate) fn places_of_levels(
+    options: &TrainOptions,
+    map: &AnomalyMap,
+    likelihoods: &[Vec<f32>],
+    constants: &ScoreConstants,
+    is_seen: impl Fn(usize) -> bool,
+) -> f32 {
+    if !options.score_parts.coarsest {
+        return image_score::places(map, options.score_pixels, None);
     }
+    let (l, max) = likelihoods.last().zip(constants.max_logp_per_level().last()).expect("one level at least");
+    let seen = l.iter().enumerate().filter(|(position, _)| is_seen(*position));
+    let nats: Vec<f32> = seen.map(|(_, l)| max - l).collect();
+    let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
+    image_score::places(map, options.score_pixels, Some((&nats, positions)))
 }
 
 pub(crate) fn map_of_levels(

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstantsError, authors_form};
 use crate::dataset::Sample;
-use crate::detector::Detector;
+use crate::detector::{self, Detector};
 use crate::foreground::Foreground;
 use crate::image::{ImageError, Mask, Window};
 use crate::metrics::{self, PixelScores};
@@ -182,12 +182,11 @@ impl Scored {
             (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?),
         };
         let mask = mask.map(|mask| mask.cropped(window).defective);
-        let map = detector.scored_map(&image, original);
+        let detector::ScoredImage { map, score, .. } = detector.score(&image, original);
         let (likelihoods, area) = match scoring {
             Scoring::Frozen => (Vec::new(), None),
             Scoring::Authors => (detector.likelihoods(&image), detector.header().area.of(&image)),
         };
-        let score = detector.image_score(&map);
         let verdict = detector.header().thresholds.verdict(score);
         Ok(Scored { map, score, verdict, likelihoods, area, window, mask })
     }

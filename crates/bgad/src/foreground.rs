@@ -56,6 +56,11 @@ impl Foreground {
         Foreground { height, width, inside: vec![1; height * width] }
     }
 
+    /// For each cell of a grid, whether any pixel of it is inside; row-major.
+    pub fn on_grid(&self, grid: (usize, usize)) -> Vec<bool> {
+        any_in_cells(&self.inside, (self.height, self.width), grid)
+    }
+
     /// The part as the user marked it: the pixels of `mask` that are 1.
     pub fn from_mask(mask: Mask) -> Foreground {
         Foreground { height: mask.height, width: mask.width, inside: mask.defective }
@@ -307,6 +312,17 @@ fn three_by_three<T: Copy>(values: &[T], height: usize, width: usize, f: impl Fn
 fn share(mask: &[u8]) -> f64 {
     let ones = mask.iter().filter(|&&pixel| pixel != 0).count();
     ones as f64 / mask.len().max(1) as f64
+}
+
+/// For each cell of a grid `(h, w)` over an image `(height, width)`, whether any of its pixels is not 0; row-major.
+pub(crate) fn any_in_cells(
+    pixels: &[u8],
+    (height, width): (usize, usize),
+    (h, w): (usize, usize),
+) -> Vec<bool> {
+    let cell = |i: usize, n: usize, size: usize| i * size / n..((i + 1) * size).div_ceil(n).min(size);
+    let any = |i, j| cell(i, h, height).any(|y| cell(j, w, width).any(|x| pixels[y * width + x] != 0));
+    (0..h).flat_map(|i| (0..w).map(move |j| (i, j))).map(|(i, j)| any(i, j)).collect()
 }
 
 #[cfg(test)]

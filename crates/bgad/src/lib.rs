@@ -16,6 +16,8 @@ pub mod boundary;
 pub mod focal;
 pub mod loss;
 pub mod anomaly_map;
+pub mod whole_image;
+pub mod image_score;
 pub mod foreground;
 pub mod augment;
 pub mod dataset;

@@ -239,6 +239,68 @@ impl fmt::Display for PseudoKinds {
     }
 }
 
+/// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, `map,coarsest`,
+/// `map,whole` or `map,coarsest,whole`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScoreParts {
+    /// The coarsest level by itself.
+    pub coarsest: bool,
+    /// The image as a whole.
+    pub whole: bool,
+}
+
+impl ScoreParts {
+    /// The map alone, as in the paper.
+    pub const MAP: ScoreParts = ScoreParts { coarsest: false, whole: false };
+    /// All there is.
+    pub const ALL: ScoreParts = ScoreParts { coarsest: true, whole: true };
+}
+
+impl FromStr for ScoreParts {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<ScoreParts, OptionError> {
+        let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
+        let mut has = |word: &str| {
+            let before = words.len();
+            words.retain(|w| *w != word);
+            words.len() < before
+        };
+        let (map, coarsest, whole) = (has("map"), has("coarsest"), has("whole"));
+        match map && words.is_empty() {
+            true => Ok(ScoreParts { coarsest, whole }),
+            false => Err(OptionError {
+                option: "score-parts",
+                found: text.to_owned(),
+                allowed: "map, with coarsest, whole or both after it, as in map,coarsest",
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for ScoreParts {
+    type Error = OptionError;
+
+    fn try_from(text: String) -> Result<ScoreParts, OptionError> {
+        text.parse()
+    }
+}
+
+impl From<ScoreParts> for String {
+    fn from(parts: ScoreParts) -> String {
+        parts.to_string()
+    }
+}
+
+impl fmt::Display for ScoreParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("map")?;
+        f.write_str(if self.coarsest { ",coarsest" } else { "" })?;
+        f.write_str(if self.whole { ",whole" } else { "" })
+    }
+}
+
 /// Choices of one training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainOptions {
@@ -300,9 +362,12 @@ pub struct TrainOptions {
     /// Whether the score looks at the part only.
     #[serde(default)]
     pub foreground_score: bool,
-    /// Pixels of the map, the highest ones, whose mean is the score of an image. 1 to 65536; 1 is the authors' maximum.
+    /// Pixels of the map, the highest ones, whose mean goes into the score of an image. 1 to 65536; 1 is the authors' maximum.
     #[serde(default = "one_pixel")]
     pub score_pixels: usize,
+    /// What else goes into the score of an image. With tiles the map alone; the whole image not if the score looks at the part only.
+    #[serde(default)]
+    pub score_parts: ScoreParts,
 }
 
 /// For models of a time when this was no choice.
@@ -361,6 +426,7 @@ impl TrainOptions {
             balance: false,
             foreground_score: false,
             score_pixels: one_pixel(),
+            score_parts: ScoreParts::MAP,
         };
         match preset {
             Preset::Reference => reference,
@@ -375,6 +441,7 @@ impl TrainOptions {
                     whiten: true,
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
+                    score_parts: ScoreParts::ALL,
                     ..reference
                 }
             }
@@ -389,7 +456,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 14] = [
+        let rules: [(&'static str, bool, String, &'static str); 15] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -441,6 +508,13 @@ impl TrainOptions {
                 (1..=65_536).contains(&o.score_pixels),
                 o.score_pixels.to_string(),
                 "1 to 65536",
+            ),
+            (
+                "score-parts",
+                (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
+                    && !(o.foreground_score && o.score_parts.whole),
+                o.score_parts.to_string(),
+                "map with tiles, and without whole where the part alone is scored",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             (
@@ -547,6 +621,30 @@ mod tests {
     }
 
     #[test]
+    fn score_parts_are_read_and_written() {
+        for text in ["map", "map,coarsest", "map,whole", "map,coarsest,whole"] {
+            assert_eq!(text.parse::<ScoreParts>().expect(text).to_string(), text);
+        }
+        for text in ["", "whole", "map,", "map,part", "part,map,"] {
+            assert_eq!(text.parse::<ScoreParts>().map_err(|e| e.option), Err("score-parts"), "{text}");
+        }
+        let refused = |change: fn(&mut TrainOptions)| {
+            let mut options = TrainOptions::preset(Preset::Fast);
+            change(&mut options);
+            options.check().map(|_| ()).map_err(|e| e.option)
+        };
+        assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
+        assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
+        let coarsest = ScoreParts { coarsest: true, whole: false };
+        let options = TrainOptions {
+            foreground_score: true,
+            score_parts: coarsest,
+            ..TrainOptions::preset(Preset::Fast)
+        };
+        assert!(options.check().is_ok());
+    }
+
+    #[test]
     fn normalizers_are_read_and_written() {
         for (text, normalizer) in [("10", Normalizer::Fixed(10.0)), ("auto", Normalizer::Estimated)] {
             assert_eq!(text.parse(), Ok(normalizer));
@@ -563,10 +661,12 @@ mod tests {
 
     #[test]
     fn options_of_older_models_are_read() {
-        let now = TrainOptions { score_pixels: 1, ..TrainOptions::preset(Preset::Fast) };
+        let fast = TrainOptions::preset(Preset::Fast);
+        let now = TrainOptions { score_pixels: 1, score_parts: ScoreParts::MAP, ..fast };
         let mut json = serde_json::to_value(&now).expect("plain values");
         let new = [
             "score_pixels",
+            "score_parts",
             "levels",
             "repeat",
             "pseudo",

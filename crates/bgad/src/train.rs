@@ -20,6 +20,7 @@ mod images;
 mod level;
 mod making;
 mod schedule;
+mod standing;
 mod store;
 
 use std::fs;
@@ -31,27 +32,25 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::anomaly_map::{MaxLogp, ScoreConstants};
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
 use crate::dataset::{DatasetError, ForegroundSource, Foregrounds, Split, read_area, textures};
-use crate::detector::{
-    FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, ScoringLevel, TrainingSummary,
-    map_of_levels,
-};
+use crate::detector::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, TrainingSummary};
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::{ImageError, InputImage, Mask};
+use crate::image_score::WholeScale;
 use crate::options::{Checked, Normalizer, Schedule, Stepping, TrainOptions};
-use crate::tiles::Source;
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
+use crate::whole_image;
 use cache::{Encoded, Marks};
 pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 use level::{LevelImage, LevelTrainer, Pass};
 pub use making::{FromHost, Maker};
+use standing::Standing;
 
 /// What training works on, besides its options.
 pub struct Run<'a> {
@@ -273,12 +272,6 @@ enum Purpose {
     Paste = 4,
 }
 
-/// Share of the pixels of an image of unknown defects that are taken for defective at most.
-const WEAK_SHARE: f64 = 0.002;
-
-/// Least `ν` that is believed: `l` passes 0 where features vary little, and a gap of nothing would follow.
-const LEAST_NORMALIZER: f32 = 0.1;
-
 /// An image of a pass.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
@@ -498,52 +491,6 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
-    fn estimate_normalizers(&mut self, images: &Images, run: &Run<'_>) -> Result<(), TrainError> {
-        let likelihoods = likelihoods(&self.scoring(run.isa), &images.normal)?;
-        for (level, trainer) in self.levels.iter_mut().enumerate() {
-            let mut sizes = of_level(images, &likelihoods, level);
-            sizes.iter_mut().for_each(|l| *l = l.abs());
-            let middle = sizes.len() / 2;
-            let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
-            trainer.normalizer = median.max(LEAST_NORMALIZER);
-        }
-        Ok(())
-    }
-
-    /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
-    /// far as they are above every pixel of the normal images. All other positions of these images are not looked at.
-    fn find_candidates(&self, images: &Images, run: &Run<'_>) -> Result<Vec<Marks>, TrainError> {
-        if images.weak.is_empty() {
-            return Ok(Vec::new());
-        }
-        let scoring = self.scoring(run.isa);
-        let Standing { constants, highest, .. } = self.standing(&scoring, images)?;
-        let size = self.options.input;
-        let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
-        let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
-            let map = map_of_levels(&scoring, l, &constants, size);
-            let mut sorted = map.nats.clone();
-            sorted.sort_by(|a, b| b.total_cmp(a));
-            let least = highest.max(sorted[most.min(sorted.len() - 1)]);
-            let defective = map.nats.iter().map(|&nats| u8::from(nats > least)).collect();
-            let mask = Mask { height: map.h, width: map.w, defective };
-            let seen = Foreground::from_mask(mask.clone());
-            let marks = self.grids.iter().zip(0..).map(|(&grid, level)| {
-                let mut marks = cache::marks_on_grid(Some(&mask), Some(&seen), grid);
-                let outside = |(i, mark): (usize, &mut u8)| {
-                    if !image.is_inside(level, i) {
-                        *mark = cache::OUTSIDE;
-                    }
-                };
-                marks.iter_mut().enumerate().for_each(outside);
-                marks
-            });
-            marks.collect()
-        };
-        Ok(likelihoods(&scoring, &images.weak)?.par_iter().zip(&images.weak).map(of_image).collect())
-    }
-
     /// Freshly made anomalies, encoded.
     fn pasted(&self, pass: usize, images: &Images, run: &Run<'_>) -> Vec<Encoded> {
         let maker = self.maker(images);
@@ -629,6 +576,7 @@ impl<'a> Trainer<'a> {
             thresholds: Thresholds { ok: 0.0, ng: 0.0 },
             calibration: None,
             area: self.area.clone(),
+            whole: None,
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
                 normal_images: images.files[0],
@@ -649,49 +597,9 @@ impl<'a> Trainer<'a> {
                     whitening: whitening.clone(),
                 })
                 .collect(),
+            whole: None,
             backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
         }
-    }
-
-    /// The flows as they are, to score with: the cached features are white already.
-    fn scoring(&self, isa: Isa) -> Vec<ScoringLevel> {
-        let levels = self.levels.iter().zip(&self.grids);
-        let anywhere = self.options.tile_overlap.is_some();
-        levels.map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, anywhere, isa)).collect()
-    }
-
-    /// Where the normal images stand under the flows as they are.
-    fn standing(&self, scoring: &[ScoringLevel], images: &Images) -> Result<Standing, TrainError> {
-        let options = self.options;
-        let likelihoods = likelihoods(scoring, &images.normal)?;
-        let mut max = MaxLogp::new(scoring.len());
-        let mut boundaries = Vec::new();
-        for level in 0..scoring.len() {
-            let mut hat = of_level(images, &likelihoods, level);
-            max.observe(level, &hat);
-            hat.iter_mut().for_each(|l| *l /= self.levels[level].normalizer);
-            boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
-        }
-        let constants = max.constants().map_err(TrainError::Constants)?;
-        let (mut scores, highest): (Vec<f32>, Vec<f32>) = likelihoods
-            .par_iter()
-            .enumerate()
-            .map(|(i, l)| {
-                let mut map = map_of_levels(scoring, l, &constants, options.input);
-                if options.foreground_score {
-                    map.limit_to(&self.foregrounds.each[i]);
-                } else if let Some(area) = &images.normal_areas[i] {
-                    map.limit_to(area);
-                }
-                (map.image_score(options.score_pixels), map.image_score(1))
-            })
-            .unzip();
-        if options.tile_overlap.is_some() {
-            scores = of_files(&images.normal_sources, &scores);
-        }
-        scores.sort_by(f32::total_cmp);
-        let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        Ok(Standing { boundaries, constants, scores, highest })
     }
 
     /// Freezes the constants, boundary and thresholds from all normal training images.
@@ -699,7 +607,7 @@ impl<'a> Trainer<'a> {
         let options = self.options;
         let mut model = self.model(images, run);
         let normalizers: Vec<f32> = self.levels.iter().map(|level| level.normalizer).collect();
-        let Standing { boundaries, constants, scores, .. } = self.standing(&self.scoring(run.isa), images)?;
+        let Standing { boundaries, constants, places, .. } = self.standing(&self.scoring(run.isa), images)?;
         for ((header, boundary), normalizer) in
             model.header.levels.iter_mut().zip(boundaries).zip(&normalizers)
         {
@@ -708,55 +616,34 @@ impl<'a> Trainer<'a> {
                 Boundary { normal: boundary.normal * normalizer, anomalous: boundary.anomalous * normalizer };
         }
         model.header.constants = constants;
+        let mut scores = places;
+        if let Some((gaussian, distances)) = self.whole(images, run)
+            && let Some(scale) = WholeScale::of_normal(&scores, &distances)
+        {
+            scores.iter_mut().zip(&distances).for_each(|(score, d)| *score += scale.nats_of(*d));
+            (model.whole, model.header.whole) = (Some(gaussian), Some(scale));
+        }
+        scores.sort_by(f32::total_cmp);
         let normalizer = normalizers.iter().sum::<f32>() / normalizers.len() as f32;
-        model.header.thresholds =
-            Thresholds::from_normal_scores(&scores, options.beta, normalizer * options.tau);
+        model.header.thresholds = Thresholds::from_normal_scores(
+            &scores,
+            options.score_parts,
+            options.beta,
+            normalizer * options.tau,
+        );
         model.header.training.normal_scores = scores;
         Ok(model)
     }
-}
 
-/// What the flows say of all normal images.
-struct Standing {
-    /// Of each level, in units of `l / ν`.
-    boundaries: Vec<Boundary>,
-    constants: ScoreConstants,
-    /// The highest pixel of their maps.
-    highest: f32,
-    /// Image scores, sorted.
-    scores: Vec<f32>,
-}
-
-/// Log-likelihood per channel of every position: image, level, position.
-fn likelihoods(scoring: &[ScoringLevel], images: &[Encoded]) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
-    let of_image = |buffer: &mut Vec<f32>, image: &Encoded| {
-        let levels = scoring.iter().zip(&image.features);
-        levels.map(|(level, features)| Ok(level.logp(features.read(buffer)?))).collect()
-    };
-    let all: std::io::Result<_> = images.par_iter().map_init(Vec::new, of_image).collect();
-    all.map_err(TrainError::Cache)
-}
-
-/// Log-likelihoods of all positions of one level that are looked at.
-fn of_level(images: &Images, likelihoods: &[Vec<Vec<f32>>], level: usize) -> Vec<f32> {
-    let mut all = Vec::new();
-    for (image, l) in images.normal.iter().zip(likelihoods) {
-        let positions = l[level].iter().enumerate();
-        all.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
-    }
-    all
-}
-
-/// The score of each file: the largest of its tiles.
-fn of_files(sources: &[Source], scores: &[f32]) -> Vec<f32> {
-    let mut files: Vec<(&Path, f32)> = Vec::new();
-    for (source, &score) in sources.iter().zip(scores) {
-        match files.last_mut() {
-            Some((path, highest)) if *path == source.path => *highest = highest.max(score),
-            _ => files.push((&source.path, score)),
+    /// How usual whole images are, and how far each normal one is from the others; `None` if nobody asks, or if there are too few to
+    /// tell.
+    fn whole(&self, images: &Images, run: &Run<'_>) -> Option<(Whitening, Vec<f32>)> {
+        if !self.options.score_parts.whole {
+            return None;
         }
+        let all: Vec<&[f32]> = images.normal_wholes.iter().map(Vec::as_slice).collect();
+        whole_image::fit(&all).zip(whole_image::held_out(&images.normal_wholes, run.isa))
     }
-    files.into_iter().map(|(_, score)| score).collect()
 }
 
 /// Removes a checkpoint that is no longer needed; one that is not there is fine.

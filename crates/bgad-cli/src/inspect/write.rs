@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bgad::verdict::{DefectRegion, Verdict};
+use bgad::verdict::{DefectRegion, Thresholds, Verdict};
 use serde::Serialize;
 
 use super::Judged;
@@ -12,12 +12,13 @@ use crate::args::Format;
 /// Regions that a row of the table shows.
 const REGIONS_SHOWN: usize = 3;
 
-const CSV_HEAD: &str = "file,verdict,score,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
+const CSV_HEAD: &str = "file,verdict,score,whole,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
                         secs,overlay,error";
 
 /// Writes one result after the other.
 pub(super) struct Writer<W> {
     format: Format,
+    thresholds: Thresholds,
     /// Side of a pixel of the original image, mm.
     pixel_size: Option<f64>,
     out: W,
@@ -28,6 +29,8 @@ struct Line<'a> {
     file: String,
     verdict: Verdict,
     score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<f32>,
     width: usize,
     height: usize,
     regions: Vec<RegionLine<'a>>,
@@ -51,8 +54,8 @@ struct ErrorLine<'a> {
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(format: Format, pixel_size: Option<f64>, out: W) -> Writer<W> {
-        Writer { format, pixel_size, out }
+    pub(super) fn new(format: Format, thresholds: Thresholds, pixel_size: Option<f64>, out: W) -> Writer<W> {
+        Writer { format, thresholds, pixel_size, out }
     }
 
     /// The head of the table.
@@ -86,6 +89,12 @@ impl<W: Write> Writer<W> {
                     .take(REGIONS_SHOWN)
                     .map(|r| format!("{}x{}+{}+{} {:.2}", r.width, r.height, r.x, r.y, r.peak))
                     .collect();
+                // Flagged for no place: whoever looks should look at all of it.
+                let of_whole = |whole: &f32| {
+                    inspection.verdict != Verdict::Ok && inspection.score - whole <= self.thresholds.ok
+                };
+                let whole = inspection.whole.filter(of_whole).map(|whole| format!("whole image {whole:+.2}"));
+                let shown: Vec<String> = whole.into_iter().chain(shown).collect();
                 let shown = if shown.is_empty() { "-".to_owned() } else { shown.join(", ") };
                 let (verdict, score, count) = (inspection.verdict, inspection.score, regions.len());
                 writeln!(self.out, "{verdict:<7} {score:>9.3}  {count:>7}  {shown:<52} {secs:>7.3}  {file}")
@@ -94,6 +103,7 @@ impl<W: Write> Writer<W> {
                 file: file.into_owned(),
                 verdict: inspection.verdict,
                 score: inspection.score,
+                whole: inspection.whole,
                 width: inspection.original.width,
                 height: inspection.original.height,
                 regions: regions
@@ -123,10 +133,11 @@ impl<W: Write> Writer<W> {
                 };
                 writeln!(
                     self.out,
-                    "{},{},{},{},{highest},{secs:.6},{},",
+                    "{},{},{},{},{},{highest},{secs:.6},{},",
                     field(&file),
                     inspection.verdict,
                     inspection.score,
+                    inspection.whole.map(|whole| whole.to_string()).unwrap_or_default(),
                     regions.len(),
                     field(overlay.as_deref().unwrap_or_default()),
                 )
@@ -173,6 +184,10 @@ mod tests {
     use bgad::image::OriginalSize;
 
     fn written(format: Format) -> String {
+        written_with(format, Thresholds { ok: 5.0, ng: 6.0 })
+    }
+
+    fn written_with(format: Format, thresholds: Thresholds) -> String {
         let input = |path: &str| Input { path: path.into(), overlay: "o.png".into() };
         let region = DefectRegion {
             x: 1,
@@ -188,13 +203,14 @@ mod tests {
         };
         let inspection = Inspection {
             score: 7.5,
+            whole: Some(0.5),
             verdict: Verdict::Ng,
             map: AnomalyMap { nats: vec![7.5], h: 1, w: 1 },
             regions: vec![region],
             original: OriginalSize { height: 20, width: 10 },
         };
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(format, Some(0.5), &mut bytes);
+        let mut writer = Writer::new(format, thresholds, Some(0.5), &mut bytes);
         writer.begin().expect("memory");
         writer.judged(&input("a, b.png"), &Judged { inspection, secs: 0.5, overlay: None }).expect("memory");
         writer.skipped(&input("c.png"), "no \"image\"").expect("memory");
@@ -204,7 +220,7 @@ mod tests {
     #[test]
     fn json_lines_have_every_region_and_every_error() {
         let want = concat!(
-            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"width":10,"height":20,"regions":"#,
+            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"whole":0.5,"width":10,"height":20,"regions":"#,
             r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"area":8.0,"centroid_x":2.5,"centroid_y":4.0,"#,
             r#""peak":7.5,"mean":5.5,"area_mm2":2.0}],"secs":0.5}"#,
             "\n",
@@ -216,8 +232,8 @@ mod tests {
 
     #[test]
     fn csv_rows_have_as_many_fields_as_the_head() {
-        let want = "\"a, b.png\",NG,7.5,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
-                    c.png,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        let want = "\"a, b.png\",NG,7.5,0.5,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
+                    c.png,,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
         let fields = |line: &str| line.replace("\"a, b", "").matches(',').count();
         assert!(want.lines().all(|line| fields(line) == fields(CSV_HEAD)));
         assert_eq!(written(Format::Csv), format!("{CSV_HEAD}\n{want}"));
@@ -227,5 +243,8 @@ mod tests {
     fn the_table_shows_the_highest_region() {
         let text = written(Format::Table);
         assert!(text.contains("NG          7.500        1  3x4+1+2 7.50"), "{text}");
+        // Without the half nat of the whole image it would have passed.
+        let text = written_with(Format::Table, Thresholds { ok: 7.0, ng: 7.2 });
+        assert!(text.contains("NG          7.500        1  whole image +0.50, 3x4+1+2 7.50"), "{text}");
     }
 }

@@ -165,10 +165,10 @@ fn large_images_are_judged_in_tiles_wherever_the_tiles_lie() {
     // The same picture with its first rows and columns gone has other tiles, and the same map where both see enough.
     let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
     let (image, original) = detector.load(&scene.path("larger.png")).expect("an image");
-    let whole = detector.scored_map(&image, original);
+    let whole = detector.score(&image, original).map;
     let (top, left) = (16, 32);
     let part = image.cropped(Window { top, left, height: 260 - top, width: 310 - left });
-    let part = detector.scored_map(&part, OriginalSize { height: 260 - top, width: 310 - left });
+    let part = detector.score(&part, OriginalSize { height: 260 - top, width: 310 - left }).map;
     let (mut apart, mut spread, mut n) = (0.0, 0.0, 0.0);
     for y in 48..260 - top - 48 {
         for x in 48..310 - left - 48 {
@@ -195,7 +195,7 @@ fn tiles_look_only_at_the_region_of_interest() {
     let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
     let most = |picture: &str, columns: Range<usize>| {
         let (image, original) = detector.load(&scene.path(picture)).expect("an image");
-        let map = detector.scored_map(&image, original);
+        let map = detector.score(&image, original).map;
         let rows = map.nats.chunks(map.w).flat_map(|row| &row[columns.clone()]);
         rows.copied().fold(f32::NEG_INFINITY, f32::max)
     };

@@ -232,7 +232,7 @@ fn the_score_is_over_as_many_pixels_as_asked() {
     let mut scores = Vec::new();
     for (pixels, model) in [(1, "one.bgad"), (40, "forty.bgad")] {
         let asked = ["train", "data", "-o", model, "--score-pixels", &pixels.to_string()];
-        scene.run(&[&asked[..], &SMALL].concat()).exits(0);
+        scene.run(&[&asked[..], &["--score-parts", "map"], &SMALL].concat()).exits(0);
         let detector = Detector::open(&scene.path(model)).expect("a model");
         let found = detector.inspect_file(&scene.path("new.png")).expect("an image");
         let mut nats = found.map.nats.clone();
@@ -245,4 +245,44 @@ fn the_score_is_over_as_many_pixels_as_asked() {
     assert!(scores[0].0 > scores[1].0);
     let none = ["train", "data", "-o", "no.bgad", "--score-pixels", "0"];
     scene.run(&none).exits(2).says(&["score-pixels is 0, must be 1 to 65536"]);
+}
+
+#[test]
+fn a_picture_that_is_off_as_a_whole_is_flagged_as_such() {
+    let scene = Scene::with_data("off_as_a_whole");
+    scene.picture("good.png", 5000, None);
+    scene.picture("dark.png", 5001, None);
+    let mut dark = image::open(scene.path("dark.png")).expect("a picture").to_rgb8();
+    dark.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value / 2));
+    dark.save(scene.path("dark.png")).expect("a picture");
+    let inspected = |model: &str, picture: &str| -> Value {
+        let ran = scene.run(&["inspect", model, picture, "--format", "jsonl"]);
+        serde_json::from_str(ran.stdout.trim()).expect("a line")
+    };
+    for (parts, model) in [("map,coarsest", "places.bgad"), ("map,coarsest,whole", "whole.bgad")] {
+        scene.run(&[&["train", "data", "-o", model, "--score-parts", parts][..], &SMALL].concat()).exits(0);
+    }
+    for picture in ["good.png", "dark.png"] {
+        let (places, whole) = (inspected("places.bgad", picture), inspected("whole.bgad", picture));
+        assert!(places["whole"].is_null(), "{places}");
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let sum = number(&places["score"]) + number(&whole["whole"]);
+        assert!((number(&whole["score"]) - sum).abs() < 1e-4, "{whole}: places and the whole are {sum}");
+    }
+    let (good, dark) = (inspected("whole.bgad", "good.png"), inspected("whole.bgad", "dark.png"));
+    assert!(
+        dark["whole"].as_f64() > Some(0.1) && dark["whole"].as_f64() > good["whole"].as_f64(),
+        "{dark}, {good}"
+    );
+    assert_ne!(dark["verdict"], "OK", "{dark}");
+    assert!(!dark["regions"].as_array().expect("regions").is_empty(), "where it is oddest: {dark}");
+
+    // Nothing is said of whole images where nothing can be known of them, or where they are not what is judged.
+    scene.run(&[&["train", "data", "-o", "few.bgad", "--limit-normal", "9"][..], &SMALL].concat()).exits(0);
+    assert!(inspected("few.bgad", "good.png")["whole"].is_null());
+    let refused = |with: &str| {
+        scene.run(&["train", "data", "-o", "no.bgad", "--score-parts", "map,whole", with]).exits(2)
+    };
+    refused("--tiles").says(&["score-parts is map,whole, must be map with tiles"]);
+    refused("--foreground-score").says(&["score-parts is map,whole"]);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly_map::AnomalyMap;
 use crate::foreground::Foreground;
-use crate::image::{InputImage, MAX_SIDE, Window};
+use crate::image::{InputImage, InputSize, MAX_SIDE, Window};
 
 /// Which pixels of an image are scored; the others count as normal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,15 @@ impl ScoringArea {
             _ => true,
         }
     }
+}
+
+/// What is looked at of an image: its window in the input, within the region of interest. `None` for all of it.
+pub(crate) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>) -> Option<Foreground> {
+    if size.is_filled_by(window) {
+        return roi.cloned();
+    }
+    let window = Foreground::window(size.height, size.width, window);
+    Some(roi.map_or(window.clone(), |roi| roi.and(&window)))
 }
 
 impl AnomalyMap {

@@ -3,6 +3,7 @@
 //! ```text
 //! tensors    levelI.parameters [K, block]   levelI.rotations [K, C, C]
 //!            levelI.whitening.mean [C]      levelI.whitening.matrix [C, C]         if features are whitened
+//!            whole.mean [4 C]               whole.matrix [4 C, 4 C]                if whole images are scored; C: of the coarsest level
 //!            backbone.weights [bytes]                                              if they are not built in
 //! metadata   "bgad": JSON, see [`Header`]
 //! ```
@@ -26,6 +27,7 @@ use crate::calibrate::Calibration;
 use crate::durable;
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::image::InputSize;
+use crate::image_score::WholeScale;
 use crate::options::TrainOptions;
 use crate::verdict::Thresholds;
 use crate::weights::{Weights, WeightsError};
@@ -45,6 +47,8 @@ pub struct Model {
     pub header: Header,
     /// The flows, finest level first.
     pub levels: Vec<LevelModel>,
+    /// How usual whole images are: the Gaussian of [`whole_image`](crate::whole_image), with [`Header::whole`].
+    pub whole: Option<Whitening>,
     /// The backbone's weights as a safetensors file, where they are not built in.
     pub backbone_weights: Option<Vec<u8>>,
 }
@@ -81,6 +85,9 @@ pub struct Header {
     /// Which pixels are scored.
     #[serde(default)]
     pub area: ScoringArea,
+    /// What whole images are worth in the score; `None` if they are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<WholeScale>,
     /// How the model came about.
     pub training: TrainingSummary,
 }
@@ -171,6 +178,11 @@ impl Model {
                 put(format!("level{i}.whitening.matrix"), vec![channels, channels], &whitening.matrix);
             }
         }
+        if let Some(gaussian) = &self.whole {
+            let d = gaussian.mean.len();
+            put("whole.mean".to_owned(), vec![d], &gaussian.mean);
+            put("whole.matrix".to_owned(), vec![d, d], &gaussian.matrix);
+        }
         for (name, values) in more {
             put(name.clone(), vec![values.len()], values);
         }
@@ -204,14 +216,7 @@ impl Model {
         for (i, level) in header.levels.iter().enumerate() {
             let c = level.channels;
             let shape = FlowShape { channels: c, blocks };
-            let read = |what: &str, shape: &[usize]| {
-                let name = format!("level{i}.{what}");
-                let values = weights.tensor_f32(&name, shape).map_err(ModelError::Weights)?;
-                match values.iter().all(|v| v.is_finite()) {
-                    true => Ok(values),
-                    false => Err(ModelError::NotFinite { tensor: name }),
-                }
-            };
+            let read = |what: &str, shape: &[usize]| read_finite(weights, format!("level{i}.{what}"), shape);
             let flow = Flow {
                 shape,
                 parameters: read("parameters", &[blocks, shape.block_len()])?,
@@ -227,11 +232,20 @@ impl Model {
             };
             levels.push(LevelModel { flow, whitening });
         }
+        let whole = match header.whole {
+            None => None,
+            Some(_) => {
+                let d = 4 * header.levels.last().expect("checked").channels;
+                let mean = read_finite(weights, "whole.mean".to_owned(), &[d])?;
+                let matrix = read_finite(weights, "whole.matrix".to_owned(), &[d, d])?;
+                Some(Whitening { mean, matrix })
+            }
+        };
         let backbone_weights = match weights.shape("backbone.weights") {
             Some(_) => Some(weights.tensor_u8("backbone.weights").map_err(ModelError::Weights)?),
             None => None,
         };
-        Ok(Model { header, levels, backbone_weights })
+        Ok(Model { header, levels, whole, backbone_weights })
     }
 
     /// Builds the backbone this model was trained with.
@@ -270,6 +284,15 @@ impl Model {
     }
 }
 
+/// A tensor of this shape, all of it numbers.
+fn read_finite(weights: &Weights, tensor: String, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    let values = weights.tensor_f32(&tensor, shape).map_err(ModelError::Weights)?;
+    match values.iter().all(|v| v.is_finite()) {
+        true => Ok(values),
+        false => Err(ModelError::NotFinite { tensor }),
+    }
+}
+
 impl Header {
     /// Numbers that JSON lets through but no model has.
     fn check(&self) -> Result<(), ModelError> {
@@ -283,6 +306,9 @@ impl Header {
         }
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
+        }
+        if self.whole.is_some_and(|scale| !(scale.usual.is_finite() && scale.nats.is_finite())) {
+            return wrong("what whole images are worth is finite");
         }
         let InputSize { height, width, .. } = self.options.input;
         let size = self.options.tile_overlap.is_none().then_some((height, width));
@@ -301,8 +327,7 @@ impl Header {
         Ok(())
     }
 
-    /// Where regions are cut out of the map, nats: the pixel threshold, but never above the OK threshold, so that an image
-    /// that is not OK has a region.
+    /// Where regions are cut out of the map, nats: the pixel threshold, but never above the OK threshold.
     pub fn region_threshold(&self) -> f32 {
         let pixel = self.calibration.as_ref().and_then(|calibration| calibration.pixel_threshold);
         pixel.map_or(self.thresholds.ok, |pixel| pixel.min(self.thresholds.ok))

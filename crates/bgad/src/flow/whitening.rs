@@ -76,8 +76,14 @@ impl Whitening {
         let trace: f64 = (0..c).map(|j| covariance[j * c + j]).sum();
         let ridge = (RIDGE * trace / c as f64).max(1e-12);
         (0..c).for_each(|j| covariance[j * c + j] += ridge);
-        let matrix = inverse_cholesky(covariance, c).into_iter().map(|v| v as f32).collect();
-        Ok(Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix })
+        Ok(Whitening::of_covariance(mean, covariance))
+    }
+
+    /// The map that takes features of this mean `[C]` and covariance `[C, C]` to mean zero and identity. Only the lower half of
+    /// the covariance is looked at; it must be positive definite.
+    pub(crate) fn of_covariance(mean: Vec<f64>, covariance: Vec<f64>) -> Whitening {
+        let matrix = inverse_cholesky(covariance, mean.len()).into_iter().map(|v| v as f32).collect();
+        Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix }
     }
 
     /// The form that runs.

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
-use crate::foreground::Foreground;
+use crate::detector::area_of;
+use crate::foreground::{Foreground, any_in_cells};
 use crate::image::{ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
 use crate::pyramid::Pyramid;
 use crate::tiles::{self, Source};
@@ -48,29 +49,14 @@ pub(super) fn marks_on_grid(
     area: Option<&Foreground>,
     (h, w): (usize, usize),
 ) -> Vec<u8> {
-    let cell = |i: usize, n: usize, size: usize| i * size / n..((i + 1) * size).div_ceil(n).min(size);
-    let any = |pixels: &[u8], (height, width): (usize, usize), i: usize, j: usize| {
-        cell(i, h, height).any(|y| cell(j, w, width).any(|x| pixels[y * width + x] != 0))
-    };
-    let positions = (0..h).flat_map(|i| (0..w).map(move |j| (i, j)));
-    positions
-        .map(|(i, j)| {
-            if area.is_some_and(|area| !any(&area.inside, (area.height, area.width), i, j)) {
-                return OUTSIDE;
-            }
-            let anomalous = mask.is_some_and(|mask| any(&mask.defective, (mask.height, mask.width), i, j));
-            u8::from(anomalous)
+    let inside = area.map(|area| area.on_grid((h, w)));
+    let anomalous = mask.map(|mask| any_in_cells(&mask.defective, (mask.height, mask.width), (h, w)));
+    (0..h * w)
+        .map(|i| match &inside {
+            Some(inside) if !inside[i] => OUTSIDE,
+            _ => u8::from(anomalous.as_ref().is_some_and(|anomalous| anomalous[i])),
         })
         .collect()
-}
-
-/// What is looked at of an image: its window in the input, within the region of interest. `None` for all of it.
-pub(super) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>) -> Option<Foreground> {
-    if size.is_filled_by(window) {
-        return roi.cloned();
-    }
-    let window = Foreground::window(size.height, size.width, window);
-    Some(roi.map_or(window.clone(), |roi| roi.and(&window)))
 }
 
 /// An image that was read: its pixels, and the hash of its file.

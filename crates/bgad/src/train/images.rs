@@ -7,11 +7,13 @@ use super::store::Store;
 use super::{Event, Run, TrainError};
 use crate::backbone::Workspace;
 use crate::dataset::Sample;
+use crate::detector::area_of;
 use crate::flow::Whitening;
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::{Checked, OptionError};
 use crate::tiles::Source;
+use crate::whole_image;
 
 /// Images that are encoded between two reports.
 const ENCODE_SHARE: usize = 32;
@@ -21,6 +23,8 @@ pub(super) struct Images {
     pub normal: Vec<Encoded>,
     /// Where the hosts of pasted anomalies are.
     pub normal_sources: Vec<Source>,
+    /// What each normal image is as a whole; empty if nobody asks.
+    pub normal_wholes: Vec<Vec<f32>>,
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
@@ -53,6 +57,7 @@ impl Images {
             normal: Vec::new(),
             normal_sources: Vec::new(),
             normal_areas: Vec::new(),
+            normal_wholes: Vec::new(),
             anomalous: Vec::new(),
             weak: Vec::new(),
             defects: Vec::new(),
@@ -74,7 +79,12 @@ impl Images {
             }
             let encode = |loaded: Loaded, area: Option<Foreground>, workspace: &mut Workspace| {
                 let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), loaded, area)
+                let of_whole = options.score_parts.whole && !loaded.anomalous;
+                let whole = of_whole.then(|| {
+                    let coarsest = pyramid.levels.last().expect("one level at least");
+                    whole_image::of_map(coarsest, area.as_ref())
+                });
+                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), whole, loaded, area)
             };
             match options.tile_overlap {
                 None => {
@@ -84,7 +94,7 @@ impl Images {
                         options.input,
                         |(sample, anomalous), workspace| {
                             let loaded = cache::load(sample, options.input, *anomalous)?;
-                            let area = cache::area_of(options.input, loaded.window, roi);
+                            let area = area_of(options.input, loaded.window, roi);
                             Ok(encode(loaded, area, workspace))
                         },
                     );
@@ -139,7 +149,7 @@ impl Images {
 
     fn take(
         &mut self,
-        (mut encoded, loaded, area): (Encoded, Loaded, Option<Foreground>),
+        (mut encoded, whole, loaded, area): (Encoded, Option<Vec<f32>>, Loaded, Option<Foreground>),
         store: &mut Store,
     ) -> Result<(), TrainError> {
         encoded
@@ -154,6 +164,7 @@ impl Images {
             // normal image would, so it stays an anomaly with no anomalous position.
             None => {
                 self.normal.push(encoded);
+                self.normal_wholes.extend(whole);
                 self.normal_sources.push(loaded.source);
                 self.normal_areas.push(area);
             }

@@ -1,0 +1,154 @@
+//! What the flows as they are say of the images they are trained on.
+
+use std::path::Path;
+
+use bgad_kernels::Isa;
+use rayon::prelude::*;
+
+use super::cache::{self, Encoded, Marks};
+use super::images::Images;
+use super::{Run, TrainError, Trainer};
+use crate::anomaly_map::{MaxLogp, ScoreConstants};
+use crate::boundary::Boundary;
+use crate::detector::{ScoringLevel, map_of_levels, places_of_levels};
+use crate::foreground::Foreground;
+use crate::image::Mask;
+use crate::tiles::Source;
+
+/// Share of the pixels of an image of unknown defects that are taken for defective at most.
+const WEAK_SHARE: f64 = 0.002;
+
+/// Least `ν` that is believed: `l` passes 0 where features vary little, and a gap of nothing would follow.
+const LEAST_NORMALIZER: f32 = 0.1;
+
+/// What the flows say of all normal images.
+pub(super) struct Standing {
+    /// Of each level, in units of `l / ν`.
+    pub boundaries: Vec<Boundary>,
+    pub constants: ScoreConstants,
+    /// The highest pixel of their maps.
+    highest: f32,
+    /// What the places of each image say.
+    pub places: Vec<f32>,
+}
+
+impl Trainer<'_> {
+    /// The flows as they are, to score with: the cached features are white already.
+    pub(super) fn scoring(&self, isa: Isa) -> Vec<ScoringLevel> {
+        let levels = self.levels.iter().zip(&self.grids);
+        let anywhere = self.options.tile_overlap.is_some();
+        levels.map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, anywhere, isa)).collect()
+    }
+
+    /// Where the normal images stand under the flows as they are.
+    pub(super) fn standing(&self, scoring: &[ScoringLevel], images: &Images) -> Result<Standing, TrainError> {
+        let options = self.options;
+        let likelihoods = likelihoods(scoring, &images.normal)?;
+        let mut max = MaxLogp::new(scoring.len());
+        let mut boundaries = Vec::new();
+        for level in 0..scoring.len() {
+            let mut hat = of_level(images, &likelihoods, level);
+            max.observe(level, &hat);
+            hat.iter_mut().for_each(|l| *l /= self.levels[level].normalizer);
+            boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
+        }
+        let constants = max.constants().map_err(TrainError::Constants)?;
+        let (mut places, highest): (Vec<f32>, Vec<f32>) = likelihoods
+            .par_iter()
+            .enumerate()
+            .map(|(i, l)| {
+                let mut map = map_of_levels(scoring, l, &constants, options.input);
+                if options.foreground_score {
+                    map.limit_to(&self.foregrounds.each[i]);
+                } else if let Some(area) = &images.normal_areas[i] {
+                    map.limit_to(area);
+                }
+                let is_seen = |position| images.normal[i].is_inside(scoring.len() - 1, position);
+                (places_of_levels(options, &map, l, &constants, is_seen), map.image_score(1))
+            })
+            .unzip();
+        if options.tile_overlap.is_some() {
+            places = of_files(&images.normal_sources, &places);
+        }
+        let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        Ok(Standing { boundaries, constants, places, highest })
+    }
+
+    /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
+    pub(super) fn estimate_normalizers(&mut self, images: &Images, run: &Run<'_>) -> Result<(), TrainError> {
+        let likelihoods = likelihoods(&self.scoring(run.isa), &images.normal)?;
+        for (level, trainer) in self.levels.iter_mut().enumerate() {
+            let mut sizes = of_level(images, &likelihoods, level);
+            sizes.iter_mut().for_each(|l| *l = l.abs());
+            let middle = sizes.len() / 2;
+            let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+            trainer.normalizer = median.max(LEAST_NORMALIZER);
+        }
+        Ok(())
+    }
+
+    /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
+    /// far as they are above every pixel of the normal images. All other positions of these images are not looked at.
+    pub(super) fn find_candidates(&self, images: &Images, run: &Run<'_>) -> Result<Vec<Marks>, TrainError> {
+        if images.weak.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scoring = self.scoring(run.isa);
+        let Standing { constants, highest, .. } = self.standing(&scoring, images)?;
+        let size = self.options.input;
+        let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
+        let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
+            let map = map_of_levels(&scoring, l, &constants, size);
+            let mut sorted = map.nats.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let least = highest.max(sorted[most.min(sorted.len() - 1)]);
+            let defective = map.nats.iter().map(|&nats| u8::from(nats > least)).collect();
+            let mask = Mask { height: map.h, width: map.w, defective };
+            let seen = Foreground::from_mask(mask.clone());
+            let marks = self.grids.iter().zip(0..).map(|(&grid, level)| {
+                let mut marks = cache::marks_on_grid(Some(&mask), Some(&seen), grid);
+                let outside = |(i, mark): (usize, &mut u8)| {
+                    if !image.is_inside(level, i) {
+                        *mark = cache::OUTSIDE;
+                    }
+                };
+                marks.iter_mut().enumerate().for_each(outside);
+                marks
+            });
+            marks.collect()
+        };
+        Ok(likelihoods(&scoring, &images.weak)?.par_iter().zip(&images.weak).map(of_image).collect())
+    }
+}
+
+/// Log-likelihood per channel of every position: image, level, position.
+fn likelihoods(scoring: &[ScoringLevel], images: &[Encoded]) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
+    let of_image = |buffer: &mut Vec<f32>, image: &Encoded| {
+        let levels = scoring.iter().zip(&image.features);
+        levels.map(|(level, features)| Ok(level.logp(features.read(buffer)?))).collect()
+    };
+    let all: std::io::Result<_> = images.par_iter().map_init(Vec::new, of_image).collect();
+    all.map_err(TrainError::Cache)
+}
+
+/// Log-likelihoods of all positions of one level that are looked at.
+fn of_level(images: &Images, likelihoods: &[Vec<Vec<f32>>], level: usize) -> Vec<f32> {
+    let mut all = Vec::new();
+    for (image, l) in images.normal.iter().zip(likelihoods) {
+        let positions = l[level].iter().enumerate();
+        all.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
+    }
+    all
+}
+
+/// The score of each file: the largest of its tiles.
+fn of_files(sources: &[Source], scores: &[f32]) -> Vec<f32> {
+    let mut files: Vec<(&Path, f32)> = Vec::new();
+    for (source, &score) in sources.iter().zip(scores) {
+        match files.last_mut() {
+            Some((path, highest)) if *path == source.path => *highest = highest.max(score),
+            _ => files.push((&source.path, score)),
+        }
+    }
+    files.into_iter().map(|(_, score)| score).collect()
+}
