@@ -245,7 +245,8 @@ pub(crate) struct MethodArgs {
     /// What the score of an image is made of: map, with coarsest, whole or both after it.
     ///
     /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. whole: how unusual the
-    /// image is as a whole. The preset fast takes all three; with --tiles the map alone, with --foreground-score not the whole.
+    /// image is as a whole. The preset fast takes all three, but the coarsest level only from 200 good images on; with --tiles it
+    /// takes the map alone, with --foreground-score not the whole.
     #[arg(long, value_name = "LIST", hide_short_help = true)]
     pub(crate) score_parts: Option<ScoreParts>,
 

@@ -397,7 +397,8 @@ impl TrainOptions {
     ///
     /// `fast` makes 10 passes, and up to 25 at a higher rate over fewer than 200 images, for which ten are too few
     /// optimizer steps. Still more passes made AUPRO fall again on sets of thirty images, and the higher rate lost image
-    /// AUROC on one of two hundred: docs/experiments.md.
+    /// AUROC on one of two hundred: docs/experiments.md. The coarsest level is part of the score from 200 on:
+    /// docs/decisions/score.md.
     pub fn preset_for(preset: Preset, normal_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
@@ -433,15 +434,17 @@ impl TrainOptions {
             Preset::Fast => {
                 let (many, few) = FAST_SUB_EPOCHS;
                 let sub_epochs = FAST_META_EPOCH_IMAGES.div_ceil(normal_images.max(1)).clamp(many, few);
+                let are_few = sub_epochs > many;
                 TrainOptions {
                     schedule: Schedule { meta_epochs: 5, sub_epochs },
-                    learning_rate: if sub_epochs > many { 4.5e-3 } else { 3e-3 },
+                    learning_rate: if are_few { 4.5e-3 } else { 3e-3 },
                     step_positions: 2048,
                     stepping: Stepping::SameSteps,
                     whiten: true,
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
-                    score_parts: ScoreParts::ALL,
+                    // Few images are known by heart to the coarsest level: what is new lies far beyond them, good or not.
+                    score_parts: ScoreParts { coarsest: !are_few, whole: true },
                     ..reference
                 }
             }
@@ -603,6 +606,11 @@ mod tests {
         for (images, passes, rate) in cases {
             let options = TrainOptions::preset_for(Preset::Fast, images);
             assert_eq!((options.schedule.passes(), options.learning_rate), (passes, rate), "{images} images");
+            assert_eq!(
+                options.score_parts,
+                ScoreParts { coarsest: images >= 200, whole: true },
+                "{images} images"
+            );
         }
         let reference = TrainOptions::preset(Preset::Reference);
         assert_eq!(TrainOptions::preset_for(Preset::Reference, 1), reference);
