@@ -296,11 +296,7 @@ impl Detector {
     }
 
     fn places(&self, map: &AnomalyMap, likelihoods: &[Vec<f32>], seen: Option<&Foreground>) -> f32 {
-        let coarsest = self.levels.last().expect("one level at least");
-        let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
-        places_of_levels(&self.header.options, map, likelihoods, &self.header.constants, |position| {
-            seen.as_ref().is_none_or(|seen| seen[position])
-        })
+        places_of_levels(&self.header.options, &self.levels, map, likelihoods, &self.header.constants, seen)
     }
 
     fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
@@ -333,20 +329,24 @@ impl Detector {
     }
 }
 
-/// What the places of an image say: of its map, and of the positions of its coarsest level that are looked at.
+/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all.
 pub(crate) fn places_of_levels(
     options: &TrainOptions,
+    levels: &[ScoringLevel],
     map: &AnomalyMap,
     likelihoods: &[Vec<f32>],
     constants: &ScoreConstants,
-    is_seen: impl Fn(usize) -> bool,
+    seen: Option<&Foreground>,
 ) -> f32 {
     if !options.score_parts.coarsest {
         return image_score::places(map, options.score_pixels, None);
     }
     let (l, max) = likelihoods.last().zip(constants.max_logp_per_level().last()).expect("one level at least");
-    let seen = l.iter().enumerate().filter(|(position, _)| is_seen(*position));
-    let nats: Vec<f32> = seen.map(|(_, l)| max - l).collect();
+    let coarsest = levels.last().expect("one level at least");
+    let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
+    let positions = l.iter().enumerate();
+    let counting = positions.filter(|(position, _)| seen.as_ref().is_none_or(|seen| seen[*position]));
+    let nats: Vec<f32> = counting.map(|(_, l)| max - l).collect();
     let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
     image_score::places(map, options.score_pixels, Some((&nats, positions)))
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::anomaly_map::{AnomalyMap, mean_of_highest};
 
 /// `q`.
-const UPPER: f64 = 0.05;
+const UPPER: f32 = 0.05;
 
 /// What the whole image says, next to its places.
 const SHARE_OF_WHOLE: f32 = 0.5;
@@ -53,8 +53,8 @@ pub struct WholeScale {
 impl WholeScale {
     /// From the normal images; `None` if there is none, or if they do not differ as wholes.
     pub fn of_normal(places: &[f32], distances: &[f32]) -> Option<WholeScale> {
-        let (_, spread_of_places) = middle_and_spread(places)?;
-        let (usual, spread) = middle_and_spread(distances)?;
+        let (_, spread_of_places) = middle_and_spread(places, UPPER)?;
+        let (usual, spread) = middle_and_spread(distances, UPPER)?;
         let nats = SHARE_OF_WHOLE * spread_of_places / spread;
         (spread > 0.0 && nats.is_finite()).then_some(WholeScale { usual, nats })
     }
@@ -65,13 +65,13 @@ impl WholeScale {
     }
 }
 
-/// The median of values, and how far the int(q n)-th largest is from it.
-fn middle_and_spread(values: &[f32]) -> Option<(f32, f32)> {
+/// The median of values, and how far the int(q n)-th largest, counting from 0, is above it; `None` of nothing.
+pub(crate) fn middle_and_spread(values: &[f32], q: f32) -> Option<(f32, f32)> {
     let mut values = values.to_vec();
     values.sort_by(f32::total_cmp);
     let median = *values.get(values.len() / 2)?;
-    let high = values[values.len() - 1 - (values.len() as f64 * UPPER) as usize];
-    Some((median, high - median))
+    let rank = ((values.len() as f32 * q) as usize).min(values.len() - 1);
+    Some((median, (values[values.len() - 1 - rank] - median).max(0.0)))
 }
 
 #[cfg(test)]

@@ -261,21 +261,24 @@ impl FromStr for ScoreParts {
     type Err = OptionError;
 
     fn from_str(text: &str) -> Result<ScoreParts, OptionError> {
-        let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
-        let mut has = |word: &str| {
-            let before = words.len();
-            words.retain(|w| *w != word);
-            words.len() < before
+        let wrong = || OptionError {
+            option: "score-parts",
+            found: text.to_owned(),
+            allowed: "map, with coarsest, whole or both after it, as in map,coarsest",
         };
-        let (map, coarsest, whole) = (has("map"), has("coarsest"), has("whole"));
-        match map && words.is_empty() {
-            true => Ok(ScoreParts { coarsest, whole }),
-            false => Err(OptionError {
-                option: "score-parts",
-                found: text.to_owned(),
-                allowed: "map, with coarsest, whole or both after it, as in map,coarsest",
-            }),
+        let mut words = text.split(',').map(str::trim);
+        if words.next() != Some("map") {
+            return Err(wrong());
         }
+        let mut parts = ScoreParts::MAP;
+        for word in words {
+            match word {
+                "coarsest" => parts.coarsest = true,
+                "whole" => parts.whole = true,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(parts)
     }
 }
 

@@ -17,6 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly_map::AnomalyMap;
+use crate::image_score::middle_and_spread;
 use crate::metrics::regions;
 use crate::options::ScoreParts;
 
@@ -65,12 +66,9 @@ impl Thresholds {
     ///
     /// If there is no score.
     pub fn from_normal_scores(scores: &[f32], parts: ScoreParts, beta: f32, gap: f32) -> Thresholds {
-        let mut scores = scores.to_vec();
-        scores.sort_by(f32::total_cmp);
-        let rank = ((scores.len() as f32 * beta) as usize).min(scores.len() - 1);
-        let (median, high) = (scores[scores.len() / 2], scores[scores.len() - 1 - rank]);
+        let (median, spread) = middle_and_spread(scores, beta).expect("one score at least");
         let factor = if parts.coarsest { SPREAD_WITH_COARSEST } else { SPREAD };
-        let ok = median + factor * (high - median).max(0.0);
+        let ok = median + factor * spread;
         Thresholds { ok, ng: ok + gap }
     }
 

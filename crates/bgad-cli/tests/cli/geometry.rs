@@ -3,12 +3,13 @@
 use std::fs;
 use std::ops::Range;
 
+use bgad::dataset::content_hash;
 use bgad::detector::Detector;
 use bgad::image::{OriginalSize, Window};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::scene::{Ran, SIDE, SMALL, Scene};
+use crate::scene::{GOOD, Ran, SIDE, SMALL, Scene};
 
 /// The first line of `inspect --format jsonl`.
 fn judged(ran: &Ran) -> Value {
@@ -205,4 +206,27 @@ fn tiles_look_only_at_the_region_of_interest() {
     assert!(most("left.png", 0..155) <= 0.0, "what lies outside is called normal");
     let (calm, seen) = (most("left.png", 155..310), most("right_bad.png", 155..310));
     assert!(seen > calm + 1.0, "{seen} nats where the defect is, {calm} without it");
+}
+
+#[test]
+fn a_good_image_scores_as_it_did_in_training_wherever_is_looked() {
+    let scene = Scene::with_data("scores_as_in_training");
+    let half = GrayImage::from_fn(SIDE, SIDE, |x, _| Luma([if x < SIDE / 2 { 255 } else { 0 }]));
+    half.save(scene.path("left.png")).expect("a mask");
+    let areas: [&[&str]; 3] =
+        [&[], &["--roi", "left.png"], &["--foreground", "left.png", "--foreground-score"]];
+    for area in areas {
+        trained(&scene, "m.bgad", &[area, &["--score-parts", "map,coarsest"]].concat());
+        let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
+        let known = &detector.header().training;
+        for picture in 0..GOOD {
+            let path = scene.path(&format!("data/good/{picture:03}.png"));
+            let hash = content_hash(&fs::read(&path).expect("a picture"));
+            if known.trained_on.contains(&hash) {
+                let score = detector.inspect_file(&path).expect("an image").score;
+                let apart = known.normal_scores.iter().map(|known| (known - score).abs());
+                assert!(apart.fold(f32::INFINITY, f32::min) < 1e-4, "{area:?}: {score} of {path:?}");
+            }
+        }
+    }
 }

@@ -58,13 +58,15 @@ impl Trainer<'_> {
             .enumerate()
             .map(|(i, l)| {
                 let mut map = map_of_levels(scoring, l, &constants, options.input);
-                if options.foreground_score {
-                    map.limit_to(&self.foregrounds.each[i]);
-                } else if let Some(area) = &images.normal_areas[i] {
-                    map.limit_to(area);
+                let seen = match options.foreground_score {
+                    true => Some(&self.foregrounds.each[i]),
+                    false => images.normal_areas[i].as_ref(),
+                };
+                if let Some(seen) = seen {
+                    map.limit_to(seen);
                 }
-                let is_seen = |position| images.normal[i].is_inside(scoring.len() - 1, position);
-                (places_of_levels(options, &map, l, &constants, is_seen), map.image_score(1))
+                let places = places_of_levels(options, scoring, &map, l, &constants, seen);
+                (places, map.image_score(1))
             })
             .unzip();
         if options.tile_overlap.is_some() {
