@@ -48,7 +48,7 @@ impl AnomalyMap {
     /// # Panics
     ///
     /// If `pixels` is 0.
-    pub fn image_score(&self, pixels: usize) -> f32 {
+    pub fn peak(&self, pixels: usize) -> f32 {
         mean_of_highest(&self.nats, pixels)
     }
 }
@@ -388,7 +388,7 @@ mod tests {
 
     #[track_caller]
     fn check_metrics(recorded: &RecordedScore, maps: &[AnomalyMap], pixel_ap_tolerance: f64) {
-        let scores: Vec<f32> = maps.iter().map(|map| map.image_score(1)).collect();
+        let scores: Vec<f32> = maps.iter().map(|map| map.peak(1)).collect();
         let labels = recorded.image_labels();
         let mut pixels = PixelScores::new();
         for (i, map) in maps.iter().enumerate() {
@@ -422,7 +422,7 @@ mod tests {
         authors_form(&mut maps, recorded.levels.len());
         check_metrics(&recorded, &maps, 1e-6);
         for (map, authors) in maps.iter().zip(&recorded.image_scores) {
-            assert!((map.image_score(1) - authors).abs() < 2e-6, "{} for {authors}", map.image_score(1));
+            assert!((map.peak(1) - authors).abs() < 2e-6, "{} for {authors}", map.peak(1));
         }
     }
 
@@ -447,8 +447,8 @@ mod tests {
             assert_eq!(map.nats, [below; 40], "{below} below");
         }
         // Likelier than anything in training: below zero, not clamped.
-        assert_eq!(anomaly_map(&[level(&[3.0], 1, 1)], &constants(&[1.0]), 1, 1).image_score(1), -2.0);
-        assert_eq!(anomaly_map(&[level(&[1e4], 1, 1)], &constants(&[0.0]), 1, 1).image_score(1), -1e4);
+        assert_eq!(anomaly_map(&[level(&[3.0], 1, 1)], &constants(&[1.0]), 1, 1).peak(1), -2.0);
+        assert_eq!(anomaly_map(&[level(&[1e4], 1, 1)], &constants(&[0.0]), 1, 1).peak(1), -1e4);
     }
 
     #[test]
@@ -501,7 +501,7 @@ mod tests {
                     4,
                 )
             })
-            .map(|map| map.image_score(1))
+            .map(|map| map.peak(1))
             .collect();
         assert!(scores.iter().all(|s| s.is_finite()), "{scores:?}");
         assert!(scores.windows(2).all(|s| s[0] < s[1]), "{scores:?}");
@@ -527,11 +527,11 @@ mod tests {
         let map = |a: f32, b: f32| {
             anomaly_map(&[level(&[a], 1, 1), level(&[b], 1, 1)], &constants(&[0.0; 2]), 2, 2)
         };
-        assert_eq!(map(f32::NEG_INFINITY, f32::NEG_INFINITY).image_score(1), f32::INFINITY);
-        assert_eq!(map(f32::NEG_INFINITY, 0.0).image_score(1), std::f32::consts::LN_2);
-        assert!(map(f32::NAN, 0.0).image_score(1).is_nan());
+        assert_eq!(map(f32::NEG_INFINITY, f32::NEG_INFINITY).peak(1), f32::INFINITY);
+        assert_eq!(map(f32::NEG_INFINITY, 0.0).peak(1), std::f32::consts::LN_2);
+        assert!(map(f32::NAN, 0.0).peak(1).is_nan());
         let one_nan = AnomalyMap { nats: vec![1.0, f32::NAN, 9.0], h: 1, w: 3 };
-        assert!(one_nan.image_score(1).is_nan());
+        assert!(one_nan.peak(1).is_nan());
     }
 
     #[test]
@@ -573,11 +573,11 @@ mod tests {
         let falling: Vec<f32> = rising.iter().rev().copied().collect();
         for nats in [rising, falling, mixed] {
             for (pixels, want) in [(1, 999.0), (2, 998.5), (100, 949.5), (999, 500.0), (5000, 499.5)] {
-                assert_eq!(map(nats.clone()).image_score(pixels), want, "{pixels} pixels");
+                assert_eq!(map(nats.clone()).peak(pixels), want, "{pixels} pixels");
             }
         }
-        assert_eq!(map(vec![]).image_score(3), f32::NEG_INFINITY);
-        assert_eq!(map(vec![2.0, f32::INFINITY, 1.0]).image_score(2), f32::INFINITY);
-        assert!(map(vec![f32::NEG_INFINITY, 1.0, f32::NAN, 0.0]).image_score(2).is_nan());
+        assert_eq!(map(vec![]).peak(3), f32::NEG_INFINITY);
+        assert_eq!(map(vec![2.0, f32::INFINITY, 1.0]).peak(2), f32::INFINITY);
+        assert!(map(vec![f32::NEG_INFINITY, 1.0, f32::NAN, 0.0]).peak(2).is_nan());
     }
 }

@@ -195,7 +195,7 @@ impl Detector {
             Verdict::Ok => Vec::new(),
             _ => {
                 // Most of the score may come from elsewhere: then the highest places are the ones to look at.
-                let highest = map.image_score(self.header.options.score_pixels);
+                let highest = map.peak(self.header.options.score_pixels);
                 let threshold = self.header.region_threshold().min(highest);
                 defect_regions(&map, threshold, (original.height, original.width))
             }
@@ -262,11 +262,7 @@ impl Detector {
         let (size, constants) = (self.input(), &self.header.constants);
         if let Some(overlap) = self.header.options.tile_overlap {
             let map = self.map_of_tiles(image, original, overlap);
-            return ScoredImage {
-                score: map.image_score(self.header.options.score_pixels),
-                map,
-                whole: None,
-            };
+            return ScoredImage { score: map.peak(self.header.options.score_pixels), map, whole: None };
         }
         let scored = self.header.area.of(image);
         let seen = area_of(size, size.window(original), scored.as_ref());

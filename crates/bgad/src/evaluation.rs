@@ -206,7 +206,7 @@ fn rescale_as_authors(detector: &Detector, kept: &mut [(Sample, Scored)]) -> Res
     for ((_, scored), mut map) in kept.iter_mut().zip(maps) {
         scored.area.iter().for_each(|area| map.limit_to(area));
         scored.map = map.cropped(scored.window);
-        scored.score = scored.map.image_score(1);
+        scored.score = scored.map.peak(1);
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ const SHARE_OF_WHOLE: f32 = 0.5;
 ///
 /// If `pixels` or `positions` is 0.
 pub fn places(map: &AnomalyMap, pixels: usize, coarsest: Option<(&[f32], usize)>) -> f32 {
-    let of_map = map.image_score(pixels);
+    let of_map = map.peak(pixels);
     match coarsest {
         Some((nats, positions)) => (of_map + mean_of_highest(nats, positions)) / 2.0,
         None => of_map,

@@ -29,6 +29,7 @@ pub mod comparison;
 pub mod weights;
 pub mod options;
 pub mod durable;
+mod written;
 
 #[cfg(test)]
 mod golden;

@@ -5,6 +5,8 @@ use std::{error, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::written::written_as_text;
+
 /// One level: a feature vector at each position of a grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureMap {
@@ -62,19 +64,7 @@ impl FromStr for Levels {
     }
 }
 
-impl TryFrom<String> for Levels {
-    type Error = LevelsError;
-
-    fn try_from(text: String) -> Result<Levels, LevelsError> {
-        text.parse()
-    }
-}
-
-impl From<Levels> for String {
-    fn from(levels: Levels) -> String {
-        levels.to_string()
-    }
-}
+written_as_text!(Levels);
 
 impl fmt::Display for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

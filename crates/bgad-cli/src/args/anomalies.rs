@@ -9,7 +9,7 @@ use bgad::options::{PseudoKinds, TrainOptions};
 use bgad::train::Material;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::threads;
+use super::parse::{share, threads};
 
 /// Which images of a data folder are used for what.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct ChoiceArgs {
     pub(crate) limit_normal: Option<usize>,
 
     /// Keep this share of the good images from training, to calibrate with: `bgad calibrate --data`.
-    #[arg(long, value_name = "SHARE", value_parser = super::share, conflicts_with = "split")]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "split")]
     pub(crate) hold_out: Option<f64>,
 
     /// File that says which images to use for what.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bgad::calibrate::Objective;
 
-use super::{positive, share, threads};
+use super::parse::{positive, share, threads};
 
 /// Choose the thresholds by what they promise, from images that were not trained on.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{share, threads};
+use super::parse::{share, threads};
 
 /// Compare two models on images with known answers.
 ///

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bgad::options::Schedule;
 
-use super::threads;
+use super::parse::threads;
 
 /// Teach a model what the line has found since: missed defects, and good parts that were stopped.
 ///

@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, DatasetError, Kind, Layout, Sample, folder};
+use crate::written::written_as_text;
 
 /// One good image in this many is held out for the test where the folders do not divide them.
 const HELD_OUT_ONE_IN: usize = 5;
@@ -89,19 +90,7 @@ impl FromStr for Setting {
     }
 }
 
-impl TryFrom<String> for Setting {
-    type Error = SettingError;
-
-    fn try_from(text: String) -> Result<Setting, SettingError> {
-        text.parse()
-    }
-}
-
-impl From<Setting> for String {
-    fn from(setting: Setting) -> String {
-        setting.to_string()
-    }
-}
+written_as_text!(Setting);
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use ::image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
+use crate::written::written_as_text;
+
 /// What is written behind a size.
 const KEEP_ASPECT: &str = " keep-aspect";
 
@@ -90,19 +92,7 @@ impl FromStr for InputSize {
     }
 }
 
-impl TryFrom<String> for InputSize {
-    type Error = InputSizeError;
-
-    fn try_from(text: String) -> Result<InputSize, InputSizeError> {
-        text.parse()
-    }
-}
-
-impl From<InputSize> for String {
-    fn from(size: InputSize) -> String {
-        size.to_string()
-    }
-}
+written_as_text!(InputSize);
 
 impl fmt::Display for InputSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LevelTrainer, TrainError};
+use super::TrainError;
+use super::level::LevelTrainer;
 use crate::boundary::Boundary;
 use crate::detector::{Model, ModelError};
 use crate::durable;

@@ -10,7 +10,7 @@
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Purpose, stream};
+use super::order::{Purpose, stream};
 use crate::augment::{Host, Made, cut_paste, nsa, perlin};
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};

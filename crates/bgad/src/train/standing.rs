@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Marks};
 use super::images::Images;
-use super::{Run, TrainError, Trainer};
+use super::trainer::Trainer;
+use super::{Run, TrainError};
 use crate::anomaly_map::{MaxLogp, ScoreConstants};
 use crate::boundary::Boundary;
 use crate::detector::{ScoringLevel, map_of_levels, places_of_levels};
@@ -66,7 +67,7 @@ impl Trainer<'_> {
                     map.limit_to(seen);
                 }
                 let places = places_of_levels(options, scoring, &map, l, &constants, seen);
-                (places, map.image_score(1))
+                (places, map.peak(1))
             })
             .unzip();
         if options.tile_overlap.is_some() {

@@ -1,0 +1,164 @@
+//! `--preset` and what replaces its choices.
+
+use std::path::PathBuf;
+
+use bgad::image::InputSize;
+use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, ScoreParts, Stepping};
+use bgad::pyramid::Levels;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::AnomalyArgs;
+
+/// How a model is made, whatever it is made from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// Set of choices to start from: fast, or reference for the authors' own.
+    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
+    pub(crate) preset: Preset,
+
+    /// Meta-epochs x passes over the images, for instance 25x8 [default: the preset's; fast
+    /// makes more passes over fewer than 200 good images].
+    #[arg(long, value_name = "AxB")]
+    pub(crate) schedule: Option<Schedule>,
+
+    /// Size that images are brought to, for instance 256 or 384x768 (height x width) [default: the preset's].
+    #[arg(long, value_name = "SIDE|HxW")]
+    pub(crate) input: Option<InputSize>,
+
+    /// Keep the proportions of images: what is beside them in the input is neither learned from nor scored.
+    #[arg(long)]
+    pub(crate) keep_aspect: bool,
+
+    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large
+    /// images, wherever they are.
+    #[arg(long, conflicts_with = "keep_aspect")]
+    pub(crate) tiles: bool,
+
+    /// Levels of features to use, from 1 (finest, stride 4) to 3 (coarsest, stride 16) [default: 1,2,3]
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    pub(crate) levels: Option<Levels>,
+
+    /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
+    ///
+    /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backbone: Option<String>,
+
+    /// Weights of the feature network: a safetensors file with timm's names.
+    #[arg(long, value_name = "FILE", requires = "backbone")]
+    pub(crate) backbone_weights: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) anomaly: AnomalyArgs,
+
+    #[command(flatten)]
+    pub(crate) method: MethodArgs,
+}
+
+/// Choices of the method; each that is given replaces the preset's.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Method (each replaces the preset's choice)")]
+pub(crate) struct MethodArgs {
+    /// Peak learning rate of Adam.
+    #[arg(long, value_name = "RATE", hide_short_help = true)]
+    pub(crate) learning_rate: Option<f32>,
+
+    /// Share of normal positions allowed below the boundary, 0 to 0.5.
+    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    pub(crate) beta: Option<f32>,
+
+    /// Gap between the two boundaries, in normalised log-likelihood.
+    #[arg(long, value_name = "GAP", hide_short_help = true)]
+    pub(crate) tau: Option<f32>,
+
+    /// What log-likelihoods are divided by before the boundary: a number, or auto for the median of good positions.
+    #[arg(long, value_name = "NUMBER|auto", hide_short_help = true)]
+    pub(crate) normalizer: Option<Normalizer>,
+
+    /// Weight of the push-pull term.
+    #[arg(long, value_name = "WEIGHT", hide_short_help = true)]
+    pub(crate) lambda: Option<f32>,
+
+    /// Let hard positions count more.
+    #[arg(long, overrides_with = "no_focal", hide_short_help = true)]
+    pub(crate) focal: bool,
+
+    /// Let all positions count the same.
+    #[arg(long, overrides_with = "focal", hide_short_help = true)]
+    pub(crate) no_focal: bool,
+
+    /// Whiten features with the statistics of the good images.
+    #[arg(long, overrides_with = "no_whiten", hide_short_help = true)]
+    pub(crate) whiten: bool,
+
+    /// Leave features as the network gives them.
+    #[arg(long, overrides_with = "whiten", hide_short_help = true)]
+    pub(crate) no_whiten: bool,
+
+    /// Coupling blocks per level.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) blocks: Option<usize>,
+
+    /// Boundary of a step: of its own positions (batch), or an average over steps (running).
+    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["batch", "running"]).map(boundary))]
+    pub(crate) boundary: Option<BoundaryRule>,
+
+    /// Steps of coarse levels: as many positions as the finest level, or as many steps.
+    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["same-positions", "same-steps"]).map(stepping))]
+    pub(crate) stepping: Option<Stepping>,
+
+    /// Positions of an optimizer step at the finest level.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) step_positions: Option<usize>,
+
+    /// Pixels of the map, the highest ones, whose mean goes into the score of an image; 1 for the authors' maximum.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) score_pixels: Option<usize>,
+
+    /// What the score of an image is made of: map, with coarsest, whole or both after it.
+    ///
+    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. whole: how unusual the
+    /// image is as a whole. The preset fast takes all three, but the coarsest level only from 200 good images on; with --tiles it
+    /// takes the map alone, with --foreground-score not the whole.
+    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    pub(crate) score_parts: Option<ScoreParts>,
+
+    /// Images of a batch.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) batch_images: Option<usize>,
+}
+
+// The parsers let nothing else through than the names they list.
+
+fn preset(name: String) -> Preset {
+    if name == "reference" { Preset::Reference } else { Preset::Fast }
+}
+
+fn boundary(name: String) -> BoundaryRule {
+    if name == "running" { BoundaryRule::Running } else { BoundaryRule::Batch }
+}
+
+fn stepping(name: String) -> Stepping {
+    if name == "same-steps" { Stepping::SameSteps } else { Stepping::SamePositions }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::args::{Args, Command};
+
+    #[test]
+    fn the_later_of_two_opposite_flags_counts() {
+        let parse = |flags: &[&str]| {
+            let words = ["bgad", "train", "data", "-o", "m.bgad"].iter().chain(flags);
+            match Args::try_parse_from(words).expect("flags").command {
+                Command::Train(args) => (args.recipe.method.focal, args.recipe.method.no_focal),
+                _ => unreachable!("train was typed"),
+            }
+        };
+        assert_eq!(parse(&[]), (false, false));
+        assert_eq!(parse(&["--focal"]), (true, false));
+        assert_eq!(parse(&["--focal", "--no-focal"]), (false, true));
+    }
+}

@@ -1,0 +1,92 @@
+//! What the score of an image is made of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::OptionError;
+use crate::written::written_as_text;
+
+/// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, `map,coarsest`,
+/// `map,whole` or `map,coarsest,whole`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScoreParts {
+    /// The coarsest level by itself.
+    pub coarsest: bool,
+    /// The image as a whole.
+    pub whole: bool,
+}
+
+impl ScoreParts {
+    /// The map alone, as in the paper.
+    pub const MAP: ScoreParts = ScoreParts { coarsest: false, whole: false };
+    /// All there is.
+    pub const ALL: ScoreParts = ScoreParts { coarsest: true, whole: true };
+}
+
+impl FromStr for ScoreParts {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<ScoreParts, OptionError> {
+        let wrong = || OptionError {
+            option: "score-parts",
+            found: text.to_owned(),
+            allowed: "map, with coarsest, whole or both after it, as in map,coarsest",
+        };
+        let mut words = text.split(',').map(str::trim);
+        if words.next() != Some("map") {
+            return Err(wrong());
+        }
+        let mut parts = ScoreParts::MAP;
+        for word in words {
+            match word {
+                "coarsest" => parts.coarsest = true,
+                "whole" => parts.whole = true,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(parts)
+    }
+}
+
+written_as_text!(ScoreParts);
+
+impl fmt::Display for ScoreParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("map")?;
+        f.write_str(if self.coarsest { ",coarsest" } else { "" })?;
+        f.write_str(if self.whole { ",whole" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Preset, TrainOptions};
+
+    #[test]
+    fn score_parts_are_read_and_written() {
+        for text in ["map", "map,coarsest", "map,whole", "map,coarsest,whole"] {
+            assert_eq!(text.parse::<ScoreParts>().expect(text).to_string(), text);
+        }
+        for text in ["", "whole", "map,", "map,part", "part,map,"] {
+            assert_eq!(text.parse::<ScoreParts>().map_err(|e| e.option), Err("score-parts"), "{text}");
+        }
+        let refused = |change: fn(&mut TrainOptions)| {
+            let mut options = TrainOptions::preset(Preset::Fast);
+            change(&mut options);
+            options.check().map(|_| ()).map_err(|e| e.option)
+        };
+        assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
+        assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
+        let coarsest = ScoreParts { coarsest: true, whole: false };
+        let options = TrainOptions {
+            foreground_score: true,
+            score_parts: coarsest,
+            ..TrainOptions::preset(Preset::Fast)
+        };
+        assert!(options.check().is_ok());
+    }
+}
