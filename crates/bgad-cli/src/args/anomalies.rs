@@ -137,7 +137,8 @@ pub(crate) struct AnomalyArgs {
     #[arg(long, value_name = "SHARE", hide_short_help = true)]
     pub(crate) pseudo_share: Option<f32>,
 
-    /// How pasted defects are joined to good images: hard, feather or poisson.
+    /// How pasted defects are joined to good images: hard (with an edge), feather (fading in) or poisson (as bright as what is around
+    /// them).
     #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
     pub(crate) blend: Option<Blend>,
 
