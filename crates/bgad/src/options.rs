@@ -15,6 +15,7 @@ use crate::pyramid::Levels;
 use normalizer::NORMALIZER_ALLOWED;
 pub use normalizer::Normalizer;
 pub use pseudo_kinds::PseudoKinds;
+use schedule::SCHEDULE_ALLOWED;
 pub use schedule::Schedule;
 pub use score_parts::ScoreParts;
 
@@ -283,13 +284,7 @@ impl TrainOptions {
                 "map with tiles, and without whole where the part alone is scored",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
-            (
-                "schedule",
-                (1..=10_000).contains(&o.schedule.meta_epochs)
-                    && (1..=10_000).contains(&o.schedule.sub_epochs),
-                o.schedule.to_string(),
-                "meta-epochs x passes, both 1 to 10000, as in 25x8",
-            ),
+            ("schedule", o.schedule.is_allowed(), o.schedule.to_string(), SCHEDULE_ALLOWED),
         ];
         match rules.into_iter().find(|(_, fine, _, _)| !fine) {
             Some((option, _, found, allowed)) => Err(OptionError { option, found, allowed }),

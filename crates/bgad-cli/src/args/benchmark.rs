@@ -1,4 +1,4 @@
-//! `bgad benchmark`.
+//! What `bgad benchmark` is told.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `bgad inspect`.
+//! What `bgad inspect` is told.
 
 use std::path::PathBuf;
 

@@ -18,7 +18,14 @@ pub struct Schedule {
     pub sub_epochs: usize,
 }
 
+pub(super) const SCHEDULE_ALLOWED: &str = "meta-epochs x passes, both 1 to 10000, as in 25x8";
+
 impl Schedule {
+    /// Whether both numbers are within their limits.
+    pub(super) fn is_allowed(self) -> bool {
+        [self.meta_epochs, self.sub_epochs].iter().all(|n| (1..=10_000).contains(n))
+    }
+
     /// Passes over the images altogether.
     pub fn passes(self) -> usize {
         self.meta_epochs * self.sub_epochs
@@ -35,15 +42,15 @@ impl FromStr for Schedule {
     type Err = OptionError;
 
     fn from_str(text: &str) -> Result<Schedule, OptionError> {
-        let wrong = || OptionError {
-            option: "schedule",
-            found: text.to_owned(),
-            allowed: "meta-epochs x passes, both 1 to 10000, as in 25x8",
-        };
-        let (meta, sub) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
-        let number =
-            |text: &str| text.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong);
-        Ok(Schedule { meta_epochs: number(meta)?, sub_epochs: number(sub)? })
+        let number = |text: &str| text.trim().parse().ok();
+        text.split_once(['x', 'X'])
+            .and_then(|(meta, sub)| Some(Schedule { meta_epochs: number(meta)?, sub_epochs: number(sub)? }))
+            .filter(|schedule| schedule.is_allowed())
+            .ok_or_else(|| OptionError {
+                option: "schedule",
+                found: text.to_owned(),
+                allowed: SCHEDULE_ALLOWED,
+            })
     }
 }
 
