@@ -23,10 +23,13 @@ mod perlin_noise;
 use std::fmt;
 
 pub use blend::Blend;
-pub use cutpaste::cut_paste;
+pub use cutpaste::{Pasting, cut_paste};
 pub use nsa::nsa;
 pub use operation::Operation;
 pub use perlin::perlin;
+
+use cutpaste::indices;
+use filter::box_blur;
 
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
@@ -34,6 +37,11 @@ use crate::metrics::regions;
 
 /// Smallest region of a made anomaly, pixels.
 const SMALLEST: usize = 12;
+/// Least change of a channel that can be seen, in the mean over a square of this radius.
+const VISIBLE: f32 = 0.05;
+const RADIUS: usize = 2;
+/// Least share of what was laid on that must be seen.
+const SEEN: f64 = 0.15;
 
 /// A good image to put a defect into.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +110,15 @@ impl fmt::Display for Recipe {
             Self::Perlin { texture, opacity } => write!(f, "perlin: {texture}, opacity {opacity:.2}"),
         }
     }
+}
+
+/// The pixels of `mask` at which a change can be seen; `None` if they are so few that what was laid on there came out like what it
+/// covers. Grain laid over grain differs in every pixel and is not seen: it is the mean around a pixel that counts.
+fn visible(before: &InputImage, after: &InputImage, mask: &Mask) -> Option<Mask> {
+    let [was, is] = [before, after].map(|image| box_blur(image, RADIUS));
+    let seen = changed(&was, &is, mask, VISIBLE);
+    let [seen_area, area] = [&seen, mask].map(|mask| indices(&mask.defective).count());
+    (seen_area as f64 >= SEEN * area as f64).then_some(seen)
 }
 
 /// The pixels of `mask` at which a channel changed by `least` or more; regions of fewer than [`SMALLEST`] pixels are not

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::Blend;
+use crate::augment::{Blend, Operation};
 use crate::image::InputSize;
 use crate::pyramid::Levels;
 use normalizer::NORMALIZER_ALLOWED;
@@ -108,6 +108,9 @@ pub struct TrainOptions {
     pub repeat: bool,
     /// Strategy 1: whether as many pasted anomalies are shown again.
     pub cutpaste: bool,
+    /// How far the operations go that vary a pasted anomaly, as a multiple of their usual ranges. 0 to 2.
+    #[serde(default = "usual_strength")]
+    pub augment_strength: f32,
     /// Strategy 2: which anomalies are made without any real one.
     #[serde(default)]
     pub pseudo: PseudoKinds,
@@ -147,6 +150,10 @@ fn all_levels() -> Levels {
     Levels::ALL
 }
 
+fn usual_strength() -> f32 {
+    1.0
+}
+
 fn pseudo_share() -> f32 {
     0.25
 }
@@ -184,6 +191,7 @@ impl TrainOptions {
             repeats: 5,
             repeat: true,
             cutpaste: true,
+            augment_strength: usual_strength(),
             pseudo: PseudoKinds::default(),
             pseudo_share: pseudo_share(),
             tile_overlap: None,
@@ -223,7 +231,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 15] = [
+        let rules: [(&'static str, bool, String, &'static str); 16] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -263,6 +271,12 @@ impl TrainOptions {
                 }),
                 "given".to_owned(),
                 "without foreground-score and keep-aspect",
+            ),
+            (
+                "augment-strength",
+                in_unit(o.augment_strength, 0.0, Operation::MOST_STRENGTH),
+                o.augment_strength.to_string(),
+                "0 to 2",
             ),
             (
                 "pseudo-share",
@@ -345,6 +359,8 @@ mod tests {
         assert_eq!(with(|o| o.beta = f32::NAN), Err("beta"));
         assert_eq!(with(|o| o.beta = 0.6), Err("beta"));
         assert_eq!(with(|o| o.tau = 0.0), Err("tau"));
+        assert_eq!(with(|o| o.augment_strength = 2.5), Err("augment-strength"));
+        assert_eq!(with(|o| o.augment_strength = f32::NAN), Err("augment-strength"));
         assert_eq!(with(|o| o.blocks = 0), Err("blocks"));
         assert_eq!(with(|o| o.input = InputSize::square(16)), Err("input"));
         assert_eq!(with(|o| o.learning_rate = -1.0), Err("learning-rate"));
@@ -385,6 +401,7 @@ mod tests {
             "score_parts",
             "levels",
             "repeat",
+            "augment_strength",
             "pseudo",
             "pseudo_share",
             "blend",

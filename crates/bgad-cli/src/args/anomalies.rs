@@ -129,6 +129,10 @@ pub(crate) struct AnomalyArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) repeats: Option<usize>,
 
+    /// How far pasted defects are varied: 1 as usual, 0 only by turns and flips, at most 2.
+    #[arg(long, value_name = "FACTOR", hide_short_help = true)]
+    pub(crate) augment_strength: Option<f32>,
+
     /// Defects made without a known one: nsa (patches of good images), perlin (textures), both, or none.
     #[arg(long, value_name = "LIST", hide_short_help = true)]
     pub(crate) pseudo: Option<PseudoKinds>,
@@ -138,7 +142,7 @@ pub(crate) struct AnomalyArgs {
     pub(crate) pseudo_share: Option<f32>,
 
     /// How pasted defects are joined to good images: hard (with an edge), feather (fading in) or poisson (as bright as what is around
-    /// them).
+    /// them; those that would vanish keep their edge).
     #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
     pub(crate) blend: Option<Blend>,
 
@@ -167,6 +171,7 @@ impl AnomalyArgs {
             repeat: has(Strategy::Repeat).unwrap_or(preset.repeat),
             cutpaste: has(Strategy::Cutpaste).unwrap_or(flag),
             repeats: self.repeats.unwrap_or(preset.repeats),
+            augment_strength: self.augment_strength.unwrap_or(preset.augment_strength),
             pseudo,
             pseudo_share: self.pseudo_share.unwrap_or(preset.pseudo_share),
             blend: self.blend.unwrap_or(preset.blend),

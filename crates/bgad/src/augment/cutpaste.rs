@@ -5,13 +5,16 @@
 //! y      = m ⊙ x + (1 − m) ⊙ host                          hard-edged; or blended, see `blend`
 //! ```
 //!
+//! A Poisson blend can make a defect vanish: a mask that ends inside the dark of a hole takes the brightness of good
+//! metal. What cannot be seen must not be taught, so such a defect is pasted with its edge.
+//!
 //! If less than 2/3 of `m` lies on the host's part, every 8-connected region of `m` moves, pixels and all, to a random
 //! place on the part: its bounding box stays within the picture, and the box's centre lies on the part.
 
 use rand::{Rng, RngExt as _};
 
 use super::blend::{Blend, blended};
-use super::{Host, Made, Operation, Recipe};
+use super::{Host, Made, Operation, Recipe, visible};
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::metrics::regions::{self, Region};
@@ -21,6 +24,15 @@ const OPERATIONS: usize = 3;
 /// Places tried for one region; the one with most of the region on the part is taken, the first if all of it is.
 const TRIES: usize = 8;
 
+/// How a defect is varied and pasted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pasting {
+    /// How far the operations go, see [`Operation::scaled`].
+    pub strength: f32,
+    /// How the defect is joined to its host.
+    pub blend: Blend,
+}
+
 /// Pastes the defect of `source` into `host`: operations drawn at random change image and mask together, then the
 /// masked pixels go into the host. Returns the new image and the mask of the pasted pixels.
 ///
@@ -29,25 +41,26 @@ const TRIES: usize = 8;
 ///
 /// # Panics
 ///
-/// If the four sizes differ.
+/// If the four sizes differ, or the strength is out of range.
 pub fn cut_paste(
     source: &InputImage,
     source_mask: &Mask,
     host: Host<'_>,
-    blend: Blend,
+    pasting: Pasting,
     rng: &mut impl Rng,
 ) -> Option<Made> {
     if source_mask.is_clean() {
         return None;
     }
-    let operations = Operation::draw_distinct(rng, OPERATIONS);
+    let drawn = Operation::draw_distinct(rng, OPERATIONS);
+    let operations: Vec<Operation> = drawn.into_iter().map(|op| op.scaled(pasting.strength)).collect();
     let mut changed: Option<(InputImage, Mask)> = None;
     for operation in &operations {
         let (image, mask) = changed.as_ref().map_or((source, source_mask), |(image, mask)| (image, mask));
         changed = Some(operation.apply(image, mask));
     }
     let (image, mask) = changed?;
-    let (image, mask) = paste(&image, &mask, host, blend, rng)?;
+    let (image, mask) = paste(&image, &mask, host, pasting.blend, rng)?;
     Some(Made { image, mask, recipe: Recipe::CutPaste { operations } })
 }
 
@@ -75,7 +88,7 @@ pub fn paste(
     }
     let on_part = defect.iter().filter(|&&pixel| host.foreground.inside[pixel] != 0).count();
     if 3 * on_part >= 2 * defect.len() {
-        return Some((blended(host.image, image, mask, blend), mask.clone()));
+        return Some((joined(host.image, image, mask, blend), mask.clone()));
     }
 
     let found = regions::label(&mask.defective, mask.height, mask.width);
@@ -102,7 +115,17 @@ pub fn paste(
             pasted.defective[to] = 1;
         }
     }
-    Some((blended(host.image, &layer, &pasted, blend), pasted))
+    Some((joined(host.image, &layer, &pasted, blend), pasted))
+}
+
+/// The host with the pixels of `layer` under `mask`, blended as asked unless that makes them invisible and an edge does not.
+fn joined(host: &InputImage, layer: &InputImage, mask: &Mask, blend: Blend) -> InputImage {
+    let image = blended(host, layer, mask, blend);
+    if blend == Blend::Poisson && visible(host, &image, mask).is_none() {
+        let edged = blended(host, layer, mask, Blend::Hard);
+        return if visible(host, &edged, mask).is_some() { edged } else { image };
+    }
+    image
 }
 
 /// A region on its way to another place.

@@ -19,16 +19,9 @@ use rand_distr::{Distribution as _, Gamma};
 
 use super::blend::poisson;
 use super::cutpaste::indices;
-use super::filter::box_blur;
 use super::geometry::bilinear;
-use super::{Host, Made, Recipe, changed};
+use super::{Host, Made, Recipe, visible};
 use crate::image::{InputImage, Mask};
-
-/// Least change of a channel that makes a pixel anomalous, in the mean over a square of this radius.
-const VISIBLE: f32 = 0.05;
-const RADIUS: usize = 2;
-/// Least share of the patch that must have changed.
-const CHANGED: f64 = 0.15;
 
 /// Blends patches of the good image `source` into `host`. `None` if nothing visible came out; the caller draws again.
 ///
@@ -60,10 +53,7 @@ pub fn nsa(source: Host<'_>, host: Host<'_>, rng: &mut impl Rng) -> Option<Made>
             continue;
         }
         let blended = poisson(&image, &layer, &under, rng.random());
-        let [was, is] = [&image, &blended].map(|image| box_blur(image, RADIUS));
-        let seen = changed(&was, &is, &under, VISIBLE);
-        let (seen_area, area) = (indices(&seen.defective).count(), indices(&under.defective).count());
-        if seen_area as f64 >= CHANGED * area as f64 {
+        if let Some(seen) = visible(&image, &blended, &under) {
             indices(&seen.defective).for_each(|i| mask.defective[i] = 1);
             image = blended;
         }

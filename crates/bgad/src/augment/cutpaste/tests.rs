@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 
 const SIDE: usize = 32;
+const USUAL: Pasting = Pasting { strength: 1.0, blend: Blend::Hard };
 
 /// Hard-edged, without the recipe: what most laws are about.
 fn cut_paste(
@@ -15,7 +16,7 @@ fn cut_paste(
     foreground: &Foreground,
     rng: &mut ChaCha8Rng,
 ) -> Option<(InputImage, Mask)> {
-    let made = super::cut_paste(source, mask, Host { image, foreground }, Blend::Hard, rng)?;
+    let made = super::cut_paste(source, mask, Host { image, foreground }, USUAL, rng)?;
     Some((made.image, made.mask))
 }
 
@@ -226,13 +227,15 @@ fn blended_pastes_change_nothing_outside_the_mask_either() {
             for seed in 0..20 {
                 let (image, host_foreground) = (host(), &foreground);
                 let on = Host { image: &image, foreground: host_foreground };
-                let made = super::cut_paste(&source(), &blobs(), on, blend, &mut rng(seed)).unwrap();
+                let made =
+                    super::cut_paste(&source(), &blobs(), on, Pasting { blend, ..USUAL }, &mut rng(seed))
+                        .unwrap();
                 let outside = (0..SIDE * SIDE).filter(|&i| made.mask.defective[i] == 0);
                 for i in outside {
                     assert_eq!(made.image.rgb_hwc[i * 3..][..3], image.rgb_hwc[i * 3..][..3], "{blend} {i}");
                 }
                 // The same seed lands in the same place, whatever the blend.
-                let hard = super::cut_paste(&source(), &blobs(), on, Blend::Hard, &mut rng(seed)).unwrap();
+                let hard = super::cut_paste(&source(), &blobs(), on, USUAL, &mut rng(seed)).unwrap();
                 assert_eq!((made.mask, &made.recipe), (hard.mask, &hard.recipe));
             }
         }
@@ -252,6 +255,49 @@ fn a_moved_defect_takes_its_surroundings_along_for_poisson() {
     let (result, pasted) = super::paste(&source, &spot, on, Blend::Poisson, &mut rng(1)).unwrap();
     for i in indices(&pasted.defective) {
         assert!((result.rgb_hwc[i * 3] - 0.3).abs() < 0.01, "{}", result.rgb_hwc[i * 3]);
+    }
+}
+
+#[test]
+fn a_defect_that_poisson_makes_vanish_keeps_its_edge() {
+    // The mask ends inside the dark, so there is no edge left to tell it from the bright host.
+    let ground = |value: f32| InputImage { height: SIDE, width: SIDE, rgb_hwc: vec![value; SIDE * SIDE * 3] };
+    let (dark, host) = (ground(0.1), ground(0.8));
+    let inner = mask(SIDE, SIDE, |y, x| (8..16).contains(&y) && (8..16).contains(&x));
+    let everything = Foreground::everything(SIDE, SIDE);
+    let on = Host { image: &host, foreground: &everything };
+    let poisson = |source: &InputImage| {
+        super::paste(source, &inner, on, Blend::Poisson, &mut rng(0)).expect("there is a defect").0
+    };
+    assert_eq!(poisson(&dark), super::paste(&dark, &inner, on, Blend::Hard, &mut rng(0)).unwrap().0);
+    // One with its edge under the mask is blended: darker than the host by what it is darker than its surroundings.
+    let mut spot = ground(0.4);
+    let core = mask(SIDE, SIDE, |y, x| (9..15).contains(&y) && (9..15).contains(&x));
+    indices(&core.defective).for_each(|i| spot.rgb_hwc[i * 3..][..3].fill(0.1));
+    let found = poisson(&spot).rgb_hwc[(12 * SIDE + 12) * 3];
+    assert!((found - 0.5).abs() < 0.01, "{found}");
+}
+
+#[test]
+fn without_strength_a_square_defect_keeps_its_pixels() {
+    let everything = Foreground::everything(SIDE, SIDE);
+    let (image, source) = (host(), source());
+    let on = Host { image: &image, foreground: &everything };
+    let values = |image: &InputImage, mask: &Mask| {
+        let mut values: Vec<f32> =
+            indices(&mask.defective).flat_map(|i| image.rgb_hwc[i * 3..][..3].to_vec()).collect();
+        values.sort_by(f32::total_cmp);
+        values
+    };
+    for seed in 0..30 {
+        let pasting = Pasting { strength: 0.0, ..USUAL };
+        let made = super::cut_paste(&source, &blobs(), on, pasting, &mut rng(seed)).unwrap();
+        let (found, expected) = (values(&made.image, &made.mask), values(&source, &blobs()));
+        assert_eq!(found.len(), expected.len(), "{}", made.recipe);
+        // Colours and contrasts there and back round; local contrast takes another grey value of its table.
+        let limit = if made.recipe.to_string().contains("local contrast") { 0.5 } else { 1e-5 };
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() < limit;
+        assert!(found.iter().zip(&expected).all(near), "{}", made.recipe);
     }
 }
 
