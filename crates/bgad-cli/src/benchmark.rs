@@ -20,6 +20,7 @@ use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::machine;
+use crate::progress::CountProgress;
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -40,14 +41,15 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     for (i, cell) in cells.iter().enumerate() {
         let path = cell_folder.join(format!("{}.json", cell.name()));
         let key = bench.key(cell)?;
-        let title = format!("[{}/{}] {}", i + 1, cells.len(), cell.title());
+        let at = format!("[{}/{}]", i + 1, cells.len());
+        let title = format!("{at} {}", cell.title());
         if let Some(result) = CellResult::read(&path, &key) {
             say(format_args!("{title}: there already"));
             results.push(result);
             continue;
         }
         // One data set that fails must not lose the others.
-        match bench.measure(cell, key) {
+        match bench.measure(cell, key, &at) {
             Ok(result) => {
                 say(format_args!("{title}: {}", result.in_short()));
                 result.save(&path)?;
@@ -107,7 +109,8 @@ impl Bench<'_> {
         Ok(options.check()?)
     }
 
-    fn measure(&mut self, cell: &Cell, key: String) -> Result<CellResult, Failure> {
+    /// Trains, unless a cell before it had the same recipe, and tests. `at` says on the terminal which cell it is.
+    fn measure(&mut self, cell: &Cell, key: String, at: &str) -> Result<CellResult, Failure> {
         let group = Some((cell.data.clone(), cell.seed));
         if self.group != group {
             self.trained.clear();
@@ -115,22 +118,23 @@ impl Bench<'_> {
         }
         let recipe = self.recipe_key(cell)?;
         if !self.trained.contains_key(&recipe) {
-            let trained = self.train(cell)?;
+            let trained = self.train(cell, at)?;
             self.trained.insert(recipe.clone(), trained);
         }
         let (model, train_secs) = &self.trained[&recipe];
         let detector = Detector::new(model, self.isa)?;
         let (good, bad) = (&cell.split.test_good, &cell.split.test_bad);
-        let evaluation = evaluation::evaluate(&detector, good, bad, Scoring::Frozen, &mut |event| {
-            if let evaluation::Event::Skipped(error) = event {
-                say(format_args!("skipped: {}", chain(error)));
-            }
-        })?;
+        let progress = CountProgress::new(&format!("{at} scoring images"), good.len() + bad.len());
+        let evaluation =
+            evaluation::evaluate(&detector, good, bad, Scoring::Frozen, &mut |event| match event {
+                evaluation::Event::Scored { done, .. } => progress.set(done),
+                evaluation::Event::Skipped(error) => progress.say(&format!("skipped: {}", chain(error))),
+            })?;
         Ok(CellResult::new(cell, key, model.header.options.clone(), *train_secs, evaluation))
     }
 
     /// A model and the seconds it took.
-    fn train(&self, cell: &Cell) -> Result<(Model, f64), Failure> {
+    fn train(&self, cell: &Cell, at: &str) -> Result<(Model, f64), Failure> {
         let options = self.options(cell)?;
         let run = Run {
             split: &cell.split,
@@ -143,10 +147,11 @@ impl Bench<'_> {
             stop: &|| false,
         };
         let started = std::time::Instant::now();
-        let model = train::train(&run, &options, &mut |event| {
-            if let train::Event::Skipped(error) = event {
-                say(format_args!("skipped: {}", chain(error)));
-            }
+        let progress = CountProgress::new(&format!("{at} passes of training"), options.schedule.passes());
+        let model = train::train(&run, &options, &mut |event| match event {
+            train::Event::Pass(report) => progress.set(report.pass),
+            train::Event::Skipped(error) => progress.say(&format!("skipped: {}", chain(error))),
+            _ => {}
         })?;
         Ok((model, started.elapsed().as_secs_f64()))
     }
