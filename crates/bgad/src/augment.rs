@@ -28,18 +28,16 @@ pub use nsa::nsa;
 pub use operation::Operation;
 pub use perlin::perlin;
 
-use cutpaste::indices;
-use filter::box_blur;
-
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::metrics::regions;
+use filter::box_blur;
 
 /// Smallest region of a made anomaly, pixels.
 const SMALLEST: usize = 12;
 /// Least change of a channel that can be seen, in the mean over a square of this radius.
 const VISIBLE: f32 = 0.05;
-const RADIUS: usize = 2;
+const VISIBLE_RADIUS: usize = 2;
 /// Least share of what was laid on that must be seen.
 const SEEN: f64 = 0.15;
 
@@ -112,10 +110,16 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// The pixels of `mask` at which a change can be seen; `None` if they are so few that what was laid on there came out like what it
-/// covers. Grain laid over grain differs in every pixel and is not seen: it is the mean around a pixel that counts.
+/// The places of the ones.
+fn indices(mask: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    mask.iter().enumerate().filter(|(_, pixel)| **pixel != 0).map(|(i, _)| i)
+}
+
+/// The pixels of `mask` at which a change can be seen; `None` if they are so few that what was laid on there came out
+/// like what it covers. Grain laid over grain differs in every pixel and is not seen: it is the mean around a pixel that
+/// counts.
 fn visible(before: &InputImage, after: &InputImage, mask: &Mask) -> Option<Mask> {
-    let [was, is] = [before, after].map(|image| box_blur(image, RADIUS));
+    let [was, is] = [before, after].map(|image| box_blur(image, VISIBLE_RADIUS));
     let seen = changed(&was, &is, mask, VISIBLE);
     let [seen_area, area] = [&seen, mask].map(|mask| indices(&mask.defective).count());
     (seen_area as f64 >= SEEN * area as f64).then_some(seen)

@@ -14,7 +14,7 @@
 use rand::{Rng, RngExt as _};
 
 use super::blend::{Blend, blended};
-use super::{Host, Made, Operation, Recipe, visible};
+use super::{Host, Made, Operation, Recipe, indices, visible};
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::metrics::regions::{self, Region};
@@ -24,12 +24,12 @@ const OPERATIONS: usize = 3;
 /// Places tried for one region; the one with most of the region on the part is taken, the first if all of it is.
 const TRIES: usize = 8;
 
-/// How a defect is varied and pasted.
+/// How a real defect is varied and joined to its host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pasting {
     /// How far the operations go, see [`Operation::scaled`].
     pub strength: f32,
-    /// How the defect is joined to its host.
+    /// What becomes of its edge.
     pub blend: Blend,
 }
 
@@ -200,11 +200,6 @@ fn place(
         }
     }
     best.1
-}
-
-/// The places of the ones.
-pub(super) fn indices(mask: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    mask.iter().enumerate().filter(|(_, pixel)| **pixel != 0).map(|(i, _)| i)
 }
 
 #[cfg(test)]

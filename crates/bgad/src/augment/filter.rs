@@ -103,7 +103,8 @@ fn convolved(image: &InputImage, kernel: &[f32; 9]) -> InputImage {
 const TILES: usize = 8;
 const BINS: usize = 256;
 
-/// Spreads the luminance of each neighbourhood; no grey value may have more than `clip` times its even share.
+/// Spreads the luminance of each neighbourhood; no grey value may have more than `clip` times its even share, so that
+/// 0 leaves it as it is but for rounding to [`BINS`] values.
 pub(super) fn clahe(image: &InputImage, clip: f32) -> InputImage {
     let (h, w) = (image.height, image.width);
     // A tile of fewer pixels than this has no histogram worth the name.

@@ -18,9 +18,8 @@ use rand::{Rng, RngExt as _};
 use rand_distr::{Distribution as _, Gamma};
 
 use super::blend::poisson;
-use super::cutpaste::indices;
 use super::geometry::bilinear;
-use super::{Host, Made, Recipe, visible};
+use super::{Host, Made, Recipe, indices, visible};
 use crate::image::{InputImage, Mask};
 
 /// Blends patches of the good image `source` into `host`. `None` if nothing visible came out; the caller draws again.

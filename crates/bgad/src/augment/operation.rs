@@ -110,7 +110,7 @@ pub enum Operation {
     },
     /// Local contrast, by the histograms of tiles.
     Clahe {
-        /// How many times its even share a grey value may have. At least 1.
+        /// How many times its even share a grey value may have. 0 changes nothing but by rounding to grey values.
         clip: f32,
     },
     /// The difference from the neighbours made larger.
@@ -276,7 +276,7 @@ impl Operation {
                 Self::MotionBlur { length: 1 + pixels(length.saturating_sub(1)), degrees }
             }
             Self::MedianBlur { radius } => Self::MedianBlur { radius: pixels(radius) },
-            Self::Clahe { clip } => Self::Clahe { clip: 1.0 + strength * (clip - 1.0) },
+            Self::Clahe { clip } => Self::Clahe { clip: strength * clip },
             Self::Sharpen { amount } => Self::Sharpen { amount: strength * amount },
             Self::Emboss { amount, strength: depth } => {
                 Self::Emboss { amount: strength * amount, strength: depth }

@@ -14,9 +14,8 @@
 use rand::{Rng, RngExt as _};
 
 use super::blend::mixed;
-use super::cutpaste::indices;
 use super::perlin_noise::Perlin;
-use super::{Host, Made, Operation, Recipe, SMALLEST, changed};
+use super::{Host, Made, Operation, Recipe, SMALLEST, changed, indices};
 use crate::image::{InputImage, Mask};
 use crate::metrics::regions;
 
