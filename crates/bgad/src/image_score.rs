@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! places  = ½ (mean of the K highest values of the map + mean of the k highest M − l of the coarsest level)      nats
-//! score   = places + ½ (d − d̃) (p_q − p̃) / (d_q − d̃)                           d: how far the whole image is from usual
+//! score   = places + (d − d̃) (p_q − p̃) / (d_q − d̃)                             d: how far the whole image is from usual
 //! ```
 //!
 //! `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
 //! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`whole_image::held_out`](crate::whole_image::held_out).
-//! Either part may be left out; the map alone is the authors' score.
+//! What the whole image adds varies among good images as much as its places do. Either part may be left out; the map alone is the authors' score.
 //!
 //! The map calls a place anomalous only if no level finds it normal, which is right for saying where, but lets a fine level that has
 //! no eye for a defect outvote the coarse one that has. See docs/decisions/score.md.
@@ -18,9 +18,6 @@ use crate::anomaly_map::{AnomalyMap, mean_of_highest};
 
 /// `q`.
 const UPPER: f32 = 0.05;
-
-/// What the whole image says, next to its places.
-const SHARE_OF_WHOLE: f32 = 0.5;
 
 /// `places`: of the map, and of `M − l` at those positions of the coarsest level that are looked at, of which `pixels` of an image make
 /// `positions`.
@@ -55,7 +52,7 @@ impl WholeScale {
     pub fn of_normal(places: &[f32], distances: &[f32]) -> Option<WholeScale> {
         let (_, spread_of_places) = middle_and_spread(places, UPPER)?;
         let (usual, spread) = middle_and_spread(distances, UPPER)?;
-        let nats = SHARE_OF_WHOLE * spread_of_places / spread;
+        let nats = spread_of_places / spread;
         (spread > 0.0 && nats.is_finite()).then_some(WholeScale { usual, nats })
     }
 
@@ -97,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_has_half_the_spread_of_the_places() {
+    fn the_whole_has_the_spread_of_the_places() {
         // Median 51 and 5th largest 96 of 1..=100: spread 44 of the places; of the wholes a tenth, around 5.1.
         let places: Vec<f32> = (1..=100).map(|i| i as f32).collect();
         let distances: Vec<f32> = (1..=100).rev().map(|i| i as f32 / 10.0).collect();
         let scale = WholeScale::of_normal(&places, &distances).expect("images that differ");
-        assert!((scale.usual - 5.1).abs() < 1e-6 && (scale.nats - 5.0).abs() < 1e-5, "{scale:?}");
+        assert!((scale.usual - 5.1).abs() < 1e-6 && (scale.nats - 10.0).abs() < 1e-5, "{scale:?}");
         assert_eq!(scale.nats_of(scale.usual), 0.0);
         assert!(scale.nats_of(0.0) < 0.0);
         assert_eq!(WholeScale::of_normal(&places, &[3.0; 100]), None);

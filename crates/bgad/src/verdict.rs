@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! m = median, q = int(β n)-th largest (counting from 0) of the scores of the n normal training images
-//! t_ok = m + f (q − m)          t_ng = t_ok + ν τ            f = 3, or 4.5 where the coarsest level is part of the score
+//! t_ok = m + f (q − m)          t_ng = t_ok + ν τ            f = 3, or 3.5 where the coarsest level is part of the score
 //! OK: score ≤ t_ok        REVIEW: t_ok < score ≤ t_ng          NG: t_ng < score
 //! ```
 //!
@@ -24,7 +24,7 @@ use crate::options::ScoreParts;
 /// `f`: what the upper spread of the training scores is multiplied with.
 const SPREAD: f32 = 3.0;
 /// The same where the coarsest level is part of the score.
-const SPREAD_WITH_COARSEST: f32 = 4.5;
+const SPREAD_WITH_COARSEST: f32 = 3.5;
 
 /// What the model says of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ mod tests {
     fn thresholds_divide_the_scores() {
         let of = |scores: &[f32], parts, beta| Thresholds::from_normal_scores(scores, parts, beta, 0.5);
         assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], ScoreParts::MAP, 0.2).ok, 6.0);
-        assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], ScoreParts::ALL, 0.2).ok, 7.5);
+        assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], ScoreParts::ALL, 0.2).ok, 6.5);
         assert_eq!(of(&[2.0], ScoreParts::MAP, 0.05), Thresholds { ok: 2.0, ng: 2.5 });
         let t = Thresholds { ok: 3.0, ng: 4.0 };
         let cases = [
