@@ -7,7 +7,8 @@
 //!
 //! `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
 //! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`whole_image::held_out`](crate::whole_image::held_out).
-//! What the whole image adds varies among good images as much as its places do. Either part may be left out; the map alone is the authors' score.
+//! What the whole image adds varies among good images as much as its places do. Either part may be left out; the map alone is the
+//! authors' score.
 //!
 //! The map calls a place anomalous only if no level finds it normal, which is right for saying where, but lets a fine level that has
 //! no eye for a defect outvote the coarse one that has. See docs/decisions/score.md.
