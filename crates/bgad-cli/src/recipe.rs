@@ -47,6 +47,7 @@ impl RecipeArgs {
         let of_preset = match self.tiles {
             true => ScoreParts::MAP,
             false => ScoreParts {
+                cells: preset.score_parts.cells && !preset.foreground_score,
                 whole: preset.score_parts.whole && !preset.foreground_score,
                 ..preset.score_parts
             },

@@ -22,10 +22,12 @@ use rayon::prelude::*;
 
 use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
 use crate::backbone::{Backbone, Workspace};
+use crate::cells;
 use crate::flow::PreparedWhitening;
 use crate::foreground::Foreground;
+use crate::gaussian;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
-use crate::image_score::{self, WholeScale};
+use crate::image_score::{self, PartScale};
 use crate::options::TrainOptions;
 use crate::pyramid::Pyramid;
 use crate::tiles::{self, Blend};
@@ -43,8 +45,10 @@ pub struct Detector {
     header: Header,
     backbone: Backbone,
     levels: Vec<ScoringLevel>,
+    /// How usual each cell is, where that is part of the score.
+    cells: Option<(Vec<PreparedWhitening>, PartScale)>,
     /// How usual whole images are, where that is part of the score.
-    whole: Option<(PreparedWhitening, WholeScale)>,
+    whole: Option<(PreparedWhitening, PartScale)>,
     /// Buffers not in use, one set for each thread that has inspected at a time.
     free: Mutex<Vec<Buffers>>,
     /// Images that are in the backbone at this moment.
@@ -67,6 +71,9 @@ pub struct ScoredImage {
     pub map: AnomalyMap,
     /// Nats: see [`image_score`].
     pub score: f32,
+    /// The part of the score that is of the oddest cell for its place, nats: below 0 where it is more usual than in half of the good
+    /// images. `None` if the model does not look at that.
+    pub cells: Option<f32>,
     /// The part of the score that belongs to no place but to the image as a whole, nats: below 0 where it is more usual than half of
     /// the good ones. `None` if the model does not look at that.
     pub whole: Option<f32>,
@@ -77,6 +84,8 @@ pub struct ScoredImage {
 pub struct Inspection {
     /// Score in nats: about 0 is as normal as training images get.
     pub score: f32,
+    /// As [`ScoredImage::cells`].
+    pub cells: Option<f32>,
     /// As [`ScoredImage::whole`].
     pub whole: Option<f32>,
     /// OK, REVIEW or NG.
@@ -117,12 +126,16 @@ impl Detector {
                 ScoringLevel::new(&level.flow, whitening, grid, anywhere, isa)
             })
             .collect();
+        let cells = model.cells.as_ref().zip(model.header.cells);
+        let cells =
+            cells.map(|(gaussians, scale)| (gaussians.iter().map(|g| g.prepare(isa)).collect(), scale));
         let whole = model.whole.as_ref().zip(model.header.whole);
         let whole = whole.map(|(gaussian, scale)| (gaussian.prepare(isa), scale));
         Ok(Detector {
             header: model.header.clone(),
             backbone,
             levels,
+            cells,
             whole,
             free: Mutex::default(),
             running: AtomicUsize::new(0),
@@ -189,7 +202,7 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let ScoredImage { map, score, whole } = self.score(image, original);
+        let ScoredImage { map, score, cells, whole } = self.score(image, original);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
             Verdict::Ok => Vec::new(),
@@ -200,7 +213,7 @@ impl Detector {
                 defect_regions(&map, threshold, (original.height, original.width))
             }
         };
-        Inspection { score, whole, verdict, map, regions, original }
+        Inspection { score, cells, whole, verdict, map, regions, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.
@@ -262,27 +275,32 @@ impl Detector {
         let (size, constants) = (self.input(), &self.header.constants);
         if let Some(overlap) = self.header.options.tile_overlap {
             let map = self.map_of_tiles(image, original, overlap);
-            return ScoredImage { score: map.peak(self.header.options.score_pixels), map, whole: None };
+            let score = map.peak(self.header.options.score_pixels);
+            return ScoredImage { map, score, cells: None, whole: None };
         }
         let scored = self.header.area.of(image);
         let seen = area_of(size, size.window(original), scored.as_ref());
-        let (likelihoods, whole) = self.with_features(image, |pyramid| {
-            let whole = self.whole.as_ref().map(|(gaussian, scale)| {
-                let coarsest = pyramid.levels.last().expect("one level at least");
-                scale.nats_of(whole_image::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
+        let (likelihoods, cells, whole) = self.with_features(image, |pyramid| {
+            let coarsest = pyramid.levels.last().expect("one level at least");
+            let cells = self.cells.as_ref().map(|(gaussians, scale)| {
+                scale.nats_of(cells::distance(gaussians, &cells::of_map(coarsest, seen.as_ref())))
             });
-            (self.likelihoods_of(pyramid), whole)
+            let whole = self.whole.as_ref().map(|(gaussian, scale)| {
+                scale.nats_of(gaussian::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
+            });
+            (self.likelihoods_of(pyramid), cells, whole)
         });
         let mut map = self.map(&likelihoods, constants);
         if let Some(area) = &scored {
             map.limit_to(area);
         }
         let map = map.cropped(size.window(original));
-        let score = self.places(&map, &likelihoods, seen.as_ref()) + whole.unwrap_or(0.0);
-        ScoredImage { map, score, whole }
+        let score =
+            self.places(&map, &likelihoods, seen.as_ref()) + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
+        ScoredImage { map, score, cells, whole }
     }
 
-    /// Score of an image of these [`Detector::likelihoods`] that is as usual as a whole as the middle one of the good ones.
+    /// Score of an image of these [`Detector::likelihoods`] that is as usual in its cells and as a whole as the middle one of the good ones.
     ///
     /// # Panics
     ///

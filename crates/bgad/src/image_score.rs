@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! places  = ½ (mean of the K highest values of the map + mean of the k highest M − l of the coarsest level)      nats
-//! score   = places + (d − d̃) (p_q − p̃) / (d_q − d̃)                             d: how far the whole image is from usual
+//! score   = places + Σ (d − d̃) (p_q − p̃) / (d_q − d̃)           d: how far the oddest cell, and the whole image, are from usual
 //! ```
 //!
 //! `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
-//! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`whole_image::held_out`](crate::whole_image::held_out).
-//! What the whole image adds varies among good images as much as its places do. Either part may be left out; the map alone is the
-//! authors' score.
+//! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`gaussian::held_out`](crate::gaussian::held_out).
+//! What [`cells`](crate::cells) and [`whole_image`](crate::whole_image) add varies among good images as much as their places do, each of
+//! them. Every part but the map may be left out; the map alone is the authors' score.
 //!
 //! The map calls a place anomalous only if no level finds it normal, which is right for saying where, but lets a fine level that has
 //! no eye for a defect outvote the coarse one that has. See docs/decisions/score.md.
@@ -39,25 +39,25 @@ pub fn positions(pixels: usize, size: usize, grid: usize) -> usize {
     (pixels * grid).div_ceil(size).max(1)
 }
 
-/// Brings `d` to nats of the score.
+/// Brings `d` of a part to nats of the score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WholeScale {
+pub struct PartScale {
     /// `d̃`, nats per entry.
     pub usual: f32,
     /// Nats of the score for each of `d`.
     pub nats: f32,
 }
 
-impl WholeScale {
-    /// From the normal images; `None` if there is none, or if they do not differ as wholes.
-    pub fn of_normal(places: &[f32], distances: &[f32]) -> Option<WholeScale> {
+impl PartScale {
+    /// From the normal images; `None` if there is none, or if they do not differ in it.
+    pub fn of_normal(places: &[f32], distances: &[f32]) -> Option<PartScale> {
         let (_, spread_of_places) = middle_and_spread(places, UPPER)?;
         let (usual, spread) = middle_and_spread(distances, UPPER)?;
         let nats = spread_of_places / spread;
-        (spread > 0.0 && nats.is_finite()).then_some(WholeScale { usual, nats })
+        (spread > 0.0 && nats.is_finite()).then_some(PartScale { usual, nats })
     }
 
-    /// What the whole image adds to its score, nats; below 0 where it is more usual than half of the normal ones.
+    /// What the part adds to the score of an image, nats; below 0 where it is more usual than in half of the normal ones.
     pub fn nats_of(&self, distance: f32) -> f32 {
         self.nats * (distance - self.usual)
     }
@@ -95,15 +95,15 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_has_the_spread_of_the_places() {
-        // Median 51 and 5th largest 96 of 1..=100: spread 44 of the places; of the wholes a tenth, around 5.1.
+    fn a_part_has_the_spread_of_the_places() {
+        // Median 51 and 5th largest 96 of 1..=100: spread 44 of the places; of the distances a tenth, around 5.1.
         let places: Vec<f32> = (1..=100).map(|i| i as f32).collect();
         let distances: Vec<f32> = (1..=100).rev().map(|i| i as f32 / 10.0).collect();
-        let scale = WholeScale::of_normal(&places, &distances).expect("images that differ");
+        let scale = PartScale::of_normal(&places, &distances).expect("images that differ");
         assert!((scale.usual - 5.1).abs() < 1e-6 && (scale.nats - 10.0).abs() < 1e-5, "{scale:?}");
         assert_eq!(scale.nats_of(scale.usual), 0.0);
         assert!(scale.nats_of(0.0) < 0.0);
-        assert_eq!(WholeScale::of_normal(&places, &[3.0; 100]), None);
-        assert_eq!(WholeScale::of_normal(&[], &[]), None);
+        assert_eq!(PartScale::of_normal(&places, &[3.0; 100]), None);
+        assert_eq!(PartScale::of_normal(&[], &[]), None);
     }
 }

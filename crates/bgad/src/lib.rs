@@ -16,6 +16,8 @@ pub mod boundary;
 pub mod focal;
 pub mod loss;
 pub mod anomaly_map;
+pub mod gaussian;
+pub mod cells;
 pub mod whole_image;
 pub mod image_score;
 pub mod foreground;

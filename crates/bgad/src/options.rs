@@ -132,7 +132,8 @@ pub struct TrainOptions {
     /// Pixels of the map, the highest ones, whose mean goes into the score of an image. 1 to 65536; 1 is the authors' maximum.
     #[serde(default = "one_pixel")]
     pub score_pixels: usize,
-    /// What else goes into the score of an image. With tiles the map alone; the whole image not if the score looks at the part only.
+    /// What else goes into the score of an image. With tiles the map alone; neither cells nor the whole image
+    /// if the score looks at the part only.
     #[serde(default)]
     pub score_parts: ScoreParts,
 }
@@ -216,7 +217,7 @@ impl TrainOptions {
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
                     // Few images are known by heart to the coarsest level: what is new lies far beyond them, good or not.
-                    score_parts: ScoreParts { coarsest: !are_few, whole: true },
+                    score_parts: ScoreParts { coarsest: !are_few, ..ScoreParts::ALL },
                     ..reference
                 }
             }
@@ -293,9 +294,9 @@ impl TrainOptions {
             (
                 "score-parts",
                 (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
-                    && !(o.foreground_score && o.score_parts.whole),
+                    && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole)),
                 o.score_parts.to_string(),
-                "map with tiles, and without whole where the part alone is scored",
+                "map with tiles, and without cells and whole where the part alone is scored",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             ("schedule", o.schedule.is_allowed(), o.schedule.to_string(), SCHEDULE_ALLOWED),
@@ -382,7 +383,7 @@ mod tests {
             assert_eq!((options.schedule.passes(), options.learning_rate), (passes, rate), "{images} images");
             assert_eq!(
                 options.score_parts,
-                ScoreParts { coarsest: images >= 200, whole: true },
+                ScoreParts { coarsest: images >= 200, ..ScoreParts::ALL },
                 "{images} images"
             );
         }

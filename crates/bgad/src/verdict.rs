@@ -2,14 +2,13 @@
 //!
 //! ```text
 //! m = median, q = int(β n)-th largest (counting from 0) of the scores of the n normal training images
-//! t_ok = m + f (q − m)          t_ng = t_ok + ν τ            f = 3, or 3.5 where the coarsest level is part of the score
+//! t_ok = m + f (q − m)          t_ng = t_ok + ν τ            f = 3
 //! OK: score ≤ t_ok        REVIEW: t_ok < score ≤ t_ng          NG: t_ng < score
 //! ```
 //!
 //! `q` does for images what `b_n` does for positions: a share β of the normal ones lies beyond it. The images a model was
-//! trained on score lower and closer together than new ones, hence the factor on their spread; at the coarsest level, which has the fewest
-//! positions and the most channels, more so. `ν τ` is the gap between the two
-//! explicit boundaries, in nats per channel, which is the unit of the score too: the band in which the method itself says "neither".
+//! trained on score lower and closer together than new ones, hence the factor on their spread. `ν τ` is the gap between the two explicit
+//! boundaries, in nats per channel, which is the unit of the score too: the band in which the method itself says "neither".
 //! A default, not a promise of a false-alarm rate; see docs/decisions/thresholds.md.
 
 use std::fmt;
@@ -19,12 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::anomaly_map::AnomalyMap;
 use crate::image_score::middle_and_spread;
 use crate::metrics::regions;
-use crate::options::ScoreParts;
 
 /// `f`: what the upper spread of the training scores is multiplied with.
 const SPREAD: f32 = 3.0;
-/// The same where the coarsest level is part of the score.
-const SPREAD_WITH_COARSEST: f32 = 3.5;
 
 /// What the model says of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +54,16 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The default rule, from the scores of normal training images, made of `parts`; `gap = ν τ`, nats per channel.
+    /// The default rule, from the scores of normal training images; `gap = ν τ`, nats per channel.
     ///
     /// `beta` is the share of them above `q`.
     ///
     /// # Panics
     ///
     /// If there is no score.
-    pub fn from_normal_scores(scores: &[f32], parts: ScoreParts, beta: f32, gap: f32) -> Thresholds {
+    pub fn from_normal_scores(scores: &[f32], beta: f32, gap: f32) -> Thresholds {
         let (median, spread) = middle_and_spread(scores, beta).expect("one score at least");
-        let factor = if parts.coarsest { SPREAD_WITH_COARSEST } else { SPREAD };
-        let ok = median + factor * spread;
+        let ok = median + SPREAD * spread;
         Thresholds { ok, ng: ok + gap }
     }
 
@@ -167,10 +162,9 @@ mod tests {
 
     #[test]
     fn thresholds_divide_the_scores() {
-        let of = |scores: &[f32], parts, beta| Thresholds::from_normal_scores(scores, parts, beta, 0.5);
-        assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], ScoreParts::MAP, 0.2).ok, 6.0);
-        assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], ScoreParts::ALL, 0.2).ok, 6.5);
-        assert_eq!(of(&[2.0], ScoreParts::MAP, 0.05), Thresholds { ok: 2.0, ng: 2.5 });
+        let of = |scores: &[f32], beta| Thresholds::from_normal_scores(scores, beta, 0.5);
+        assert_eq!(of(&[1.0, 5.0, 2.0, 3.0, 4.0], 0.2).ok, 6.0);
+        assert_eq!(of(&[2.0], 0.05), Thresholds { ok: 2.0, ng: 2.5 });
         let t = Thresholds { ok: 3.0, ng: 4.0 };
         let cases = [
             (-1.0, Verdict::Ok),

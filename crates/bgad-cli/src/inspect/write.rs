@@ -12,7 +12,7 @@ use crate::args::Format;
 /// Regions that a row of the table shows.
 const REGIONS_SHOWN: usize = 3;
 
-const CSV_HEAD: &str = "file,verdict,score,whole,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
+const CSV_HEAD: &str = "file,verdict,score,cells,whole,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
                         secs,overlay,error";
 
 /// Writes one result after the other.
@@ -30,6 +30,7 @@ struct Line<'a> {
     verdict: Verdict,
     score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cells: Option<f32>,
     whole: Option<f32>,
     width: usize,
     height: usize,
@@ -89,12 +90,14 @@ impl<W: Write> Writer<W> {
                     .take(REGIONS_SHOWN)
                     .map(|r| format!("{}x{}+{}+{} {:.2}", r.width, r.height, r.x, r.y, r.peak))
                     .collect();
-                // Flagged for no place: whoever looks should look at all of it.
-                let of_whole = |whole: &f32| {
-                    inspection.verdict != Verdict::Ok && inspection.score - whole <= self.thresholds.ok
-                };
-                let whole = inspection.whole.filter(of_whole).map(|whole| format!("whole image {whole:+.2}"));
-                let shown: Vec<String> = whole.into_iter().chain(shown).collect();
+                // Flagged for no place of the map: whoever looks should look at all of it.
+                let beyond = [("cells", inspection.cells), ("whole image", inspection.whole)];
+                let places = inspection.score - beyond.iter().filter_map(|(_, nats)| *nats).sum::<f32>();
+                let flagged = inspection.verdict != Verdict::Ok && places <= self.thresholds.ok;
+                let beyond = beyond.into_iter().filter_map(|(part, nats)| {
+                    nats.filter(|nats| flagged && *nats > 0.0).map(|nats| format!("{part} {nats:+.2}"))
+                });
+                let shown: Vec<String> = beyond.chain(shown).collect();
                 let shown = if shown.is_empty() { "-".to_owned() } else { shown.join(", ") };
                 let (verdict, score, count) = (inspection.verdict, inspection.score, regions.len());
                 writeln!(self.out, "{verdict:<7} {score:>9.3}  {count:>7}  {shown:<52} {secs:>7.3}  {file}")
@@ -103,6 +106,7 @@ impl<W: Write> Writer<W> {
                 file: file.into_owned(),
                 verdict: inspection.verdict,
                 score: inspection.score,
+                cells: inspection.cells,
                 whole: inspection.whole,
                 width: inspection.original.width,
                 height: inspection.original.height,
@@ -133,10 +137,11 @@ impl<W: Write> Writer<W> {
                 };
                 writeln!(
                     self.out,
-                    "{},{},{},{},{},{highest},{secs:.6},{},",
+                    "{},{},{},{},{},{},{highest},{secs:.6},{},",
                     field(&file),
                     inspection.verdict,
                     inspection.score,
+                    inspection.cells.map(|cells| cells.to_string()).unwrap_or_default(),
                     inspection.whole.map(|whole| whole.to_string()).unwrap_or_default(),
                     regions.len(),
                     field(overlay.as_deref().unwrap_or_default()),
@@ -203,7 +208,8 @@ mod tests {
         };
         let inspection = Inspection {
             score: 7.5,
-            whole: Some(0.5),
+            cells: Some(-0.25),
+            whole: Some(0.75),
             verdict: Verdict::Ng,
             map: AnomalyMap { nats: vec![7.5], h: 1, w: 1 },
             regions: vec![region],
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn json_lines_have_every_region_and_every_error() {
         let want = concat!(
-            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"whole":0.5,"width":10,"height":20,"regions":"#,
+            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"cells":-0.25,"whole":0.75,"width":10,"height":20,"regions":"#,
             r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"area":8.0,"centroid_x":2.5,"centroid_y":4.0,"#,
             r#""peak":7.5,"mean":5.5,"area_mm2":2.0}],"secs":0.5}"#,
             "\n",
@@ -232,8 +238,8 @@ mod tests {
 
     #[test]
     fn csv_rows_have_as_many_fields_as_the_head() {
-        let want = "\"a, b.png\",NG,7.5,0.5,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
-                    c.png,,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        let want = "\"a, b.png\",NG,7.5,-0.25,0.75,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
+                    c.png,,,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
         let fields = |line: &str| line.replace("\"a, b", "").matches(',').count();
         assert!(want.lines().all(|line| fields(line) == fields(CSV_HEAD)));
         assert_eq!(written(Format::Csv), format!("{CSV_HEAD}\n{want}"));
@@ -243,8 +249,8 @@ mod tests {
     fn the_table_shows_the_highest_region() {
         let text = written(Format::Table);
         assert!(text.contains("NG          7.500        1  3x4+1+2 7.50"), "{text}");
-        // Without the half nat of the whole image it would have passed.
+        // Without what its cells and the whole image add it would have passed.
         let text = written_with(Format::Table, Thresholds { ok: 7.0, ng: 7.2 });
-        assert!(text.contains("NG          7.500        1  whole image +0.50, 3x4+1+2 7.50"), "{text}");
+        assert!(text.contains("NG          7.500        1  whole image +0.75, 3x4+1+2 7.50"), "{text}");
     }
 }

@@ -248,9 +248,10 @@ fn the_score_is_over_as_many_pixels_as_asked() {
 }
 
 #[test]
-fn a_picture_that_is_off_as_a_whole_is_flagged_as_such() {
+fn a_picture_that_is_off_as_a_whole_or_in_a_cell_is_flagged_as_such() {
     let scene = Scene::with_data("off_as_a_whole");
     scene.picture("good.png", 5000, None);
+    scene.picture("marked.png", 5002, Some((10, 14)));
     scene.picture("dark.png", 5001, None);
     let mut dark = image::open(scene.path("dark.png")).expect("a picture").to_rgb8();
     dark.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value / 2));
@@ -259,30 +260,36 @@ fn a_picture_that_is_off_as_a_whole_is_flagged_as_such() {
         let ran = scene.run(&["inspect", model, picture, "--format", "jsonl"]);
         serde_json::from_str(ran.stdout.trim()).expect("a line")
     };
-    for (parts, model) in [("map,coarsest", "places.bgad"), ("map,coarsest,whole", "whole.bgad")] {
+    for (parts, model) in [("map,coarsest", "places.bgad"), ("map,coarsest,cells,whole", "all.bgad")] {
         scene.run(&[&["train", "data", "-o", model, "--score-parts", parts][..], &SMALL].concat()).exits(0);
     }
-    for picture in ["good.png", "dark.png"] {
-        let (places, whole) = (inspected("places.bgad", picture), inspected("whole.bgad", picture));
-        assert!(places["whole"].is_null(), "{places}");
+    for picture in ["good.png", "dark.png", "marked.png"] {
+        let (places, all) = (inspected("places.bgad", picture), inspected("all.bgad", picture));
+        assert!(places["whole"].is_null() && places["cells"].is_null(), "{places}");
         let number = |value: &Value| value.as_f64().expect("a number");
-        let sum = number(&places["score"]) + number(&whole["whole"]);
-        assert!((number(&whole["score"]) - sum).abs() < 1e-4, "{whole}: places and the whole are {sum}");
+        let sum = number(&places["score"]) + number(&all["cells"]) + number(&all["whole"]);
+        assert!((number(&all["score"]) - sum).abs() < 1e-4, "{all}: its parts are {sum}");
     }
-    let (good, dark) = (inspected("whole.bgad", "good.png"), inspected("whole.bgad", "dark.png"));
-    assert!(
-        dark["whole"].as_f64() > Some(0.1) && dark["whole"].as_f64() > good["whole"].as_f64(),
-        "{dark}, {good}"
-    );
+    let of = |picture: &str| inspected("all.bgad", picture);
+    let (good, dark, marked) = (of("good.png"), of("dark.png"), of("marked.png"));
+    for (part, odd) in [("whole", &dark), ("cells", &dark), ("cells", &marked)] {
+        let (odd, usual) = (odd[part].as_f64(), good[part].as_f64());
+        assert!(odd > Some(0.1) && odd > usual, "{part}: {odd:?}, of the good one {usual:?}");
+    }
     assert_ne!(dark["verdict"], "OK", "{dark}");
     assert!(!dark["regions"].as_array().expect("regions").is_empty(), "where it is oddest: {dark}");
 
-    // Nothing is said of whole images where nothing can be known of them, or where they are not what is judged.
+    // Nothing is said of cells and whole images where nothing can be known of them, or where they are not what is judged.
     scene.run(&[&["train", "data", "-o", "few.bgad", "--limit-normal", "9"][..], &SMALL].concat()).exits(0);
-    assert!(inspected("few.bgad", "good.png")["whole"].is_null());
-    let refused = |with: &str| {
-        scene.run(&["train", "data", "-o", "no.bgad", "--score-parts", "map,whole", with]).exits(2)
-    };
-    refused("--tiles").says(&["score-parts is map,whole, must be map with tiles"]);
-    refused("--foreground-score").says(&["score-parts is map,whole"]);
+    let few = inspected("few.bgad", "good.png");
+    assert!(few["whole"].is_null() && few["cells"].is_null(), "{few}");
+    for parts in ["map,whole", "map,cells"] {
+        for with in ["--tiles", "--foreground-score"] {
+            let says = format!("score-parts is {parts}, must be map with tiles");
+            scene
+                .run(&["train", "data", "-o", "no.bgad", "--score-parts", parts, with])
+                .exits(2)
+                .says(&[&says]);
+        }
+    }
 }

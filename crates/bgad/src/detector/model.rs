@@ -3,7 +3,8 @@
 //! ```text
 //! tensors    levelI.parameters [K, block]   levelI.rotations [K, C, C]
 //!            levelI.whitening.mean [C]      levelI.whitening.matrix [C, C]         if features are whitened
-//!            whole.mean [4 C]               whole.matrix [4 C, 4 C]                if whole images are scored; C: of the coarsest level
+//!            cells.mean [n, C]              cells.matrix [n, C, C]                 if cells are scored, n of them; C: of the coarsest level
+//!            whole.mean [4 C]               whole.matrix [4 C, 4 C]                if whole images are scored
 //!            backbone.weights [bytes]                                              if they are not built in
 //! metadata   "bgad": JSON, see [`Header`]
 //! ```
@@ -24,10 +25,11 @@ use crate::anomaly_map::ScoreConstants;
 use crate::backbone::{Backbone, BackboneError};
 use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
+use crate::cells;
 use crate::durable;
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::image::InputSize;
-use crate::image_score::WholeScale;
+use crate::image_score::PartScale;
 use crate::options::TrainOptions;
 use crate::verdict::Thresholds;
 use crate::weights::{Weights, WeightsError};
@@ -47,6 +49,8 @@ pub struct Model {
     pub header: Header,
     /// The flows, finest level first.
     pub levels: Vec<LevelModel>,
+    /// How usual each cell is: the Gaussians of [`cells`], row by row, with [`Header::cells`].
+    pub cells: Option<Vec<Whitening>>,
     /// How usual whole images are: the Gaussian of [`whole_image`](crate::whole_image), with [`Header::whole`].
     pub whole: Option<Whitening>,
     /// The backbone's weights as a safetensors file, where they are not built in.
@@ -85,9 +89,12 @@ pub struct Header {
     /// Which pixels are scored.
     #[serde(default)]
     pub area: ScoringArea,
+    /// What cells are worth in the score; `None` if they are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<PartScale>,
     /// What whole images are worth in the score; `None` if they are not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<WholeScale>,
+    pub whole: Option<PartScale>,
     /// How the model came about.
     pub training: TrainingSummary,
 }
@@ -178,6 +185,14 @@ impl Model {
                 put(format!("level{i}.whitening.matrix"), vec![channels, channels], &whitening.matrix);
             }
         }
+        if let Some(gaussians) = &self.cells {
+            let (n, c) = (gaussians.len(), gaussians[0].mean.len());
+            let all = |of: fn(&Whitening) -> &Vec<f32>| {
+                gaussians.iter().flat_map(of).copied().collect::<Vec<f32>>()
+            };
+            put("cells.mean".to_owned(), vec![n, c], &all(|gaussian| &gaussian.mean));
+            put("cells.matrix".to_owned(), vec![n, c, c], &all(|gaussian| &gaussian.matrix));
+        }
         if let Some(gaussian) = &self.whole {
             let d = gaussian.mean.len();
             put("whole.mean".to_owned(), vec![d], &gaussian.mean);
@@ -232,10 +247,22 @@ impl Model {
             };
             levels.push(LevelModel { flow, whitening });
         }
+        let coarsest = header.levels.last().expect("checked");
+        let cells = match header.cells {
+            None => None,
+            Some(_) => {
+                let (rows, columns) = cells::grid((coarsest.height, coarsest.width));
+                let (n, c) = (rows * columns, coarsest.channels);
+                let mean = read_finite(weights, "cells.mean".to_owned(), &[n, c])?;
+                let matrix = read_finite(weights, "cells.matrix".to_owned(), &[n, c, c])?;
+                let gaussians = mean.chunks(c).zip(matrix.chunks(c * c));
+                Some(gaussians.map(|(m, w)| Whitening { mean: m.to_vec(), matrix: w.to_vec() }).collect())
+            }
+        };
         let whole = match header.whole {
             None => None,
             Some(_) => {
-                let d = 4 * header.levels.last().expect("checked").channels;
+                let d = 4 * coarsest.channels;
                 let mean = read_finite(weights, "whole.mean".to_owned(), &[d])?;
                 let matrix = read_finite(weights, "whole.matrix".to_owned(), &[d, d])?;
                 Some(Whitening { mean, matrix })
@@ -245,7 +272,7 @@ impl Model {
             Some(_) => Some(weights.tensor_u8("backbone.weights").map_err(ModelError::Weights)?),
             None => None,
         };
-        Ok(Model { header, levels, whole, backbone_weights })
+        Ok(Model { header, levels, cells, whole, backbone_weights })
     }
 
     /// Builds the backbone this model was trained with.
@@ -307,8 +334,9 @@ impl Header {
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
         }
-        if self.whole.is_some_and(|scale| !(scale.usual.is_finite() && scale.nats.is_finite())) {
-            return wrong("what whole images are worth is finite");
+        let parts = [self.cells, self.whole].into_iter().flatten();
+        if parts.into_iter().any(|scale| !(scale.usual.is_finite() && scale.nats.is_finite())) {
+            return wrong("what cells and whole images are worth is finite");
         }
         let InputSize { height, width, .. } = self.options.input;
         let size = self.options.tile_overlap.is_none().then_some((height, width));

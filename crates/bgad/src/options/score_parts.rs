@@ -8,22 +8,24 @@ use serde::{Deserialize, Serialize};
 use super::OptionError;
 use crate::written::written_as_text;
 
-/// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, `map,coarsest`,
-/// `map,whole` or `map,coarsest,whole`.
+/// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, with any of
+/// `coarsest`, `cells` and `whole` after it, as in `map,cells,whole`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScoreParts {
     /// The coarsest level by itself.
     pub coarsest: bool,
+    /// The image cell by cell.
+    pub cells: bool,
     /// The image as a whole.
     pub whole: bool,
 }
 
 impl ScoreParts {
     /// The map alone, as in the paper.
-    pub const MAP: ScoreParts = ScoreParts { coarsest: false, whole: false };
+    pub const MAP: ScoreParts = ScoreParts { coarsest: false, cells: false, whole: false };
     /// All there is.
-    pub const ALL: ScoreParts = ScoreParts { coarsest: true, whole: true };
+    pub const ALL: ScoreParts = ScoreParts { coarsest: true, cells: true, whole: true };
 }
 
 impl FromStr for ScoreParts {
@@ -33,7 +35,7 @@ impl FromStr for ScoreParts {
         let wrong = || OptionError {
             option: "score-parts",
             found: text.to_owned(),
-            allowed: "map, with coarsest, whole or both after it, as in map,coarsest",
+            allowed: "map, with any of coarsest, cells and whole after it, as in map,cells,whole",
         };
         let mut words = text.split(',').map(str::trim);
         if words.next() != Some("map") {
@@ -43,6 +45,7 @@ impl FromStr for ScoreParts {
         for word in words {
             match word {
                 "coarsest" => parts.coarsest = true,
+                "cells" => parts.cells = true,
                 "whole" => parts.whole = true,
                 _ => return Err(wrong()),
             }
@@ -57,6 +60,7 @@ impl fmt::Display for ScoreParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("map")?;
         f.write_str(if self.coarsest { ",coarsest" } else { "" })?;
+        f.write_str(if self.cells { ",cells" } else { "" })?;
         f.write_str(if self.whole { ",whole" } else { "" })
     }
 }
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn score_parts_are_read_and_written() {
-        for text in ["map", "map,coarsest", "map,whole", "map,coarsest,whole"] {
+        for text in ["map", "map,coarsest", "map,whole", "map,cells", "map,coarsest,cells,whole"] {
             assert_eq!(text.parse::<ScoreParts>().expect(text).to_string(), text);
         }
         for text in ["", "whole", "map,", "map,part", "part,map,"] {
@@ -81,7 +85,7 @@ mod tests {
         };
         assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
         assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
-        let coarsest = ScoreParts { coarsest: true, whole: false };
+        let coarsest = ScoreParts { coarsest: true, ..ScoreParts::MAP };
         let options = TrainOptions {
             foreground_score: true,
             score_parts: coarsest,

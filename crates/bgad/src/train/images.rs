@@ -6,6 +6,7 @@ use super::cache::{self, Encoded, Loaded};
 use super::store::Store;
 use super::{Event, Run, TrainError};
 use crate::backbone::Workspace;
+use crate::cells;
 use crate::dataset::Sample;
 use crate::detector::area_of;
 use crate::flow::Whitening;
@@ -18,13 +19,19 @@ use crate::whole_image;
 /// Images that are encoded between two reports.
 const ENCODE_SHARE: usize = 32;
 
+/// What an image is cell by cell and as a whole; `None` where nobody asks.
+pub(super) struct Overview {
+    pub cells: Option<Vec<Option<Vec<f32>>>>,
+    pub whole: Option<Vec<f32>>,
+}
+
 /// Everything that is read from disk, encoded.
 pub(super) struct Images {
     pub normal: Vec<Encoded>,
     /// Where the hosts of pasted anomalies are.
     pub normal_sources: Vec<Source>,
-    /// What each normal image is as a whole; empty if nobody asks.
-    pub normal_wholes: Vec<Vec<f32>>,
+    /// What each normal image is beyond its positions.
+    pub normal_overviews: Vec<Overview>,
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
@@ -57,7 +64,7 @@ impl Images {
             normal: Vec::new(),
             normal_sources: Vec::new(),
             normal_areas: Vec::new(),
-            normal_wholes: Vec::new(),
+            normal_overviews: Vec::new(),
             anomalous: Vec::new(),
             weak: Vec::new(),
             defects: Vec::new(),
@@ -79,12 +86,14 @@ impl Images {
             }
             let encode = |loaded: Loaded, area: Option<Foreground>, workspace: &mut Workspace| {
                 let pyramid = cache::features(run.backbone, &loaded.image, workspace);
-                let of_whole = options.score_parts.whole && !loaded.anomalous;
-                let whole = of_whole.then(|| {
-                    let coarsest = pyramid.levels.last().expect("one level at least");
-                    whole_image::of_map(coarsest, area.as_ref())
-                });
-                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), whole, loaded, area)
+                let coarsest = pyramid.levels.last().expect("one level at least");
+                let asked = |part: bool| part && !loaded.anomalous;
+                let overview = Overview {
+                    cells: asked(options.score_parts.cells).then(|| cells::of_map(coarsest, area.as_ref())),
+                    whole: asked(options.score_parts.whole)
+                        .then(|| whole_image::of_map(coarsest, area.as_ref())),
+                };
+                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), overview, loaded, area)
             };
             match options.tile_overlap {
                 None => {
@@ -149,7 +158,7 @@ impl Images {
 
     fn take(
         &mut self,
-        (mut encoded, whole, loaded, area): (Encoded, Option<Vec<f32>>, Loaded, Option<Foreground>),
+        (mut encoded, overview, loaded, area): (Encoded, Overview, Loaded, Option<Foreground>),
         store: &mut Store,
     ) -> Result<(), TrainError> {
         encoded
@@ -164,7 +173,7 @@ impl Images {
             // normal image would, so it stays an anomaly with no anomalous position.
             None => {
                 self.normal.push(encoded);
-                self.normal_wholes.extend(whole);
+                self.normal_overviews.push(overview);
                 self.normal_sources.push(loaded.source);
                 self.normal_areas.push(area);
             }

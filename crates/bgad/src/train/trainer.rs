@@ -15,16 +15,17 @@ use super::order::{Purpose, ordered, stream};
 use super::standing::Standing;
 use super::{Event, PassReport, Run, TrainError, checkpoint, schedule};
 use crate::boundary::Boundary;
+use crate::cells;
 use crate::dataset::{ForegroundSource, Foregrounds, textures};
 use crate::detector::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, TrainingSummary};
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
+use crate::gaussian;
 use crate::image::InputImage;
-use crate::image_score::WholeScale;
+use crate::image_score::PartScale;
 use crate::options::{Checked, Normalizer, Stepping};
 use crate::verdict::Thresholds;
 use crate::weights::sha256_hex;
-use crate::whole_image;
 
 /// An image of a pass.
 #[derive(Clone, Copy)]
@@ -282,6 +283,7 @@ impl<'a> Trainer<'a> {
             thresholds: Thresholds { ok: 0.0, ng: 0.0 },
             calibration: None,
             area: self.area.clone(),
+            cells: None,
             whole: None,
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -303,6 +305,7 @@ impl<'a> Trainer<'a> {
                     whitening: whitening.clone(),
                 })
                 .collect(),
+            cells: None,
             whole: None,
             backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
         }
@@ -322,33 +325,43 @@ impl<'a> Trainer<'a> {
                 Boundary { normal: boundary.normal * normalizer, anomalous: boundary.anomalous * normalizer };
         }
         model.header.constants = constants;
-        let mut scores = places;
-        if let Some((gaussian, distances)) = self.whole(images, run)
-            && let Some(scale) = WholeScale::of_normal(&scores, &distances)
+        let mut scores = places.clone();
+        let mut add = |distances: &[f32]| {
+            let scale = PartScale::of_normal(&places, distances)?;
+            scores.iter_mut().zip(distances).for_each(|(score, d)| *score += scale.nats_of(*d));
+            Some(scale)
+        };
+        if let Some((gaussians, distances)) = self.cells(images, run)
+            && let Some(scale) = add(&distances)
         {
-            scores.iter_mut().zip(&distances).for_each(|(score, d)| *score += scale.nats_of(*d));
+            (model.cells, model.header.cells) = (Some(gaussians), Some(scale));
+        }
+        if let Some((gaussian, distances)) = self.whole(images, run)
+            && let Some(scale) = add(&distances)
+        {
             (model.whole, model.header.whole) = (Some(gaussian), Some(scale));
         }
         scores.sort_by(f32::total_cmp);
         let normalizer = normalizers.iter().sum::<f32>() / normalizers.len() as f32;
-        model.header.thresholds = Thresholds::from_normal_scores(
-            &scores,
-            options.score_parts,
-            options.beta,
-            normalizer * options.tau,
-        );
+        model.header.thresholds =
+            Thresholds::from_normal_scores(&scores, options.beta, normalizer * options.tau);
         model.header.training.normal_scores = scores;
         Ok(model)
     }
 
-    /// How usual whole images are, and how far each normal one is from the others; `None` if nobody asks, or if there are too few to
-    /// tell.
+    /// How usual cells are, and how far each normal image is from the others in its oddest one; `None` if nobody asks, or if there are
+    /// too few to tell.
+    fn cells(&self, images: &Images, run: &Run<'_>) -> Option<(Vec<Whitening>, Vec<f32>)> {
+        let overviews = images.normal_overviews.iter();
+        let all: Vec<_> = overviews.map(|overview| overview.cells.as_deref()).collect::<Option<_>>()?;
+        cells::fit(&all, run.isa)
+    }
+
+    /// How usual whole images are, and how far each normal one is from the others; `None` as for cells.
     fn whole(&self, images: &Images, run: &Run<'_>) -> Option<(Whitening, Vec<f32>)> {
-        if !self.options.score_parts.whole {
-            return None;
-        }
-        let all: Vec<&[f32]> = images.normal_wholes.iter().map(Vec::as_slice).collect();
-        whole_image::fit(&all).zip(whole_image::held_out(&images.normal_wholes, run.isa))
+        let overviews = images.normal_overviews.iter();
+        let all: Vec<_> = overviews.map(|overview| overview.whole.as_deref()).collect::<Option<_>>()?;
+        gaussian::fit(&all).zip(gaussian::held_out(&all, run.isa))
     }
 }
 
