@@ -20,9 +20,9 @@ use crate::pyramid::FeatureMap;
 pub fn quarters(features: &[f32], (h, w): (usize, usize), inside: impl Fn(usize) -> bool) -> Vec<f32> {
     assert!(h > 1 && w > 1, "a map of {h} by {w} has no quarters");
     let c = features.len() / (h * w);
-    let all = cells::means(features, (h, w), (1, 1), &inside).pop().flatten().unwrap_or_else(|| vec![0.0; c]);
-    let quarters = cells::means(features, (h, w), (2, 2), &inside);
-    quarters.into_iter().flat_map(|quarter| quarter.unwrap_or_else(|| all.clone())).collect()
+    let means = |cells| cells::means(features, (h, w), cells, &inside);
+    let all = || means((1, 1)).pop().flatten().unwrap_or_else(|| vec![0.0; c]);
+    means((2, 2)).into_iter().flat_map(|quarter| quarter.unwrap_or_else(all)).collect()
 }
 
 /// [`quarters`] of a feature map, over the positions that `seen`, of any size, touches; `None` for all.

@@ -31,6 +31,7 @@ struct Line<'a> {
     score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<f32>,
     width: usize,
     height: usize,

@@ -265,7 +265,7 @@ fn a_picture_that_is_off_as_a_whole_or_in_a_cell_is_flagged_as_such() {
     }
     for picture in ["good.png", "dark.png", "marked.png"] {
         let (places, all) = (inspected("places.bgad", picture), inspected("all.bgad", picture));
-        assert!(places["whole"].is_null() && places["cells"].is_null(), "{places}");
+        assert!(places.get("whole").is_none() && places.get("cells").is_none(), "{places}");
         let number = |value: &Value| value.as_f64().expect("a number");
         let sum = number(&places["score"]) + number(&all["cells"]) + number(&all["whole"]);
         assert!((number(&all["score"]) - sum).abs() < 1e-4, "{all}: its parts are {sum}");
@@ -282,7 +282,7 @@ fn a_picture_that_is_off_as_a_whole_or_in_a_cell_is_flagged_as_such() {
     // Nothing is said of cells and whole images where nothing can be known of them, or where they are not what is judged.
     scene.run(&[&["train", "data", "-o", "few.bgad", "--limit-normal", "9"][..], &SMALL].concat()).exits(0);
     let few = inspected("few.bgad", "good.png");
-    assert!(few["whole"].is_null() && few["cells"].is_null(), "{few}");
+    assert!(few.get("whole").is_none() && few.get("cells").is_none(), "{few}");
     for parts in ["map,whole", "map,cells"] {
         for with in ["--tiles", "--foreground-score"] {
             let says = format!("score-parts is {parts}, must be map with tiles");
