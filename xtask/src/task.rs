@@ -7,8 +7,10 @@ use std::{
 };
 
 /// The folder of the workspace's `Cargo.toml`.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+pub(crate) fn root() -> PathBuf {
+    // As `cargo run` says: the folder that this was compiled in may be another clone with the same target folder.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().expect("xtask lies in the workspace").to_owned()
 }
 
 /// Where tasks may keep intermediate files: cargo's target folder, which git ignores.

@@ -200,7 +200,7 @@ fn keep_highest(numbers: &mut Vec<f32>, n: usize) -> f32 {
 }
 
 /// The larger number; NaN, once met, stays: a broken likelihood must not pass as a small one.
-fn max_or_nan(max: f32, value: f32) -> f32 {
+pub(crate) fn max_or_nan(max: f32, value: f32) -> f32 {
     if value > max || value.is_nan() { value } else { max }
 }
 

@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bgad_kernels::Isa;
 use rayon::prelude::*;
 
-use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
+use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map, max_or_nan};
 use crate::backbone::{Backbone, Workspace};
 use crate::cells;
-use crate::flow::PreparedWhitening;
+use crate::flow::{Flow, PreparedWhitening};
 use crate::foreground::Foreground;
 use crate::gaussian;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
@@ -45,6 +45,8 @@ pub struct Detector {
     header: Header,
     backbone: Backbone,
     levels: Vec<ScoringLevel>,
+    /// A second flow of the coarsest level and its `M`, where that is part of the score.
+    companion: Option<(ScoringLevel, f32)>,
     /// How usual each cell is, where that is part of the score.
     cells: Option<(Vec<PreparedWhitening>, PartScale)>,
     /// How usual whole images are, where that is part of the score.
@@ -116,16 +118,16 @@ impl Detector {
     /// As [`Model::backbone`].
     pub fn new(model: &Model, isa: Isa) -> Result<Detector, ModelError> {
         let backbone = model.backbone(isa)?;
-        let levels = model
-            .levels
-            .iter()
-            .zip(&model.header.levels)
-            .map(|(level, header)| {
-                let (whitening, grid) = (level.whitening.as_ref(), (header.height, header.width));
-                let anywhere = model.header.options.tile_overlap.is_some();
-                ScoringLevel::new(&level.flow, whitening, grid, anywhere, isa)
-            })
-            .collect();
+        let scoring = |flow: &Flow, (level, header): (&LevelModel, &LevelHeader)| {
+            let (whitening, grid) = (level.whitening.as_ref(), (header.height, header.width));
+            let anywhere = model.header.options.tile_overlap.is_some();
+            ScoringLevel::new(flow, whitening, grid, anywhere, isa)
+        };
+        let of_model = || model.levels.iter().zip(&model.header.levels);
+        let levels = of_model().map(|level| scoring(&level.0.flow, level)).collect();
+        let coarsest = of_model().next_back().expect("one level at least");
+        let companion = model.companion.as_ref().zip(model.header.companion_max);
+        let companion = companion.map(|(flow, max)| (scoring(flow, coarsest), max));
         let cells = model.cells.as_ref().zip(model.header.cells);
         let cells =
             cells.map(|(gaussians, scale)| (gaussians.iter().map(|g| g.prepare(isa)).collect(), scale));
@@ -135,6 +137,7 @@ impl Detector {
             header: model.header.clone(),
             backbone,
             levels,
+            companion,
             cells,
             whole,
             free: Mutex::default(),
@@ -280,37 +283,47 @@ impl Detector {
         }
         let scored = self.header.area.of(image);
         let seen = area_of(size, size.window(original), scored.as_ref());
-        let (likelihoods, cells, whole) = self.with_features(image, |pyramid| {
+        let (likelihoods, companion, cells, whole) = self.with_features(image, |pyramid| {
             let coarsest = pyramid.levels.last().expect("one level at least");
+            let companion = self.companion.as_ref().map(|(level, max)| (level.logp(&coarsest.hwc), *max));
             let cells = self.cells.as_ref().map(|(gaussians, scale)| {
                 scale.nats_of(cells::distance(gaussians, &cells::of_map(coarsest, seen.as_ref())))
             });
             let whole = self.whole.as_ref().map(|(gaussian, scale)| {
                 scale.nats_of(gaussian::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
             });
-            (self.likelihoods_of(pyramid), cells, whole)
+            (self.likelihoods_of(pyramid), companion, cells, whole)
         });
         let mut map = self.map(&likelihoods, constants);
         if let Some(area) = &scored {
             map.limit_to(area);
         }
         let map = map.cropped(size.window(original));
-        let score =
-            self.places(&map, &likelihoods, seen.as_ref()) + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
+        let companion = companion.as_ref().map(|(l, max)| (l.as_slice(), *max));
+        let places = self.places(&map, &likelihoods, companion, seen.as_ref());
+        let score = places + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
         ScoredImage { map, score, cells, whole }
     }
 
-    /// Score of an image of these [`Detector::likelihoods`] that is as usual in its cells and as a whole as the middle one of the good ones.
+    /// Score of an image of these [`Detector::likelihoods`] in which a companion finds nothing odder, and that is as usual in its cells and as a
+    /// whole as the middle one of the good ones.
     ///
     /// # Panics
     ///
     /// As [`Detector::map`].
     pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
-        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None)
+        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None, None)
     }
 
-    fn places(&self, map: &AnomalyMap, likelihoods: &[Vec<f32>], seen: Option<&Foreground>) -> f32 {
-        places_of_levels(&self.header.options, &self.levels, map, likelihoods, &self.header.constants, seen)
+    fn places(
+        &self,
+        map: &AnomalyMap,
+        likelihoods: &[Vec<f32>],
+        companion: Option<(&[f32], f32)>,
+        seen: Option<&Foreground>,
+    ) -> f32 {
+        let (options, constants) = (&self.header.options, &self.header.constants);
+        places_of_levels(options, &self.levels, map, likelihoods, companion, constants, seen)
     }
 
     fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
@@ -343,12 +356,14 @@ impl Detector {
     }
 }
 
-/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all.
+/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all. With the
+/// likelihoods and the `M` of a companion.
 pub(crate) fn places_of_levels(
     options: &TrainOptions,
     levels: &[ScoringLevel],
     map: &AnomalyMap,
     likelihoods: &[Vec<f32>],
+    companion: Option<(&[f32], f32)>,
     constants: &ScoreConstants,
     seen: Option<&Foreground>,
 ) -> f32 {
@@ -358,9 +373,12 @@ pub(crate) fn places_of_levels(
     let (l, max) = likelihoods.last().zip(constants.max_logp_per_level().last()).expect("one level at least");
     let coarsest = levels.last().expect("one level at least");
     let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
-    let positions = l.iter().enumerate();
-    let counting = positions.filter(|(position, _)| seen.as_ref().is_none_or(|seen| seen[*position]));
-    let nats: Vec<f32> = counting.map(|(_, l)| max - l).collect();
+    let counting = (0..l.len()).filter(|position| seen.as_ref().is_none_or(|seen| seen[*position]));
+    let nats = counting.map(|position| {
+        let of_companion = companion.map(|(l, max)| max - l[position]);
+        of_companion.into_iter().fold(max - l[position], max_or_nan)
+    });
+    let nats: Vec<f32> = nats.collect();
     let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
     image_score::places(map, options.score_pixels, Some((&nats, positions)))
 }

@@ -1,11 +1,13 @@
 //! From what an image shows to its score.
 //!
 //! ```text
-//! places  = ½ (mean of the K highest values of the map + mean of the k highest M − l of the coarsest level)      nats
+//! places  = ½ (mean of the K highest values of the map + mean of the k highest a of the coarsest level)          nats
+//! a       = M − l, or where a companion has learned too: max(M − l, M_c − l_c)                                    nats per channel
 //! score   = places + Σ (d − d̃) (p_q − p̃) / (d_q − d̃)           d: how far the oddest cell, and the whole image, are from usual
 //! ```
 //!
-//! `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
+//! A companion is a second flow of that level, shown normal images alone; `M_c` is the maximum of its `l_c` over their positions, as `M` of
+//! `l`. See docs/decisions/companion.md. `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
 //! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`gaussian::held_out`](crate::gaussian::held_out).
 //! What [`cells`](crate::cells) and [`whole_image`](crate::whole_image) add varies among good images as much as their places do, each of
 //! them. Every part but the map may be left out; the map alone is the authors' score.
@@ -20,7 +22,7 @@ use crate::anomaly_map::{AnomalyMap, mean_of_highest};
 /// `q`.
 const UPPER: f32 = 0.05;
 
-/// `places`: of the map, and of `M − l` at those positions of the coarsest level that are looked at, of which `pixels` of an image make
+/// `places`: of the map, and of `a` at those positions of the coarsest level that are looked at, of which `pixels` of an image make
 /// `positions`.
 ///
 /// # Panics

@@ -217,7 +217,7 @@ impl TrainOptions {
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
                     // Few images are known by heart to the coarsest level: what is new lies far beyond them, good or not.
-                    score_parts: ScoreParts { coarsest: !are_few, ..ScoreParts::ALL },
+                    score_parts: ScoreParts { coarsest: !are_few, companion: !are_few, ..ScoreParts::ALL },
                     ..reference
                 }
             }
@@ -383,7 +383,7 @@ mod tests {
             assert_eq!((options.schedule.passes(), options.learning_rate), (passes, rate), "{images} images");
             assert_eq!(
                 options.score_parts,
-                ScoreParts { coarsest: images >= 200, ..ScoreParts::ALL },
+                ScoreParts { coarsest: images >= 200, companion: images >= 200, ..ScoreParts::ALL },
                 "{images} images"
             );
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! encode every image once                                     the backbone is frozen: features are cached
 //! phase 1    first meta-epoch: normal images, L_ml            phase 2    normal and anomalous images, L
+//!            from here the coarsest level may have a companion: its flow so far, which goes on as if there were no anomalies
 //! a pass     images in random order, batches of 32, each level's positions shuffled and cut into steps
 //! at the end M, boundary and thresholds from all normal training images, frozen into the model
 //! ```
@@ -148,6 +149,8 @@ pub struct PassReport {
     pub learning_rate: f32,
     /// Loss and boundary of each level.
     pub levels: Vec<LevelReport>,
+    /// Loss of the coarsest level's companion, if there is one by now.
+    pub companion: Option<LevelReport>,
     /// Images of this pass.
     pub images: usize,
     /// Seconds of this pass.
@@ -210,9 +213,7 @@ pub fn fine_tune(
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     trainer.first_phase = 0;
     trainer.area = known.header.area.clone();
-    for (trainer, level) in trainer.levels.iter_mut().zip(&known.levels) {
-        trainer.flow = level.flow.clone();
-    }
+    trainer.take_flows(known);
     trainer.passes(0, &images, run, progress)?;
     let mut model = trainer.finish(&images, run)?;
     model.header.options = choices.clone();

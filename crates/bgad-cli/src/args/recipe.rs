@@ -115,9 +115,10 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) score_pixels: Option<usize>,
 
-    /// What the score of an image is made of: map, with any of coarsest, cells and whole after it.
+    /// What the score of an image is made of: map, with any of coarsest, companion, cells and whole after it.
     ///
-    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. cells: how unusual the
+    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. companion: there, what a second
+    /// flow says that knows good images alone, whichever of the two finds a place odder. cells: how unusual the
     /// oddest cell of the image is for its place. whole: how unusual the image is as a whole. The preset fast takes them all, but the
     /// coarsest level only from 200 good images on; with --tiles it takes the map alone, with --foreground-score neither cells nor whole.
     #[arg(long, value_name = "LIST", hide_short_help = true)]

@@ -10,6 +10,9 @@ use bgad::detector::Model;
 
 use crate::scene::{Ran, Scene};
 
+/// With a second flow that must be remembered.
+const PARTS: &str = "map,coarsest,companion,cells";
+
 const TRAIN: [&str; 8] = ["train", "data", "-o", "m.bgad", "--input", "64", "--blocks", "2"];
 
 fn start(scene: &Scene, more: &[&str]) -> Child {
@@ -30,7 +33,7 @@ fn wait_for(path: &Path) {
 fn resume_ends_in_the_same_model() {
     let scene = Scene::with_data("resume_ends_in_the_same_model");
     // With what is estimated after the first pass and must be remembered.
-    let asked = ["--schedule", "8x1", "--normalizer", "auto", "--levels", "1,3"];
+    let asked = ["--schedule", "8x1", "--normalizer", "auto", "--levels", "1,3", "--score-parts", PARTS];
     let mut child = start(&scene, &asked);
     let checkpoint = scene.path("m.bgad.checkpoint");
     wait_for(&checkpoint);

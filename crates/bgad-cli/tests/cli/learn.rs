@@ -2,16 +2,17 @@
 
 use std::fs;
 
+use bgad::detector::Model;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
 use crate::scene::{SIDE, SMALL, Scene};
 
 /// A model of good images alone with some held out, and a dark scratch that it has never seen.
-fn scene(name: &str) -> Scene {
+fn scene(name: &str, more: &[&str]) -> Scene {
     let scene = Scene::with_data(name);
     let train = ["train", "data", "-o", "m.bgad", "--anomalies", "0", "--hold-out", "25%"];
-    scene.run(&[&train[..], &SMALL].concat()).exits(0);
+    scene.run(&[&train[..], more, &SMALL].concat()).exits(0);
     scene.picture("found/new.png", 4711, Some((30, 30)));
     let mask = GrayImage::from_fn(SIDE, SIDE, |x, y| {
         Luma([if (30..42).contains(&x) && (30..42).contains(&y) { 255 } else { 0 }])
@@ -26,7 +27,8 @@ fn split(scene: &Scene, file: &str) -> Value {
 
 #[test]
 fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
-    let scene = scene("a_missed_defect_is_learned");
+    let parts = ["--score-parts", "map,coarsest,companion,cells,whole"];
+    let scene = scene("a_missed_defect_is_learned", &parts);
     scene.run(&["calibrate", "m.bgad", "--max-false-alarms", "40%"]).exits(0);
     let before = fs::read(scene.path("m.bgad")).expect("the model");
     let learn = ["learn", "m.bgad", "--defect", "found/new.png", "--mask", "found/where.png", "--force"];
@@ -35,6 +37,8 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
     assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before, "the old model stays");
+    let has_companion = |file: &str| Model::open(&scene.path(file)).expect("a model").companion.is_some();
+    assert!(has_companion("new.bgad") && !has_companion("m.bgad"), "it comes with the first defect");
     let new = split(&scene, "new.split.json");
     assert_eq!(new["anomalies"].as_array().map(Vec::len), Some(1), "{new}");
     assert_eq!(
@@ -69,7 +73,7 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
 
 #[test]
 fn what_cannot_be_learned_is_said_and_leaves_the_model() {
-    let scene = scene("what_cannot_be_learned");
+    let scene = scene("what_cannot_be_learned", &[]);
     let before = fs::read(scene.path("m.bgad")).expect("the model");
     scene.run(&["learn", "m.bgad"]).exits(2).says(&["nothing to learn"]);
     scene.run(&["learn", "m.bgad", "--defect", "found/new.png"]).exits(2).says(&["each --defect its --mask"]);

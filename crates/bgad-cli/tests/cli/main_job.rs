@@ -226,6 +226,58 @@ fn levels_and_normalizer_are_the_users_choice() {
 }
 
 #[test]
+fn a_companion_is_the_flow_of_a_training_without_known_defects() {
+    let scene = Scene::with_data("companion");
+    let train = |model: &str, split: &[&str], parts: &str| {
+        let parts = ["--score-parts", parts];
+        scene.run(&[&["train", "data", "-o", model], split, &parts, &SMALL].concat()).exits(0);
+        Model::open(&scene.path(model)).expect("a model")
+    };
+    let (one, two) = ("map,coarsest", "map,coarsest,companion");
+    let both = train("both.bgad", &[], two);
+    let text = fs::read_to_string(scene.path("both.split.json")).expect("a split");
+    let mut split: Value = serde_json::from_str(&text).expect("JSON");
+    let known = train("known.bgad", &["--split", "both.split.json"], one);
+    split["anomalies"] = Value::Array(Vec::new());
+    fs::write(scene.path("none.json"), split.to_string()).expect("a split");
+    let none = train("none.bgad", &["--split", "none.json"], two);
+
+    assert!(known.companion.is_none() && none.companion.is_none());
+    assert!(both.levels == known.levels, "the other flows do not know of it");
+    let coarsest = |model: &Model| model.levels.last().expect("levels").flow.clone();
+    assert!(both.companion == Some(coarsest(&none)));
+    assert!(coarsest(&both) != coarsest(&none));
+
+    // A place is as odd as the one of the two says that finds it odder, each measured from the most usual place of the training.
+    let max = |model: &Model| *model.header.constants.max_logp_per_level().last().expect("levels");
+    assert_eq!(both.header.companion_max, Some(max(&none)));
+    let mut decided = [0; 2];
+    for (i, defect) in
+        [None, Some((9, 30)), Some((30, 12)), None, Some((44, 40)), None].into_iter().enumerate()
+    {
+        scene.picture("new.png", 5000 + i as u32, defect);
+        let look = |model: &Model| {
+            let detector = Detector::new(model, bgad_kernels::Isa::best()).expect("a model");
+            let (image, original) = detector.load(&scene.path("new.png")).expect("an image");
+            let l = detector.likelihoods(&image).pop().expect("levels");
+            let lowest = l.into_iter().fold(f32::INFINITY, f32::min);
+            (detector.score(&image, original), max(model) - lowest)
+        };
+        let [(found, _), (alone, by_known), (_, by_none)] = [&both, &known, &none].map(look);
+        assert!(found.map == alone.map, "the map is of the other flows");
+        let more = (by_none - by_known).max(0.0) / 2.0;
+        assert!(
+            (found.score - alone.score - more).abs() < 1e-4,
+            "{}: {} and {more}",
+            found.score,
+            alone.score
+        );
+        decided[usize::from(more > 0.0)] += 1;
+    }
+    assert!(decided[1] > 0, "{decided:?}");
+}
+
+#[test]
 fn the_score_is_over_as_many_pixels_as_asked() {
     let scene = Scene::with_data("score_pixels");
     scene.picture("new.png", 5000, Some((9, 30)));

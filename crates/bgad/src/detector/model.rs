@@ -3,6 +3,7 @@
 //! ```text
 //! tensors    levelI.parameters [K, block]   levelI.rotations [K, C, C]
 //!            levelI.whitening.mean [C]      levelI.whitening.matrix [C, C]         if features are whitened
+//!            companion.parameters, companion.rotations   as of the coarsest level   if a companion is scored
 //!            cells.mean [n, C]              cells.matrix [n, C, C]                 if cells are scored, n of them; C: of the coarsest level
 //!            whole.mean [4 C]               whole.matrix [4 C, 4 C]                if whole images are scored
 //!            backbone.weights [bytes]                                              if they are not built in
@@ -49,6 +50,8 @@ pub struct Model {
     pub header: Header,
     /// The flows, finest level first.
     pub levels: Vec<LevelModel>,
+    /// A second flow of the coarsest level, shown normal images alone, with [`Header::companion_max`].
+    pub companion: Option<Flow>,
     /// How usual each cell is: the Gaussians of [`cells`], row by row, with [`Header::cells`].
     pub cells: Option<Vec<Whitening>>,
     /// How usual whole images are: the Gaussian of [`whole_image`](crate::whole_image), with [`Header::whole`].
@@ -89,6 +92,9 @@ pub struct Header {
     /// Which pixels are scored.
     #[serde(default)]
     pub area: ScoringArea,
+    /// `M` of the companion, nats per channel; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companion_max: Option<f32>,
     /// What cells are worth in the score; `None` if they are not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<PartScale>,
@@ -176,14 +182,15 @@ impl Model {
             tensors.push((name, shape, bytes, Dtype::F32));
         };
         for (i, level) in self.levels.iter().enumerate() {
-            let FlowShape { channels, blocks } = level.flow.shape;
-            let shape = vec![blocks, level.flow.shape.block_len()];
-            put(format!("level{i}.parameters"), shape, &level.flow.parameters);
-            put(format!("level{i}.rotations"), vec![blocks, channels, channels], &level.flow.rotations);
+            put_flow(&mut put, &format!("level{i}"), &level.flow);
             if let Some(whitening) = &level.whitening {
+                let channels = whitening.mean.len();
                 put(format!("level{i}.whitening.mean"), vec![channels], &whitening.mean);
                 put(format!("level{i}.whitening.matrix"), vec![channels, channels], &whitening.matrix);
             }
+        }
+        if let Some(flow) = &self.companion {
+            put_flow(&mut put, "companion", flow);
         }
         if let Some(gaussians) = &self.cells {
             let (n, c) = (gaussians.len(), gaussians[0].mean.len());
@@ -230,13 +237,8 @@ impl Model {
         let mut levels = Vec::with_capacity(header.levels.len());
         for (i, level) in header.levels.iter().enumerate() {
             let c = level.channels;
-            let shape = FlowShape { channels: c, blocks };
             let read = |what: &str, shape: &[usize]| read_finite(weights, format!("level{i}.{what}"), shape);
-            let flow = Flow {
-                shape,
-                parameters: read("parameters", &[blocks, shape.block_len()])?,
-                rotations: read("rotations", &[blocks, c, c])?,
-            };
+            let flow = read_flow(weights, &format!("level{i}"), FlowShape { channels: c, blocks })?;
             let whitening = if header.options.whiten {
                 Some(Whitening {
                     mean: read("whitening.mean", &[c])?,
@@ -248,6 +250,8 @@ impl Model {
             levels.push(LevelModel { flow, whitening });
         }
         let coarsest = header.levels.last().expect("checked");
+        let shape = FlowShape { channels: coarsest.channels, blocks };
+        let companion = header.companion_max.map(|_| read_flow(weights, "companion", shape)).transpose()?;
         let cells = match header.cells {
             None => None,
             Some(_) => {
@@ -272,7 +276,7 @@ impl Model {
             Some(_) => Some(weights.tensor_u8("backbone.weights").map_err(ModelError::Weights)?),
             None => None,
         };
-        Ok(Model { header, levels, cells, whole, backbone_weights })
+        Ok(Model { header, levels, companion, cells, whole, backbone_weights })
     }
 
     /// Builds the backbone this model was trained with.
@@ -311,6 +315,23 @@ impl Model {
     }
 }
 
+/// Gives `put` the tensors of a flow: name, shape, values.
+fn put_flow(put: &mut impl FnMut(String, Vec<usize>, &[f32]), name: &str, flow: &Flow) {
+    let FlowShape { channels, blocks } = flow.shape;
+    put(format!("{name}.parameters"), vec![blocks, flow.shape.block_len()], &flow.parameters);
+    put(format!("{name}.rotations"), vec![blocks, channels, channels], &flow.rotations);
+}
+
+fn read_flow(weights: &Weights, name: &str, shape: FlowShape) -> Result<Flow, ModelError> {
+    let FlowShape { channels, blocks } = shape;
+    let read = |what: &str, shape: &[usize]| read_finite(weights, format!("{name}.{what}"), shape);
+    Ok(Flow {
+        shape,
+        parameters: read("parameters", &[blocks, shape.block_len()])?,
+        rotations: read("rotations", &[blocks, channels, channels])?,
+    })
+}
+
 /// A tensor of this shape, all of it numbers.
 fn read_finite(weights: &Weights, tensor: String, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
     let values = weights.tensor_f32(&tensor, shape).map_err(ModelError::Weights)?;
@@ -333,6 +354,9 @@ impl Header {
         }
         if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
             return wrong("a level has 2 to 4096 channels");
+        }
+        if self.companion_max.is_some_and(|max| !max.is_finite()) {
+            return wrong("the score constant of a companion is finite");
         }
         let parts = [self.cells, self.whole].into_iter().flatten();
         if parts.into_iter().any(|scale| !(scale.usual.is_finite() && scale.nats.is_finite())) {

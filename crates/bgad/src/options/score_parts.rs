@@ -9,12 +9,14 @@ use super::OptionError;
 use crate::written::written_as_text;
 
 /// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, with any of
-/// `coarsest`, `cells` and `whole` after it, as in `map,cells,whole`.
+/// `coarsest`, `companion`, `cells` and `whole` after it, as in `map,cells,whole`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScoreParts {
     /// The coarsest level by itself.
     pub coarsest: bool,
+    /// With the coarsest level: what a second flow there says that is shown normal images alone, once there are anomalies.
+    pub companion: bool,
     /// The image cell by cell.
     pub cells: bool,
     /// The image as a whole.
@@ -23,9 +25,9 @@ pub struct ScoreParts {
 
 impl ScoreParts {
     /// The map alone, as in the paper.
-    pub const MAP: ScoreParts = ScoreParts { coarsest: false, cells: false, whole: false };
+    pub const MAP: ScoreParts = ScoreParts { coarsest: false, companion: false, cells: false, whole: false };
     /// All there is.
-    pub const ALL: ScoreParts = ScoreParts { coarsest: true, cells: true, whole: true };
+    pub const ALL: ScoreParts = ScoreParts { coarsest: true, companion: true, cells: true, whole: true };
 }
 
 impl FromStr for ScoreParts {
@@ -35,7 +37,7 @@ impl FromStr for ScoreParts {
         let wrong = || OptionError {
             option: "score-parts",
             found: text.to_owned(),
-            allowed: "map, with any of coarsest, cells and whole after it, as in map,cells,whole",
+            allowed: "map, with any of coarsest, companion (with coarsest), cells and whole after it, as in map,cells,whole",
         };
         let mut words = text.split(',').map(str::trim);
         if words.next() != Some("map") {
@@ -45,10 +47,14 @@ impl FromStr for ScoreParts {
         for word in words {
             match word {
                 "coarsest" => parts.coarsest = true,
+                "companion" => parts.companion = true,
                 "cells" => parts.cells = true,
                 "whole" => parts.whole = true,
                 _ => return Err(wrong()),
             }
+        }
+        if parts.companion && !parts.coarsest {
+            return Err(wrong());
         }
         Ok(parts)
     }
@@ -60,6 +66,7 @@ impl fmt::Display for ScoreParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("map")?;
         f.write_str(if self.coarsest { ",coarsest" } else { "" })?;
+        f.write_str(if self.companion { ",companion" } else { "" })?;
         f.write_str(if self.cells { ",cells" } else { "" })?;
         f.write_str(if self.whole { ",whole" } else { "" })
     }
@@ -72,10 +79,17 @@ mod tests {
 
     #[test]
     fn score_parts_are_read_and_written() {
-        for text in ["map", "map,coarsest", "map,whole", "map,cells", "map,coarsest,cells,whole"] {
+        for text in [
+            "map",
+            "map,coarsest",
+            "map,whole",
+            "map,cells",
+            "map,coarsest,cells,whole",
+            "map,coarsest,companion",
+        ] {
             assert_eq!(text.parse::<ScoreParts>().expect(text).to_string(), text);
         }
-        for text in ["", "whole", "map,", "map,part", "part,map,"] {
+        for text in ["", "whole", "map,", "map,part", "part,map,", "map,companion"] {
             assert_eq!(text.parse::<ScoreParts>().map_err(|e| e.option), Err("score-parts"), "{text}");
         }
         let refused = |change: fn(&mut TrainOptions)| {

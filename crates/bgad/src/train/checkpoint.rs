@@ -1,6 +1,6 @@
 //! The state of a training run between two meta-epochs, as a file.
 //!
-//! A checkpoint is a model file with the moments of Adam (`adam.levelI.m`, `adam.levelI.v`) and, in its own JSON text,
+//! A checkpoint is a model file with the moments of Adam (`adam.flowI.m`, `adam.flowI.v`: a level's each, the companion's last) and, in its own JSON text,
 //! how far the run has come. Every random choice of a pass is drawn from the seed and the number of the pass, so nothing
 //! else needs to be remembered: a resumed run ends in the same model, bit for bit.
 
@@ -13,6 +13,7 @@ use super::level::LevelTrainer;
 use crate::boundary::Boundary;
 use crate::detector::{Model, ModelError};
 use crate::durable;
+use crate::flow::Flow;
 use crate::weights::Weights;
 
 /// How far a run has come.
@@ -20,32 +21,28 @@ use crate::weights::Weights;
 pub(super) struct Progress {
     /// Passes done.
     pub passes: usize,
-    /// Optimizer steps of each level.
+    /// Optimizer steps of each flow.
     pub steps: Vec<u64>,
-    /// Running boundary of each level.
+    /// Running boundary of each flow.
     pub running: Vec<Option<Boundary>>,
-    /// `ν` of each level.
+    /// `ν` of each flow.
     pub normalizers: Vec<f32>,
     /// SHA-256 of all images and masks of the run in their order: resuming with others would give another model.
     pub images_sha256: String,
 }
 
 /// Writes `model` (the flows as they are) and the optimizer's state.
-pub(super) fn save(
+pub(super) fn save<'a>(
     path: &Path,
     mut model: Model,
     progress: &Progress,
-    levels: &[LevelTrainer],
+    flows: impl Iterator<Item = &'a LevelTrainer>,
 ) -> Result<(), TrainError> {
     model.header.training.checkpoint = Some(serde_json::to_string(progress).expect("numbers and texts"));
-    let moments: Vec<(String, &[f32])> = levels
-        .iter()
+    let moments: Vec<(String, &[f32])> = flows
         .enumerate()
-        .flat_map(|(i, level)| {
-            [
-                (format!("adam.level{i}.m"), level.m.as_slice()),
-                (format!("adam.level{i}.v"), level.v.as_slice()),
-            ]
+        .flat_map(|(i, flow)| {
+            [(format!("adam.flow{i}.m"), flow.m.as_slice()), (format!("adam.flow{i}.v"), flow.v.as_slice())]
         })
         .collect();
     let bytes = model.to_bytes(&moments);
@@ -60,7 +57,7 @@ pub(super) struct Checkpoint {
     /// The flows, and the options, images and losses so far.
     pub model: Model,
     pub progress: Progress,
-    /// First and second moment of each level.
+    /// First and second moment of each flow.
     pub moments: Vec<[Vec<f32>; 2]>,
 }
 
@@ -73,17 +70,16 @@ pub(super) fn load(path: &Path) -> Result<Checkpoint, TrainError> {
         in_file(ModelError::Inconsistent { what: "this is a finished model, not a checkpoint".into() })
     })?;
     let progress: Progress = serde_json::from_str(text).map_err(|e| in_file(ModelError::Header(e)))?;
-    let of_levels = [progress.steps.len(), progress.running.len(), progress.normalizers.len()];
-    if of_levels != [model.levels.len(); 3] {
-        return Err(in_file(ModelError::Inconsistent {
-            what: "progress of another number of levels".into(),
-        }));
+    let flows: Vec<&Flow> = model.levels.iter().map(|level| &level.flow).chain(&model.companion).collect();
+    let of_flows = [progress.steps.len(), progress.running.len(), progress.normalizers.len()];
+    if of_flows != [flows.len(); 3] {
+        return Err(in_file(ModelError::Inconsistent { what: "progress of another number of flows".into() }));
     }
     let mut moments = Vec::new();
-    for (i, level) in model.levels.iter().enumerate() {
+    for (i, flow) in flows.into_iter().enumerate() {
         let read = |what: &str| {
             weights
-                .tensor_f32(&format!("adam.level{i}.{what}"), &[level.flow.shape.len()])
+                .tensor_f32(&format!("adam.flow{i}.{what}"), &[flow.shape.len()])
                 .map_err(|e| in_file(ModelError::Weights(e)))
         };
         moments.push([read("m")?, read("v")?]);

@@ -100,6 +100,19 @@ impl LevelTrainer {
         }
     }
 
+    /// A second flow in training that has come as far and may go its own way from here.
+    pub(super) fn fork(&self) -> LevelTrainer {
+        LevelTrainer {
+            flow: self.flow.clone(),
+            m: self.m.clone(),
+            v: self.v.clone(),
+            gradient: self.gradient.clone(),
+            prepared: None,
+            tape: None,
+            ..*self
+        }
+    }
+
     pub(super) fn shape(&self) -> FlowShape {
         self.flow.shape
     }

@@ -29,6 +29,8 @@ pub(super) struct Standing {
     pub constants: ScoreConstants,
     /// The highest pixel of their maps.
     highest: f32,
+    /// `M` of the companion, if there is one.
+    pub companion_max: Option<f32>,
     /// What the places of each image say.
     pub places: Vec<f32>,
 }
@@ -41,8 +43,19 @@ impl Trainer<'_> {
         levels.map(|(level, &grid)| ScoringLevel::new(&level.flow, None, grid, anywhere, isa)).collect()
     }
 
-    /// Where the normal images stand under the flows as they are.
-    pub(super) fn standing(&self, scoring: &[ScoringLevel], images: &Images) -> Result<Standing, TrainError> {
+    /// The companion as it is, if there is one.
+    pub(super) fn scoring_companion(&self, isa: Isa) -> Option<ScoringLevel> {
+        let (companion, &grid) = self.companion.as_ref().zip(self.grids.last())?;
+        Some(ScoringLevel::new(&companion.flow, None, grid, self.options.tile_overlap.is_some(), isa))
+    }
+
+    /// Where the normal images stand under the flows as they are, and a companion of the last.
+    pub(super) fn standing(
+        &self,
+        scoring: &[ScoringLevel],
+        companion: Option<&ScoringLevel>,
+        images: &Images,
+    ) -> Result<Standing, TrainError> {
         let options = self.options;
         let likelihoods = likelihoods(scoring, &images.normal)?;
         let mut max = MaxLogp::new(scoring.len());
@@ -54,6 +67,7 @@ impl Trainer<'_> {
             boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
+        let companion = companion.map(|companion| by_companion(companion, images)).transpose()?;
         let (mut places, highest): (Vec<f32>, Vec<f32>) = likelihoods
             .par_iter()
             .enumerate()
@@ -66,7 +80,8 @@ impl Trainer<'_> {
                 if let Some(seen) = seen {
                     map.limit_to(seen);
                 }
-                let places = places_of_levels(options, scoring, &map, l, &constants, seen);
+                let companion = companion.as_ref().map(|(l, max)| (l[i].as_slice(), *max));
+                let places = places_of_levels(options, scoring, &map, l, companion, &constants, seen);
                 (places, map.peak(1))
             })
             .unzip();
@@ -74,7 +89,8 @@ impl Trainer<'_> {
             places = of_files(&images.normal_sources, &places);
         }
         let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        Ok(Standing { boundaries, constants, places, highest })
+        let companion_max = companion.map(|(_, max)| max);
+        Ok(Standing { boundaries, constants, companion_max, places, highest })
     }
 
     /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
@@ -97,7 +113,7 @@ impl Trainer<'_> {
             return Ok(Vec::new());
         }
         let scoring = self.scoring(run.isa);
-        let Standing { constants, highest, .. } = self.standing(&scoring, images)?;
+        let Standing { constants, highest, .. } = self.standing(&scoring, None, images)?;
         let size = self.options.input;
         let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
         let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
@@ -134,14 +150,32 @@ fn likelihoods(scoring: &[ScoringLevel], images: &[Encoded]) -> Result<Vec<Vec<V
     all.map_err(TrainError::Cache)
 }
 
+/// What a companion of the coarsest level says of the normal images: log-likelihood per channel of every position, and the maximum.
+fn by_companion(companion: &ScoringLevel, images: &Images) -> Result<(Vec<Vec<f32>>, f32), TrainError> {
+    let of_image = |buffer: &mut Vec<f32>, image: &Encoded| {
+        let coarsest = image.features.last().expect("one level at least");
+        Ok(companion.logp(coarsest.read(buffer)?))
+    };
+    let all: std::io::Result<Vec<_>> = images.normal.par_iter().map_init(Vec::new, of_image).collect();
+    let all = all.map_err(TrainError::Cache)?;
+    let mut max = MaxLogp::new(1);
+    for (image, l) in images.normal.iter().zip(&all) {
+        max.observe(0, &inside(image, image.features.len() - 1, l));
+    }
+    let max = max.constants().map_err(TrainError::Constants)?.max_logp_per_level()[0];
+    Ok((all, max))
+}
+
 /// Log-likelihoods of all positions of one level that are looked at.
 fn of_level(images: &Images, likelihoods: &[Vec<Vec<f32>>], level: usize) -> Vec<f32> {
-    let mut all = Vec::new();
-    for (image, l) in images.normal.iter().zip(likelihoods) {
-        let positions = l[level].iter().enumerate();
-        all.extend(positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| l));
-    }
-    all
+    let images = images.normal.iter().zip(likelihoods);
+    images.flat_map(|(image, l)| inside(image, level, &l[level])).collect()
+}
+
+/// Those of an image.
+fn inside(image: &Encoded, level: usize, l: &[f32]) -> Vec<f32> {
+    let positions = l.iter().enumerate();
+    positions.filter(|(i, _)| image.is_inside(level, *i)).map(|(_, l)| *l).collect()
 }
 
 /// The score of each file: the largest of its tiles.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Marks};
 use super::images::Images;
-use super::level::{LevelImage, LevelTrainer, Pass};
+use super::level::{LevelImage, LevelReport, LevelTrainer, Pass};
 use super::making::{FromHost, Maker};
 use super::order::{Purpose, ordered, stream};
 use super::standing::Standing;
@@ -39,6 +39,8 @@ struct Shown<'a> {
 pub(super) struct Trainer<'a> {
     pub(super) options: &'a Checked,
     pub(super) levels: Vec<LevelTrainer>,
+    /// The companion of the coarsest level: shown normal images alone, from the first anomaly on.
+    pub(super) companion: Option<LevelTrainer>,
     whitenings: Vec<Option<Whitening>>,
     /// `(height, width)` of each level.
     pub(super) grids: Vec<(usize, usize)>,
@@ -74,6 +76,7 @@ impl<'a> Trainer<'a> {
         Ok(Trainer {
             options,
             levels: initial(run, options, &grids),
+            companion: None,
             whitenings,
             grids,
             textures,
@@ -107,7 +110,8 @@ impl<'a> Trainer<'a> {
         for pass in first..schedule.passes() {
             let report = self.pass(pass, images, run)?;
             let losses: Vec<f32> = report.levels.iter().map(|l| l.loss.total as f32).collect();
-            if losses.iter().any(|l| !l.is_finite()) {
+            let of_companion = report.companion.map(|report| report.loss.total as f32);
+            if losses.iter().chain(&of_companion).any(|l| !l.is_finite()) {
                 return Err(TrainError::Diverged { pass: pass + 1 });
             }
             self.losses.push(losses);
@@ -115,7 +119,7 @@ impl<'a> Trainer<'a> {
             let meta_epoch_ends = (pass + 1).is_multiple_of(schedule.sub_epochs);
             if let Some(path) = run.checkpoint.filter(|_| meta_epoch_ends && pass + 1 < schedule.passes()) {
                 let state = self.progress(pass + 1, images);
-                checkpoint::save(path, self.model(images, run), &state, &self.levels)?;
+                checkpoint::save(path, self.model(images, run), &state, self.flows())?;
                 progress(Event::Checkpoint(path));
             }
         }
@@ -162,14 +166,26 @@ impl<'a> Trainer<'a> {
             }
             anomalous.extend(pasted.iter().map(shown));
         }
-        let mut rng = ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0));
-        let order = ordered(images.normal.iter().map(shown).collect(), anomalous, options.balance, &mut rng);
+        let coarsest = self.levels.len() - 1;
+        if pass == self.first_phase
+            && options.score_parts.companion
+            && !anomalous.is_empty()
+            && self.companion.is_none()
+        {
+            self.companion = Some(self.levels[coarsest].fork());
+        }
+        let rng = || ChaCha8Rng::from_seed(stream(options.seed, Purpose::Order, pass, 0));
+        let normal: Vec<Shown<'_>> = images.normal.iter().map(shown).collect();
+        let order = ordered(normal.clone(), anomalous, options.balance, &mut rng());
+        // As they would be shown if there were no anomalies.
+        let normal = ordered(normal, Vec::new(), options.balance, &mut rng());
         let learning_rate = schedule::learning_rate(schedule, options.learning_rate, pass);
-        let levels = self
-            .levels
-            .par_iter_mut()
-            .enumerate()
-            .map(|(level, trainer)| {
+        let levels = self.levels.iter_mut().enumerate().map(|(level, trainer)| (level, &order, trainer));
+        let companion = self.companion.as_mut().map(|trainer| (coarsest, &normal, trainer));
+        let flows: Vec<_> = levels.chain(companion).collect();
+        let mut reports: Vec<LevelReport> = flows
+            .into_par_iter()
+            .map(|(level, order, trainer)| {
                 let of_level: Vec<LevelImage<'_>> = order
                     .iter()
                     .map(|Shown { encoded, candidates }| LevelImage {
@@ -182,6 +198,7 @@ impl<'a> Trainer<'a> {
             })
             .collect::<std::io::Result<_>>()
             .map_err(TrainError::Cache)?;
+        let companion = reports.drain(coarsest + 1..).next();
         if (run.stop)() {
             return Err(TrainError::Stopped);
         }
@@ -191,7 +208,8 @@ impl<'a> Trainer<'a> {
             phase: if second_phase { 2 } else { 1 },
             meta_epoch: pass / schedule.sub_epochs + 1,
             learning_rate,
-            levels,
+            levels: reports,
+            companion,
             images: order.len(),
             secs: started.elapsed().as_secs_f64(),
             images_left: (pass + 1..schedule.passes()).map(|pass| self.pass_len(pass, images)).sum(),
@@ -219,12 +237,17 @@ impl<'a> Trainer<'a> {
         pasted.into_iter().flatten().collect()
     }
 
+    /// All flows in training: a level's each, and the companion if there is one.
+    fn flows(&self) -> impl Iterator<Item = &LevelTrainer> {
+        self.levels.iter().chain(&self.companion)
+    }
+
     fn progress(&self, passes: usize, images: &Images) -> checkpoint::Progress {
         checkpoint::Progress {
             passes,
-            steps: self.levels.iter().map(|level| level.steps).collect(),
-            running: self.levels.iter().map(|level| level.running).collect(),
-            normalizers: self.levels.iter().map(|level| level.normalizer).collect(),
+            steps: self.flows().map(|flow| flow.steps).collect(),
+            running: self.flows().map(|flow| flow.running).collect(),
+            normalizers: self.flows().map(|flow| flow.normalizer).collect(),
             images_sha256: sha256_hex(images.sha256.concat().as_bytes()),
         }
     }
@@ -249,14 +272,27 @@ impl<'a> Trainer<'a> {
         if state.images_sha256 != self.progress(0, images).images_sha256 {
             return other("images");
         }
+        self.take_flows(&model);
         self.losses = model.header.training.losses;
-        for (i, (level, [m, v])) in self.levels.iter_mut().zip(moments).enumerate() {
-            level.flow = model.levels[i].flow.clone();
-            (level.m, level.v) = (m, v);
-            (level.steps, level.running) = (state.steps[i], state.running[i]);
-            level.normalizer = state.normalizers[i];
+        let flows = self.levels.iter_mut().chain(&mut self.companion);
+        for (i, (flow, [m, v])) in flows.zip(moments).enumerate() {
+            (flow.m, flow.v) = (m, v);
+            (flow.steps, flow.running) = (state.steps[i], state.running[i]);
+            flow.normalizer = state.normalizers[i];
         }
         Ok(())
+    }
+
+    /// Goes on with the flows of a model.
+    pub(super) fn take_flows(&mut self, model: &Model) {
+        for (trainer, level) in self.levels.iter_mut().zip(&model.levels) {
+            trainer.flow = level.flow.clone();
+        }
+        self.companion = model.companion.as_ref().map(|flow| {
+            let mut companion = self.levels.last().expect("one level at least").fork();
+            companion.flow = flow.clone();
+            companion
+        });
     }
 
     /// The model as it is, its constants not computed yet.
@@ -283,6 +319,7 @@ impl<'a> Trainer<'a> {
             thresholds: Thresholds { ok: 0.0, ng: 0.0 },
             calibration: None,
             area: self.area.clone(),
+            companion_max: self.companion.as_ref().map(|_| 0.0),
             cells: None,
             whole: None,
             training: TrainingSummary {
@@ -305,6 +342,7 @@ impl<'a> Trainer<'a> {
                     whitening: whitening.clone(),
                 })
                 .collect(),
+            companion: self.companion.as_ref().map(|companion| companion.flow.clone()),
             cells: None,
             whole: None,
             backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
@@ -316,7 +354,9 @@ impl<'a> Trainer<'a> {
         let options = self.options;
         let mut model = self.model(images, run);
         let normalizers: Vec<f32> = self.levels.iter().map(|level| level.normalizer).collect();
-        let Standing { boundaries, constants, places, .. } = self.standing(&self.scoring(run.isa), images)?;
+        let (scoring, companion) = (self.scoring(run.isa), self.scoring_companion(run.isa));
+        let Standing { boundaries, constants, companion_max, places, .. } =
+            self.standing(&scoring, companion.as_ref(), images)?;
         for ((header, boundary), normalizer) in
             model.header.levels.iter_mut().zip(boundaries).zip(&normalizers)
         {
@@ -325,6 +365,7 @@ impl<'a> Trainer<'a> {
                 Boundary { normal: boundary.normal * normalizer, anomalous: boundary.anomalous * normalizer };
         }
         model.header.constants = constants;
+        model.header.companion_max = companion_max;
         let mut scores = places.clone();
         let mut add = |distances: &[f32]| {
             let scale = PartScale::of_normal(&places, distances)?;
