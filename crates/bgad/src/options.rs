@@ -294,9 +294,10 @@ impl TrainOptions {
             (
                 "score-parts",
                 (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
-                    && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole)),
+                    && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole))
+                    && (o.score_parts.coarsest || !o.score_parts.companion),
                 o.score_parts.to_string(),
-                "map with tiles, and without cells and whole where the part alone is scored",
+                "map with tiles, without cells and whole where the part alone is scored, and with coarsest where there is companion",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             ("schedule", o.schedule.is_allowed(), o.schedule.to_string(), SCHEDULE_ALLOWED),

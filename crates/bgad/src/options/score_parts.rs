@@ -99,6 +99,7 @@ mod tests {
         };
         assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
         assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
+        assert_eq!(refused(|o| o.score_parts.coarsest = false), Err("score-parts"));
         let coarsest = ScoreParts { coarsest: true, ..ScoreParts::MAP };
         let options = TrainOptions {
             foreground_score: true,
