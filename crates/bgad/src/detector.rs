@@ -73,6 +73,9 @@ pub struct ScoredImage {
     pub map: AnomalyMap,
     /// Nats: see [`image_score`].
     pub score: f32,
+    /// What the coarsest level adds to the [`peak`](AnomalyMap::peak) of the map, nats: below 0 where it finds less than the map does. `None`
+    /// if the model does not look at that level alone.
+    pub coarsest: Option<f32>,
     /// The part of the score that is of the oddest cell for its place, nats: below 0 where it is more usual than in half of the good
     /// images. `None` if the model does not look at that.
     pub cells: Option<f32>,
@@ -86,6 +89,8 @@ pub struct ScoredImage {
 pub struct Inspection {
     /// Score in nats: about 0 is as normal as training images get.
     pub score: f32,
+    /// As [`ScoredImage::coarsest`].
+    pub coarsest: Option<f32>,
     /// As [`ScoredImage::cells`].
     pub cells: Option<f32>,
     /// As [`ScoredImage::whole`].
@@ -205,7 +210,7 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let ScoredImage { map, score, cells, whole } = self.score(image, original);
+        let ScoredImage { map, score, coarsest, cells, whole } = self.score(image, original);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
             Verdict::Ok => Vec::new(),
@@ -216,7 +221,7 @@ impl Detector {
                 defect_regions(&map, threshold, (original.height, original.width))
             }
         };
-        Inspection { score, cells, whole, verdict, map, regions, original }
+        Inspection { score, coarsest, cells, whole, verdict, map, regions, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.
@@ -279,30 +284,40 @@ impl Detector {
         if let Some(overlap) = self.header.options.tile_overlap {
             let map = self.map_of_tiles(image, original, overlap);
             let score = map.peak(self.header.options.score_pixels);
-            return ScoredImage { map, score, cells: None, whole: None };
+            return ScoredImage { map, score, coarsest: None, cells: None, whole: None };
         }
         let scored = self.header.area.of(image);
         let seen = area_of(size, size.window(original), scored.as_ref());
-        let (likelihoods, companion, cells, whole) = self.with_features(image, |pyramid| {
+        let (likelihoods, odder, cells, whole) = self.with_features(image, |pyramid| {
             let coarsest = pyramid.levels.last().expect("one level at least");
-            let companion = self.companion.as_ref().map(|(level, max)| (level.logp(&coarsest.hwc), *max));
+            let likelihoods = self.likelihoods_of(pyramid);
+            let odder = self.companion.as_ref().map(|(companion, max)| {
+                with_companion(&likelihoods, constants, &companion.logp(&coarsest.hwc), *max)
+            });
             let cells = self.cells.as_ref().map(|(gaussians, scale)| {
                 scale.nats_of(cells::distance(gaussians, &cells::of_map(coarsest, seen.as_ref())))
             });
             let whole = self.whole.as_ref().map(|(gaussian, scale)| {
                 scale.nats_of(gaussian::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
             });
-            (self.likelihoods_of(pyramid), companion, cells, whole)
+            (likelihoods, odder, cells, whole)
         });
-        let mut map = self.map(&likelihoods, constants);
-        if let Some(area) = &scored {
-            map.limit_to(area);
-        }
-        let map = map.cropped(size.window(original));
-        let companion = companion.as_ref().map(|(l, max)| (l.as_slice(), *max));
-        let places = self.places(&map, &likelihoods, companion, seen.as_ref());
+        let seen_map = |likelihoods: &[Vec<f32>]| {
+            let mut map = self.map(likelihoods, constants);
+            if let Some(area) = &scored {
+                map.limit_to(area);
+            }
+            map.cropped(size.window(original))
+        };
+        let map = seen_map(&likelihoods);
+        let places = match odder {
+            None => self.places(&map, &likelihoods, seen.as_ref()),
+            Some(odder) => self.places(&seen_map(&odder), &odder, seen.as_ref()),
+        };
+        let options = &self.header.options;
+        let coarsest = options.score_parts.coarsest.then(|| places - map.peak(options.score_pixels));
         let score = places + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
-        ScoredImage { map, score, cells, whole }
+        ScoredImage { map, score, coarsest, cells, whole }
     }
 
     /// Score of an image of these [`Detector::likelihoods`] in which a companion finds nothing odder, and that is as usual in its cells and as a
@@ -312,18 +327,12 @@ impl Detector {
     ///
     /// As [`Detector::map`].
     pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
-        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None, None)
+        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None)
     }
 
-    fn places(
-        &self,
-        map: &AnomalyMap,
-        likelihoods: &[Vec<f32>],
-        companion: Option<(&[f32], f32)>,
-        seen: Option<&Foreground>,
-    ) -> f32 {
+    fn places(&self, map: &AnomalyMap, likelihoods: &[Vec<f32>], seen: Option<&Foreground>) -> f32 {
         let (options, constants) = (&self.header.options, &self.header.constants);
-        places_of_levels(options, &self.levels, map, likelihoods, companion, constants, seen)
+        places_of_levels(options, &self.levels, map, likelihoods, constants, seen)
     }
 
     fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
@@ -356,14 +365,29 @@ impl Detector {
     }
 }
 
-/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all. With the
-/// likelihoods and the `M` of a companion.
+/// Likelihoods in which a position of the coarsest level is as odd as its own flow or a companion finds it, whichever is odder: a companion of
+/// likelihoods `of_companion` and `M` `max`.
+pub(crate) fn with_companion(
+    likelihoods: &[Vec<f32>],
+    constants: &ScoreConstants,
+    of_companion: &[f32],
+    max: f32,
+) -> Vec<Vec<f32>> {
+    let mut odder = likelihoods.to_vec();
+    let (coarsest, own_max) =
+        odder.last_mut().zip(constants.max_logp_per_level().last()).expect("one level at least");
+    for (l, of_companion) in coarsest.iter_mut().zip(of_companion) {
+        *l = own_max - max_or_nan(own_max - *l, max - of_companion);
+    }
+    odder
+}
+
+/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all.
 pub(crate) fn places_of_levels(
     options: &TrainOptions,
     levels: &[ScoringLevel],
     map: &AnomalyMap,
     likelihoods: &[Vec<f32>],
-    companion: Option<(&[f32], f32)>,
     constants: &ScoreConstants,
     seen: Option<&Foreground>,
 ) -> f32 {
@@ -374,11 +398,7 @@ pub(crate) fn places_of_levels(
     let coarsest = levels.last().expect("one level at least");
     let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
     let counting = (0..l.len()).filter(|position| seen.as_ref().is_none_or(|seen| seen[*position]));
-    let nats = counting.map(|position| {
-        let of_companion = companion.map(|(l, max)| max - l[position]);
-        of_companion.into_iter().fold(max - l[position], max_or_nan)
-    });
-    let nats: Vec<f32> = nats.collect();
+    let nats: Vec<f32> = counting.map(|position| max - l[position]).collect();
     let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
     image_score::places(map, options.score_pixels, Some((&nats, positions)))
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A companion is a second flow of that level, shown normal images alone; `M_c` is the maximum of its `l_c` over their positions, as `M` of
-//! `l`. See docs/decisions/companion.md. `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
+//! `l`. The map of `places` then has `M − a` in place of that level's `l`; the one that is shown has not. See docs/decisions/companion.md. `k` is the number of positions that K pixels make, at least one. `p̃`, `d̃` are the medians and `p_q`, `d_q` the int(q n)-th largest
 //! values, q = 0.05, of `places` and `d` over the n normal training images, `d` by [`gaussian::held_out`](crate::gaussian::held_out).
 //! What [`cells`](crate::cells) and [`whole_image`](crate::whole_image) add varies among good images as much as their places do, each of
 //! them. Every part but the map may be left out; the map alone is the authors' score.

@@ -12,7 +12,7 @@ use crate::args::Format;
 /// Regions that a row of the table shows.
 const REGIONS_SHOWN: usize = 3;
 
-const CSV_HEAD: &str = "file,verdict,score,cells,whole,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
+const CSV_HEAD: &str = "file,verdict,score,coarsest,cells,whole,regions,x,y,width,height,area_share,peak,mean,area,area_mm2,centroid_x,centroid_y,\
                         secs,overlay,error";
 
 /// Writes one result after the other.
@@ -29,6 +29,8 @@ struct Line<'a> {
     file: String,
     verdict: Verdict,
     score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coarsest: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,9 +94,13 @@ impl<W: Write> Writer<W> {
                     .map(|r| format!("{}x{}+{}+{} {:.2}", r.width, r.height, r.x, r.y, r.peak))
                     .collect();
                 // Flagged for no place of the map: whoever looks should look at all of it.
-                let beyond = [("cells", inspection.cells), ("whole image", inspection.whole)];
-                let places = inspection.score - beyond.iter().filter_map(|(_, nats)| *nats).sum::<f32>();
-                let flagged = inspection.verdict != Verdict::Ok && places <= self.thresholds.ok;
+                let beyond = [
+                    ("coarsest level", inspection.coarsest),
+                    ("cells", inspection.cells),
+                    ("whole image", inspection.whole),
+                ];
+                let of_map = inspection.score - beyond.iter().filter_map(|(_, nats)| *nats).sum::<f32>();
+                let flagged = inspection.verdict != Verdict::Ok && of_map <= self.thresholds.ok;
                 let beyond = beyond.into_iter().filter_map(|(part, nats)| {
                     nats.filter(|nats| flagged && *nats > 0.0).map(|nats| format!("{part} {nats:+.2}"))
                 });
@@ -107,6 +113,7 @@ impl<W: Write> Writer<W> {
                 file: file.into_owned(),
                 verdict: inspection.verdict,
                 score: inspection.score,
+                coarsest: inspection.coarsest,
                 cells: inspection.cells,
                 whole: inspection.whole,
                 width: inspection.original.width,
@@ -119,6 +126,7 @@ impl<W: Write> Writer<W> {
                 overlay,
             }),
             Format::Csv => {
+                let part = |nats: Option<f32>| nats.map(|nats| nats.to_string()).unwrap_or_default();
                 let highest = match regions.first() {
                     Some(r) => format!(
                         "{},{},{},{},{},{},{},{},{},{},{}",
@@ -138,12 +146,13 @@ impl<W: Write> Writer<W> {
                 };
                 writeln!(
                     self.out,
-                    "{},{},{},{},{},{},{highest},{secs:.6},{},",
+                    "{},{},{},{},{},{},{},{highest},{secs:.6},{},",
                     field(&file),
                     inspection.verdict,
                     inspection.score,
-                    inspection.cells.map(|cells| cells.to_string()).unwrap_or_default(),
-                    inspection.whole.map(|whole| whole.to_string()).unwrap_or_default(),
+                    part(inspection.coarsest),
+                    part(inspection.cells),
+                    part(inspection.whole),
                     regions.len(),
                     field(overlay.as_deref().unwrap_or_default()),
                 )
@@ -209,6 +218,7 @@ mod tests {
         };
         let inspection = Inspection {
             score: 7.5,
+            coarsest: Some(0.5),
             cells: Some(-0.25),
             whole: Some(0.75),
             verdict: Verdict::Ng,
@@ -227,7 +237,7 @@ mod tests {
     #[test]
     fn json_lines_have_every_region_and_every_error() {
         let want = concat!(
-            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"cells":-0.25,"whole":0.75,"width":10,"height":20,"regions":"#,
+            r#"{"file":"a, b.png","verdict":"NG","score":7.5,"coarsest":0.5,"cells":-0.25,"whole":0.75,"width":10,"height":20,"regions":"#,
             r#"[{"x":1,"y":2,"width":3,"height":4,"area_share":0.25,"area":8.0,"centroid_x":2.5,"centroid_y":4.0,"#,
             r#""peak":7.5,"mean":5.5,"area_mm2":2.0}],"secs":0.5}"#,
             "\n",
@@ -239,8 +249,8 @@ mod tests {
 
     #[test]
     fn csv_rows_have_as_many_fields_as_the_head() {
-        let want = "\"a, b.png\",NG,7.5,-0.25,0.75,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
-                    c.png,,,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
+        let want = "\"a, b.png\",NG,7.5,0.5,-0.25,0.75,1,1,2,3,4,0.25,7.5,5.5,8,2,2.5,4,0.500000,,\n\
+                    c.png,,,,,,,,,,,,,,,,,,,,\"no \"\"image\"\"\"\n";
         let fields = |line: &str| line.replace("\"a, b", "").matches(',').count();
         assert!(want.lines().all(|line| fields(line) == fields(CSV_HEAD)));
         assert_eq!(written(Format::Csv), format!("{CSV_HEAD}\n{want}"));
@@ -250,8 +260,9 @@ mod tests {
     fn the_table_shows_the_highest_region() {
         let text = written(Format::Table);
         assert!(text.contains("NG          7.500        1  3x4+1+2 7.50"), "{text}");
-        // Without what its cells and the whole image add it would have passed.
+        // Without what is beyond its map it would have passed.
         let text = written_with(Format::Table, Thresholds { ok: 7.0, ng: 7.2 });
-        assert!(text.contains("NG          7.500        1  whole image +0.75, 3x4+1+2 7.50"), "{text}");
+        let want = "NG          7.500        1  coarsest level +0.50, whole image +0.75, 3x4+1+2 7.50";
+        assert!(text.contains(want), "{text}");
     }
 }

@@ -11,7 +11,7 @@ use super::trainer::Trainer;
 use super::{Run, TrainError};
 use crate::anomaly_map::{MaxLogp, ScoreConstants};
 use crate::boundary::Boundary;
-use crate::detector::{ScoringLevel, map_of_levels, places_of_levels};
+use crate::detector::{ScoringLevel, map_of_levels, places_of_levels, with_companion};
 use crate::foreground::Foreground;
 use crate::image::Mask;
 use crate::tiles::Source;
@@ -72,16 +72,25 @@ impl Trainer<'_> {
             .par_iter()
             .enumerate()
             .map(|(i, l)| {
-                let mut map = map_of_levels(scoring, l, &constants, options.input);
                 let seen = match options.foreground_score {
                     true => Some(&self.foregrounds.each[i]),
                     false => images.normal_areas[i].as_ref(),
                 };
-                if let Some(seen) = seen {
-                    map.limit_to(seen);
-                }
-                let companion = companion.as_ref().map(|(l, max)| (l[i].as_slice(), *max));
-                let places = places_of_levels(options, scoring, &map, l, companion, &constants, seen);
+                let seen_map = |likelihoods: &[Vec<f32>]| {
+                    let mut map = map_of_levels(scoring, likelihoods, &constants, options.input);
+                    if let Some(seen) = seen {
+                        map.limit_to(seen);
+                    }
+                    map
+                };
+                let map = seen_map(l);
+                let places = match &companion {
+                    None => places_of_levels(options, scoring, &map, l, &constants, seen),
+                    Some((of_companion, max)) => {
+                        let odder = with_companion(l, &constants, &of_companion[i], *max);
+                        places_of_levels(options, scoring, &seen_map(&odder), &odder, &constants, seen)
+                    }
+                };
                 (places, map.peak(1))
             })
             .unzip();
