@@ -201,6 +201,12 @@ fn summary(
             "note        from so few good images the end of OK is rough, and good parts may land in REVIEW: bgad calibrate with new ones"
         )?;
     }
+    if header.training.anomalous_images == 0 && !options.pseudo.any() {
+        writeln!(
+            out,
+            "note        no defect was shown: --pseudo nsa,perlin makes some up, bgad learn adds real ones as they turn up"
+        )?;
+    }
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
     let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
     writeln!(out, "\nnext")?;

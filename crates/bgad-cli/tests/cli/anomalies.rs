@@ -72,7 +72,8 @@ fn no_known_defect_is_needed() {
     let balanced = model(&["--strategies", "2", "--textures", "textures", "--balance"]);
     assert!(balanced != one, "balanced batches change the model");
     // Without any anomaly, balance is nothing to balance.
-    scene.train(&["--strategies", "repeat,cutpaste", "--balance"]).exits(0);
+    let ran = scene.train(&["--strategies", "repeat,cutpaste", "--balance"]).exits(0);
+    assert!(ran.stdout.contains("no defect was shown: --pseudo nsa,perlin"), "{}", ran.stdout);
 
     fs::create_dir(scene.path("empty")).expect("a folder");
     scene.train(&["--pseudo", "perlin", "--textures", "empty"]).exits(2).says(&["empty: expected pictures"]);
