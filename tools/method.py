@@ -140,8 +140,8 @@ def bgad_loss(l, mask, beta, focal, weight=1.0):
     return Loss(ml + weight * (pull + push), ml, pull, push, b_n, b_a)
 
 
-def adam(parameters, lr):
-    return torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.999), eps=1e-8)
+def adam(parameters, lr, capturable=False):
+    return torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.999), eps=1e-8, capturable=capturable)
 
 
 def seed_everything(seed):

@@ -146,13 +146,14 @@ class EagerStep:
     def __init__(self, flow, code, positions, options):
         self.flow, self.code, self.positions, self.options = flow, code, positions, options
         self.optimizer = method.adam(flow.trained(), options.lr)
+        self.sums = np.zeros(4)
 
     def batch(self, x, mask, rng, lr, contrastive):
-        """x [rows, c], mask [rows] of whole images, shuffled and cut. Sums of loss, ml, pull and push, and the steps."""
+        """x [rows, c], mask [rows] of whole images, shuffled and cut. The number of steps."""
         self.optimizer.param_groups[0]["lr"] = lr
         condition = self.code.repeat(len(x) // len(self.code), 1)
         shuffled = torch.from_numpy(rng.permutation(len(x)))
-        sums, steps = np.zeros(4), 0
+        steps = 0
         for at in range(0, len(x) - self.positions + 1, self.positions):
             rows = shuffled[at : at + self.positions]
             l = method.logp_per_channel(*self.flow(x[rows], condition[rows]))
@@ -163,9 +164,14 @@ class EagerStep:
             self.optimizer.zero_grad()
             loss.loss.backward()
             self.optimizer.step()
-            sums += [0.0 if p is None else p.item() for p in (loss.loss, loss.ml, loss.pull, loss.push)]
+            self.sums += [0.0 if p is None else p.item() for p in (loss.loss, loss.ml, loss.pull, loss.push)]
             steps += 1
-        return sums, steps
+        return steps
+
+    def take_sums(self):
+        """Of loss, ml, pull and push over the steps since the last time."""
+        sums, self.sums = self.sums, np.zeros(4)
+        return sums
 
 
 def masked_loss(l, mask, beta, focal):
@@ -192,7 +198,7 @@ class GraphStep:
         self.flow, self.code, self.positions, self.options = flow, code, positions, options
         device, rows = code.device, BATCH_IMAGES * len(code)
         self.lr = torch.zeros((), device=device)
-        self.optimizer = torch.optim.Adam(flow.trained(), lr=self.lr, betas=(0.9, 0.999), eps=1e-8, capturable=True)
+        self.optimizer = method.adam(flow.trained(), self.lr, capturable=True)
         self.x = torch.randn(rows, flow.channels, device=device)
         self.condition, self.mask = torch.zeros(rows, code.shape[1], device=device), torch.zeros(rows, device=device)
         self.next, self.sums = torch.zeros((), dtype=torch.long, device=device), torch.zeros(4, device=device)
@@ -230,8 +236,7 @@ class GraphStep:
         self.next += self.positions
 
     def batch(self, x, mask, rng, lr, contrastive):
-        """As `EagerStep.batch`, but shuffled by the device's own generator, and returns before the device is done: sums are
-        in `take_sums`."""
+        """As `EagerStep.batch`, but shuffled by the device's own generator, and returns before the device is done."""
         self.stream.wait_stream(torch.cuda.current_stream(x.device))
         with torch.cuda.stream(self.stream):
             shuffled = torch.randperm(len(x), device=x.device, generator=self.random)
@@ -244,7 +249,7 @@ class GraphStep:
             self.next.zero_()
             for _ in range(len(x) // self.positions):
                 self.graphs[contrastive].replay()
-        return np.zeros(4), len(x) // self.positions
+        return len(x) // self.positions
 
     def take_sums(self):
         self.stream.synchronize()
@@ -271,8 +276,8 @@ def training(detector, normals, anomalies, options, report):
 
     for meta in range(meta_epochs):
         contrastive = meta > 0
-        pool = [(f, nothing) for f in normals] + (anomalies * REPEATS if contrastive and anomalies else [])
-        sums, counts = np.zeros((3, 4)), np.zeros(3)
+        pool = [(f, nothing) for f in normals] + (anomalies * REPEATS if contrastive else [])
+        counts = np.zeros(3)
         for sub in range(sub_epochs):
             order = rng.permutation(len(pool))
             batches = [order[i : i + BATCH_IMAGES] for i in range(0, len(order), BATCH_IMAGES)]
@@ -281,12 +286,9 @@ def training(detector, normals, anomalies, options, report):
                 for k, step in enumerate(steps):
                     x = torch.cat([pool[i][0][k] for i in batch])
                     mask = torch.cat([pool[i][1][k] for i in batch])
-                    of_batch, count = step.batch(x, mask, rng, lr, contrastive)
-                    sums[k] += of_batch
-                    counts[k] += count
+                    counts[k] += step.batch(x, mask, rng, lr, contrastive)
                 yield
-        if kind is GraphStep:
-            sums = np.stack([step.take_sums() for step in steps])
+        sums = np.stack([step.take_sums() for step in steps])
         mean = sums / np.maximum(counts, 1)[:, None]
         report(f"meta-epoch {meta + 1}/{meta_epochs} steps {counts.astype(int).tolist()} loss, ml, pull, push per level "
                f"{np.round(mean, 4).tolist()}")

@@ -397,8 +397,9 @@ pub(crate) fn places_of_levels(
     let (l, max) = likelihoods.last().zip(constants.max_logp_per_level().last()).expect("one level at least");
     let coarsest = levels.last().expect("one level at least");
     let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
-    let counting = (0..l.len()).filter(|position| seen.as_ref().is_none_or(|seen| seen[*position]));
-    let nats: Vec<f32> = counting.map(|position| max - l[position]).collect();
+    let positions = l.iter().enumerate();
+    let counting = positions.filter(|(position, _)| seen.as_ref().is_none_or(|seen| seen[*position]));
+    let nats: Vec<f32> = counting.map(|(_, l)| max - l).collect();
     let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
     image_score::places(map, options.score_pixels, Some((&nats, positions)))
 }

@@ -117,8 +117,8 @@ pub(crate) struct MethodArgs {
 
     /// What the score of an image is made of: map, with any of coarsest, companion, cells and whole after it.
     ///
-    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. companion: there, what a second
-    /// flow says that knows good images alone, whichever of the two finds a place odder. cells: how unusual the
+    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. companion: a second
+    /// flow of that level knows good images alone, and a place is as odd as whichever of the two finds it odder, in the map that is scored too. cells: how unusual the
     /// oddest cell of the image is for its place. whole: how unusual the image is as a whole. The preset fast takes them all, but the
     /// coarsest level only from 200 good images on; with --tiles it takes the map alone, with --foreground-score neither cells nor whole.
     #[arg(long, value_name = "LIST", hide_short_help = true)]
