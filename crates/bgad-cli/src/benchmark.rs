@@ -101,7 +101,8 @@ impl Bench<'_> {
     }
 
     fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
-        let mut options = self.args.recipe.options(cell.seed, cell.split.train.len());
+        let mut options =
+            self.args.recipe.options(cell.seed, cell.split.train.len(), cell.split.anomalies.len());
         if cell.method == Method::Nfad {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();

@@ -124,7 +124,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
     let split = draw_parts(plan, args.seed, &folder.join("data"))?;
     split.write(&folder.join("split.json"), &folder.join("data"))?;
 
-    let mut options = TrainOptions::preset_for(Preset::Fast, split.train.len());
+    let mut options = TrainOptions::preset_for(Preset::Fast, split.train.len(), split.anomalies.len());
     options.seed = args.seed;
     options.schedule = plan.schedule;
     let options = options.check()?;

@@ -11,9 +11,10 @@ use crate::args::{MethodArgs, RecipeArgs};
 use crate::failure::{Failure, context};
 
 impl RecipeArgs {
-    /// The preset's choices for so many good images, with what was typed in their place.
-    pub(crate) fn options(&self, seed: u64, normal_images: usize) -> TrainOptions {
-        let preset = self.anomaly.apply(TrainOptions::preset_for(self.preset, normal_images));
+    /// The preset's choices for so many good images and images of known defects, with what was typed in their place.
+    pub(crate) fn options(&self, seed: u64, normal_images: usize, anomalous_images: usize) -> TrainOptions {
+        let preset = TrainOptions::preset_for(self.preset, normal_images, anomalous_images);
+        let preset = self.anomaly.apply(preset);
         let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = self.method;
         let MethodArgs { blocks, boundary, stepping, step_positions, batch_images, .. } = self.method;
         let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
@@ -68,7 +69,7 @@ impl RecipeArgs {
 
     /// Refuses what cannot work, before any image is read.
     pub(crate) fn check(&self) -> Result<(), OptionError> {
-        self.options(0, 1).check().map(|_| ())
+        self.options(0, 1, 0).check().map(|_| ())
     }
 
     pub(crate) fn backbone(&self, isa: Isa) -> Result<Backbone, Failure> {

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
     split.check_contents()?;
-    let options = args.recipe.options(args.choice.seed, split.train.len()).check()?;
+    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
