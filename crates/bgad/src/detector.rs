@@ -12,6 +12,7 @@
 mod area;
 mod level;
 mod model;
+mod reading;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,15 +21,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bgad_kernels::Isa;
 use rayon::prelude::*;
 
-use crate::anomaly_map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map, max_or_nan};
+use crate::anomaly_map::{AnomalyMap, ScoreConstants};
 use crate::backbone::{Backbone, Workspace};
 use crate::cells;
 use crate::flow::{Flow, PreparedWhitening};
-use crate::foreground::Foreground;
 use crate::gaussian;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
-use crate::image_score::{self, PartScale};
-use crate::options::TrainOptions;
+use crate::image_score::PartScale;
 use crate::pyramid::Pyramid;
 use crate::tiles::{self, Blend};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
@@ -38,6 +37,7 @@ pub use area::ScoringArea;
 pub(crate) use area::area_of;
 pub(crate) use level::ScoringLevel;
 pub use model::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, TrainingSummary};
+pub(crate) use reading::Reading;
 
 /// A trained model, ready to inspect. Shared between threads as it is.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub struct ScoredImage {
     /// Anomaly per pixel, without what is beside an image that keeps its proportions and with everything outside the scoring area
     /// called normal.
     pub map: AnomalyMap,
-    /// Nats: see [`image_score`].
+    /// Nats: see [`image_score`](crate::image_score).
     pub score: f32,
     /// What the coarsest level adds to the [`peak`](AnomalyMap::peak) of the map, nats: below 0 where it finds less than the map does. `None`
     /// if the model does not look at that level alone.
@@ -269,7 +269,7 @@ impl Detector {
     ///
     /// If the likelihoods are not of this model's levels.
     pub fn map(&self, likelihoods: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
-        map_of_levels(&self.levels, likelihoods, constants, self.input())
+        Reading { constants, ..self.reading() }.map(likelihoods)
     }
 }
 
@@ -280,7 +280,7 @@ impl Detector {
     ///
     /// As [`Detector::inspect`].
     pub fn score(&self, image: &InputImage, original: OriginalSize) -> ScoredImage {
-        let (size, constants) = (self.input(), &self.header.constants);
+        let size = self.input();
         if let Some(overlap) = self.header.options.tile_overlap {
             let map = self.map_of_tiles(image, original, overlap);
             let score = map.peak(self.header.options.score_pixels);
@@ -288,32 +288,27 @@ impl Detector {
         }
         let scored = self.header.area.of(image);
         let seen = area_of(size, size.window(original), scored.as_ref());
-        let (likelihoods, odder, cells, whole) = self.with_features(image, |pyramid| {
+        let (likelihoods, of_companion, cells, whole) = self.with_features(image, |pyramid| {
             let coarsest = pyramid.levels.last().expect("one level at least");
             let likelihoods = self.likelihoods_of(pyramid);
-            let odder = self.companion.as_ref().map(|(companion, max)| {
-                with_companion(&likelihoods, constants, &companion.logp(&coarsest.hwc), *max)
-            });
+            let companion = self.companion.as_ref();
+            let of_companion = companion.map(|(companion, max)| (companion.logp(&coarsest.hwc), *max));
             let cells = self.cells.as_ref().map(|(gaussians, scale)| {
                 scale.nats_of(cells::distance(gaussians, &cells::of_map(coarsest, seen.as_ref())))
             });
             let whole = self.whole.as_ref().map(|(gaussian, scale)| {
                 scale.nats_of(gaussian::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
             });
-            (likelihoods, odder, cells, whole)
+            (likelihoods, of_companion, cells, whole)
         });
-        let seen_map = |likelihoods: &[Vec<f32>]| {
-            let mut map = self.map(likelihoods, constants);
+        let limited = |mut map: AnomalyMap| {
             if let Some(area) = &scored {
                 map.limit_to(area);
             }
             map.cropped(size.window(original))
         };
-        let map = seen_map(&likelihoods);
-        let places = match odder {
-            None => self.places(&map, &likelihoods, seen.as_ref()),
-            Some(odder) => self.places(&seen_map(&odder), &odder, seen.as_ref()),
-        };
+        let of_companion = of_companion.as_ref().map(|(l, max)| (&l[..], *max));
+        let (map, places) = self.reading().map_and_places(&likelihoods, of_companion, seen.as_ref(), limited);
         let options = &self.header.options;
         let coarsest = options.score_parts.coarsest.then(|| places - map.peak(options.score_pixels));
         let score = places + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
@@ -327,12 +322,12 @@ impl Detector {
     ///
     /// As [`Detector::map`].
     pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
-        self.places(&self.map(likelihoods, &self.header.constants), likelihoods, None)
+        self.reading().map_and_places(likelihoods, None, None, |map| map).1
     }
 
-    fn places(&self, map: &AnomalyMap, likelihoods: &[Vec<f32>], seen: Option<&Foreground>) -> f32 {
-        let (options, constants) = (&self.header.options, &self.header.constants);
-        places_of_levels(options, &self.levels, map, likelihoods, constants, seen)
+    fn reading(&self) -> Reading<'_> {
+        let Header { options, constants, .. } = &self.header;
+        Reading { options, levels: &self.levels, constants }
     }
 
     fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
@@ -363,57 +358,4 @@ impl Detector {
     pub fn visible(&self, image: &InputImage, original: OriginalSize) -> InputImage {
         image.cropped(self.loaded_size(original).window(original))
     }
-}
-
-/// Likelihoods in which a position of the coarsest level is as odd as its own flow or a companion finds it, whichever is odder: a companion of
-/// likelihoods `of_companion` and `M` `max`.
-pub(crate) fn with_companion(
-    likelihoods: &[Vec<f32>],
-    constants: &ScoreConstants,
-    of_companion: &[f32],
-    max: f32,
-) -> Vec<Vec<f32>> {
-    let mut odder = likelihoods.to_vec();
-    let (coarsest, own_max) =
-        odder.last_mut().zip(constants.max_logp_per_level().last()).expect("one level at least");
-    for (l, of_companion) in coarsest.iter_mut().zip(of_companion) {
-        *l = own_max - max_or_nan(own_max - *l, max - of_companion);
-    }
-    odder
-}
-
-/// What the places of an image say: of its map, and of the positions of its coarsest level that `seen` touches; `None` for all.
-pub(crate) fn places_of_levels(
-    options: &TrainOptions,
-    levels: &[ScoringLevel],
-    map: &AnomalyMap,
-    likelihoods: &[Vec<f32>],
-    constants: &ScoreConstants,
-    seen: Option<&Foreground>,
-) -> f32 {
-    if !options.score_parts.coarsest {
-        return image_score::places(map, options.score_pixels, None);
-    }
-    let (l, max) = likelihoods.last().zip(constants.max_logp_per_level().last()).expect("one level at least");
-    let coarsest = levels.last().expect("one level at least");
-    let seen = seen.map(|seen| seen.on_grid((coarsest.height, coarsest.width)));
-    let positions = l.iter().enumerate();
-    let counting = positions.filter(|(position, _)| seen.as_ref().is_none_or(|seen| seen[*position]));
-    let nats: Vec<f32> = counting.map(|(_, l)| max - l).collect();
-    let positions = image_score::positions(options.score_pixels, options.input.pixels(), l.len());
-    image_score::places(map, options.score_pixels, Some((&nats, positions)))
-}
-
-pub(crate) fn map_of_levels(
-    levels: &[ScoringLevel],
-    likelihoods: &[Vec<f32>],
-    constants: &ScoreConstants,
-    size: InputSize,
-) -> AnomalyMap {
-    let levels: Vec<LevelLogp<'_>> = levels
-        .iter()
-        .zip(likelihoods)
-        .map(|(level, l)| LevelLogp { logp_per_channel: l, h: level.height, w: level.width })
-        .collect();
-    anomaly_map(&levels, constants, size.height, size.width)
 }

@@ -9,9 +9,9 @@ use super::cache::{self, Encoded, Marks};
 use super::images::Images;
 use super::trainer::Trainer;
 use super::{Run, TrainError};
-use crate::anomaly_map::{MaxLogp, ScoreConstants};
+use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstants};
 use crate::boundary::Boundary;
-use crate::detector::{ScoringLevel, map_of_levels, places_of_levels, with_companion};
+use crate::detector::{Reading, ScoringLevel};
 use crate::foreground::Foreground;
 use crate::image::Mask;
 use crate::tiles::Source;
@@ -68,6 +68,7 @@ impl Trainer<'_> {
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
         let companion = companion.map(|companion| by_companion(companion, images)).transpose()?;
+        let reading = Reading { options, levels: scoring, constants: &constants };
         let (mut places, highest): (Vec<f32>, Vec<f32>) = likelihoods
             .par_iter()
             .enumerate()
@@ -76,21 +77,14 @@ impl Trainer<'_> {
                     true => Some(&self.foregrounds.each[i]),
                     false => images.normal_areas[i].as_ref(),
                 };
-                let seen_map = |likelihoods: &[Vec<f32>]| {
-                    let mut map = map_of_levels(scoring, likelihoods, &constants, options.input);
+                let limited = |mut map: AnomalyMap| {
                     if let Some(seen) = seen {
                         map.limit_to(seen);
                     }
                     map
                 };
-                let map = seen_map(l);
-                let places = match &companion {
-                    None => places_of_levels(options, scoring, &map, l, &constants, seen),
-                    Some((of_companion, max)) => {
-                        let odder = with_companion(l, &constants, &of_companion[i], *max);
-                        places_of_levels(options, scoring, &seen_map(&odder), &odder, &constants, seen)
-                    }
-                };
+                let of_companion = companion.as_ref().map(|(all, max)| (&all[i][..], *max));
+                let (map, places) = reading.map_and_places(l, of_companion, seen, limited);
                 (places, map.peak(1))
             })
             .unzip();
@@ -123,10 +117,11 @@ impl Trainer<'_> {
         }
         let scoring = self.scoring(run.isa);
         let Standing { constants, highest, .. } = self.standing(&scoring, None, images)?;
+        let reading = Reading { options: self.options, levels: &scoring, constants: &constants };
         let size = self.options.input;
         let most = (WEAK_SHARE * size.pixels() as f64).ceil() as usize;
         let of_image = |(l, image): (&Vec<Vec<f32>>, &Encoded)| {
-            let map = map_of_levels(&scoring, l, &constants, size);
+            let map = reading.map(l);
             let mut sorted = map.nats.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
             let least = highest.max(sorted[most.min(sorted.len() - 1)]);
