@@ -5,7 +5,7 @@
 //! phase 1    first meta-epoch: normal images, L_ml            phase 2    normal and anomalous images, L
 //!            from here the coarsest level may have a companion: its flow so far, which goes on as if there were no anomalies
 //! a pass     images in random order, batches of 32, each level's positions shuffled and cut into steps
-//! at the end M, boundary and thresholds from all normal training images, frozen into the model
+//! at the end M, boundary and thresholds from all normal training images, frozen into the model; thresholds of few images from stand-ins too
 //! ```
 //!
 //! Images that are known to be defective, but not where, show those positions that stand out under the flows so far, chosen anew at each
@@ -22,6 +22,7 @@ mod level;
 mod making;
 mod order;
 mod schedule;
+mod stand_ins;
 mod standing;
 mod store;
 mod trainer;

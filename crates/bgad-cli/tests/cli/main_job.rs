@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use bgad::detector::{Detector, Model};
+use bgad::verdict::Verdict;
 use serde_json::Value;
 
 use crate::scene::{BAD, GOOD, SMALL, Scene, trained};
@@ -350,4 +351,24 @@ fn a_picture_that_is_off_as_a_whole_or_in_a_cell_is_flagged_as_such() {
                 .says(&[&says]);
         }
     }
+}
+
+#[test]
+fn where_few_are_known_by_heart_thresholds_are_for_images_that_are_not() {
+    let scene = Scene::with_data("few_by_heart");
+    let few = ["--limit-normal", "8", "--anomalies", "0", "--schedule", "5x8", "--score-parts", "map"];
+    scene.run(&[&["train", "data", "-o", "m.bgad"], &SMALL[..4], &few].concat()).exits(0);
+    let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
+    // Eight that score 0.4, learned from until every other one of the sort scores 1.1.
+    let highest = detector.header().training.normal_scores.last().copied().expect("normal images");
+    let inspected = |picture: &str, seed: u32, defect: Option<(u32, u32)>| {
+        scene.picture(picture, seed, defect);
+        detector.inspect_file(&scene.path(picture)).expect("an image")
+    };
+    for i in 0..40 {
+        let new = inspected(&format!("new/{i:02}.png"), 5000 + i, None);
+        assert!(new.score > 2.0 * highest, "{} is as if it had been learned from", new.score);
+        assert_eq!(new.verdict, Verdict::Ok, "{} of picture {i}", new.score);
+    }
+    assert_eq!(inspected("new/bad.png", 5099, Some((20, 30))).verdict, Verdict::Ng);
 }

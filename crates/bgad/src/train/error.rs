@@ -34,6 +34,8 @@ pub enum TrainError {
     Constants(ScoreConstantsError),
     /// The file for features that do not fit in memory cannot be written or read.
     Cache(std::io::Error),
+    /// The trained model cannot be run.
+    Model(ModelError),
     /// To resume takes a checkpoint file.
     NoCheckpoint,
     /// The checkpoint cannot be read or written.
@@ -71,6 +73,7 @@ impl fmt::Display for TrainError {
                     "the file for features past the cache limit: raise the limit or make room on the disk"
                 )
             }
+            Self::Model(error) => write!(f, "{error}"),
             Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
             Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
             Self::OtherRun { what } => {
@@ -87,6 +90,7 @@ impl error::Error for TrainError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Material(error) => error.source(),
+            Self::Model(error) => error.source(),
             Self::Constants(source) => Some(source),
             Self::Cache(source) => Some(source),
             Self::Checkpoint { source, .. } => Some(source),

@@ -13,7 +13,7 @@ use super::level::{LevelImage, LevelReport, LevelTrainer, Pass};
 use super::making::{FromHost, Maker};
 use super::order::{Purpose, ordered, stream};
 use super::standing::Standing;
-use super::{Event, PassReport, Run, TrainError, checkpoint, schedule};
+use super::{Event, PassReport, Run, TrainError, checkpoint, schedule, stand_ins};
 use crate::boundary::Boundary;
 use crate::cells;
 use crate::dataset::{ForegroundSource, Foregrounds, textures};
@@ -384,8 +384,9 @@ impl<'a> Trainer<'a> {
         }
         scores.sort_by(f32::total_cmp);
         let normalizer = normalizers.iter().sum::<f32>() / normalizers.len() as f32;
-        model.header.thresholds =
-            Thresholds::from_normal_scores(&scores, options.beta, normalizer * options.tau);
+        let stand_ins = stand_ins::scores(&model, images, run)?;
+        let gap = normalizer * options.tau;
+        model.header.thresholds = Thresholds::from_normal_scores(&scores, &stand_ins, options.beta, gap);
         model.header.training.normal_scores = scores;
         Ok(model)
     }
