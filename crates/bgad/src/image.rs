@@ -146,6 +146,23 @@ impl InputImage {
         InputSize { height: self.height, width: self.width, keep_aspect: false }
     }
 
+    /// The image whose pixel `(y, x)` is this one's at `source(y, x)`.
+    ///
+    /// # Panics
+    ///
+    /// If that lies outside.
+    pub(crate) fn rearranged(&self, source: impl Fn(usize, usize) -> (usize, usize)) -> InputImage {
+        let mut rgb_hwc = Vec::with_capacity(self.rgb_hwc.len());
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let (y, x) = source(y, x);
+                let at = 3 * (y * self.width + x);
+                rgb_hwc.extend_from_slice(&self.rgb_hwc[at..at + 3]);
+            }
+        }
+        InputImage { rgb_hwc, ..*self }
+    }
+
     /// Part of the image.
     ///
     /// # Panics

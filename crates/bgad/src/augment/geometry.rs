@@ -19,16 +19,19 @@ pub(super) fn moved(
     source: &dyn Fn(isize, isize) -> (isize, isize),
 ) -> (InputImage, Mask) {
     let (h, w) = (image.height as isize, image.width as isize);
-    let mut rgb_hwc = Vec::with_capacity(image.rgb_hwc.len()); // [h, w, 3]
+    let from = |y: usize, x: usize| source(y as isize, x as isize);
+    let moved = image.rearranged(|y, x| {
+        let (y, x) = from(y, x);
+        (reflected(y, h), reflected(x, w))
+    });
     let mut defective = Vec::with_capacity(mask.defective.len()); // [h, w]
-    for y in 0..h {
-        for x in 0..w {
-            let (y, x) = source(y, x);
+    for y in 0..mask.height {
+        for x in 0..mask.width {
+            let (y, x) = from(y, x);
             defective.push(at(mask, y, x));
-            rgb_hwc.extend_from_slice(pixel(image, reflected(y, h), reflected(x, w)));
         }
     }
-    (InputImage { rgb_hwc, ..*image }, Mask { defective, ..*mask })
+    (moved, Mask { defective, ..*mask })
 }
 
 /// A map from a target `(y, x)` to where it came from, in pixels.

@@ -15,6 +15,7 @@ use super::images::Images;
 use super::{Run, TrainError};
 use crate::detector::{Detector, Model};
 use crate::image::{InputImage, Window};
+use crate::image_score::middle_and_spread;
 
 /// From so many normal images on, of which tiles are one each, new ones score little higher than those, and nothing need stand in for them.
 const ENOUGH: usize = 200;
@@ -41,24 +42,22 @@ impl Kind {
             true => at.saturating_sub(SHIFT),
             false => (at + SHIFT).min(sides - 1),
         };
-        let mut made = image.clone();
-        for y in 0..height {
-            for x in 0..width {
-                let (from_y, from_x) = match self {
-                    Kind::LeftToRight => (y, width - 1 - x),
-                    Kind::TopToBottom => (height - 1 - y, x),
-                    Kind::Moved => (moved(y, height, i & 1 == 0), moved(x, width, i & 2 == 0)),
-                };
-                let at = |y: usize, x: usize| 3 * ((top + y) * image.width + left + x);
-                let (to, from) = (at(y, x), at(from_y, from_x));
-                made.rgb_hwc[to..to + 3].copy_from_slice(&image.rgb_hwc[from..from + 3]);
+        image.rearranged(|y, x| {
+            if !(top..top + height).contains(&y) || !(left..left + width).contains(&x) {
+                return (y, x);
             }
-        }
-        made
+            let (y, x) = (y - top, x - left);
+            let (y, x) = match self {
+                Kind::LeftToRight => (y, width - 1 - x),
+                Kind::TopToBottom => (height - 1 - y, x),
+                Kind::Moved => (moved(y, height, i & 1 == 0), moved(x, width, i & 2 == 0)),
+            };
+            (top + y, left + x)
+        })
     }
 }
 
-/// The scores of stand-ins under a finished model, sorted; none from [`ENOUGH`] normal images on. A file that cannot be read again is left out.
+/// The scores of stand-ins under a finished model; none from [`ENOUGH`] normal images on. A file that cannot be read again is left out.
 pub(super) fn scores(model: &Model, images: &Images, run: &Run<'_>) -> Result<Vec<f32>, TrainError> {
     if images.normal.len() >= ENOUGH {
         return Ok(Vec::new());
@@ -78,12 +77,8 @@ pub(super) fn scores(model: &Model, images: &Images, run: &Run<'_>) -> Result<Ve
             Some(Ok(Kind::ALL.map(|kind| detector.score(&kind.of(*i, &image, window), original).score)))
         })
         .collect::<Result<_, _>>()?;
-    let of_kind = |kind: usize| {
-        let mut scores: Vec<f32> = each.iter().map(|scores| scores[kind]).collect();
-        scores.sort_by(f32::total_cmp);
-        scores
-    };
-    let median = |scores: &Vec<f32>| scores.get(scores.len() / 2).copied().unwrap_or(f32::INFINITY);
+    let of_kind = |kind: usize| -> Vec<f32> { each.iter().map(|scores| scores[kind]).collect() };
+    let median = |scores: &[f32]| middle_and_spread(scores, 0.0).map_or(f32::INFINITY, |(median, _)| median);
     let kinds = (0..Kind::ALL.len()).map(of_kind);
     Ok(kinds.min_by(|a, b| median(a).total_cmp(&median(b))).expect("kinds"))
 }
@@ -100,23 +95,15 @@ mod tests {
         let of = |kind: Kind, i: usize| -> Vec<f32> {
             kind.of(i, &image, window).rgb_hwc.as_chunks::<3>().0.iter().map(|rgb| rgb[0]).collect()
         };
-        let rows = |a: [f32; 8], b: [f32; 8]| [a, b].concat();
-        assert_eq!(
-            of(Kind::LeftToRight, 0),
-            rows([0., 6., 5., 4., 3., 2., 1., 7.], [8., 14., 13., 12., 11., 10., 9., 15.])
-        );
-        assert_eq!(
-            of(Kind::TopToBottom, 0),
-            rows([0., 9., 10., 11., 12., 13., 14., 7.], [8., 1., 2., 3., 4., 5., 6., 15.])
-        );
-        // Four positions on, either way; the edge goes on.
-        assert_eq!(
-            of(Kind::Moved, 0),
-            rows([0., 1., 1., 1., 1., 1., 2., 7.], [8., 1., 1., 1., 1., 1., 2., 15.])
-        );
-        assert_eq!(
-            of(Kind::Moved, 3),
-            rows([0., 13., 14., 14., 14., 14., 14., 7.], [8., 13., 14., 14., 14., 14., 14., 15.])
-        );
+        // A moved one is four positions on, either way; its edge goes on.
+        let cases = [
+            (Kind::LeftToRight, 0, [0., 6., 5., 4., 3., 2., 1., 7.], [8., 14., 13., 12., 11., 10., 9., 15.]),
+            (Kind::TopToBottom, 0, [0., 9., 10., 11., 12., 13., 14., 7.], [8., 1., 2., 3., 4., 5., 6., 15.]),
+            (Kind::Moved, 0, [0., 1., 1., 1., 1., 1., 2., 7.], [8., 1., 1., 1., 1., 1., 2., 15.]),
+            (Kind::Moved, 3, [0., 13., 14., 14., 14., 14., 14., 7.], [8., 13., 14., 14., 14., 14., 14., 15.]),
+        ];
+        for (kind, i, first, second) in cases {
+            assert_eq!(of(kind, i), [first, second].concat(), "{kind:?}, {i}");
+        }
     }
 }
