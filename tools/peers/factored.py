@@ -4,8 +4,8 @@ A row's condition is a code of its column beside a code of its row, so the first
 
     W [x; c_column; c_row] + b = W_x x + T_column[column] + T_row[row],   T_column = W_column c + b,  T_row = W_row c
 
-with tables T of one row per column or row of the map: 8 to 256 times fewer than the positions of a step. Hidden layers
-are computed in pieces that stay in a core's cache.
+with tables T of one row per column and one per row of the map, far fewer than a step has positions. Hidden layers are
+computed in pieces that stay in a core's cache.
 """
 
 import method
