@@ -287,7 +287,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
     let thresholds = detector.header().thresholds;
     let draw = |scored: &ScoredImage| -> Result<(), Box<dyn Error + Send + Sync>> {
         let (image, original) = detector.load(&scored.sample.path)?;
-        let found = detector.inspect(&image, original);
+        let found = detector.inspect_input(&image, original);
         let picture = overlay(&image, &found.map, thresholds, &found.regions, original);
         save_jpeg(&picture, &folder.join("overlays").join(format!("{}.jpg", label(scored))))?;
         let map = DynamicImage::ImageRgb8(heat_map(&found.map, thresholds));

@@ -105,7 +105,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
 fn judge(detector: &Detector, input: &Input, args: &InspectArgs) -> Result<Judged, String> {
     let started = Instant::now();
     let (image, original) = detector.load(&input.path).map_err(|error| failure::chain(&error))?;
-    let mut inspection = detector.inspect(&image, original);
+    let mut inspection = detector.inspect_input(&image, original);
     let pixel_area = args.pixel_size.map_or(1.0, |side| side * side);
     inspection.regions.retain(|region| region.area * pixel_area >= args.min_area);
     let secs = started.elapsed().as_secs_f64();

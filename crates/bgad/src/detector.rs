@@ -25,6 +25,7 @@ use crate::anomaly_map::{AnomalyMap, ScoreConstants};
 use crate::backbone::{Backbone, Workspace};
 use crate::cells;
 use crate::flow::{Flow, PreparedWhitening};
+use crate::frame::Frame;
 use crate::gaussian;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
 use crate::image_score::PartScale;
@@ -166,8 +167,7 @@ impl Detector {
     ///
     /// An [`ImageError`] that names the file and says what is wrong with it.
     pub fn inspect_file(&self, path: &Path) -> Result<Inspection, ImageError> {
-        let (image, original) = self.load(path)?;
-        Ok(self.inspect(&image, original))
+        self.inspect(&Frame::open(path)?).map_err(|error| error.of_file(path))
     }
 
     /// Inspects an image file held in memory.
@@ -176,11 +176,24 @@ impl Detector {
     ///
     /// An [`ImageError`] that says what is wrong with it.
     pub fn inspect_bytes(&self, bytes: &[u8]) -> Result<Inspection, ImageError> {
-        let (image, original) = match self.header.options.tile_overlap {
-            Some(_) => InputImage::decode_whole(bytes)?,
-            None => InputImage::decode_with_original_size(bytes, self.input())?,
-        };
-        Ok(self.inspect(&image, original))
+        self.inspect(&Frame::decode(bytes)?)
+    }
+
+    /// Inspects a picture in memory.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] if a decoded image of floating-point samples has values outside `[0, 1]`.
+    pub fn inspect(&self, frame: &Frame) -> Result<Inspection, ImageError> {
+        let original = frame.size();
+        let image = InputImage::from_decoded(frame.pixels(), self.loaded_size(original))?;
+        Ok(self.inspect_input(&image, original))
+    }
+
+    /// Inspects many pictures, spread over the cores; the results are in their order and equal those of
+    /// [`Detector::inspect`] one by one.
+    pub fn inspect_batch(&self, frames: &[Frame]) -> Vec<Result<Inspection, ImageError>> {
+        frames.par_iter().map(|frame| self.inspect(frame)).collect()
     }
 
     /// Reads an image file as this model wants it: at the input size, or at its own if it is to be cut into tiles. With the
@@ -209,7 +222,7 @@ impl Detector {
     /// # Panics
     ///
     /// If the image is not of the size [`Detector::loaded_size`].
-    pub fn inspect(&self, image: &InputImage, original: OriginalSize) -> Inspection {
+    pub fn inspect_input(&self, image: &InputImage, original: OriginalSize) -> Inspection {
         let ScoredImage { map, score, coarsest, cells, whole } = self.score(image, original);
         let verdict = self.header.thresholds.verdict(score);
         let regions = match verdict {
@@ -278,7 +291,7 @@ impl Detector {
     ///
     /// # Panics
     ///
-    /// As [`Detector::inspect`].
+    /// As [`Detector::inspect_input`].
     pub fn score(&self, image: &InputImage, original: OriginalSize) -> ScoredImage {
         let size = self.input();
         if let Some(overlap) = self.header.options.tile_overlap {

@@ -5,6 +5,7 @@
 // The modules in reading order.
 pub mod detector;
 pub mod verdict;
+pub mod frame;
 pub mod image;
 pub mod tiles;
 pub mod backbone;
@@ -32,6 +33,9 @@ pub mod weights;
 pub mod options;
 pub mod durable;
 mod written;
+
+pub use detector::{Detector, Inspection};
+pub use frame::{Frame, FrameError, Layout};
 
 #[cfg(test)]
 mod golden;

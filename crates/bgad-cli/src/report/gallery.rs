@@ -78,7 +78,7 @@ fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
     let thresholds = detector.header().thresholds;
     let path = &scored.sample.path;
     let (input, original) = detector.load(path).map_err(unreadable)?;
-    let found = detector.inspect(&input, original);
+    let found = detector.inspect_input(&input, original);
     let input = detector.visible(&input, original);
     let size = thumbnail(original);
     let (width, height) = (size.width as u32, size.height as u32);
