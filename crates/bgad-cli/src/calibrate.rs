@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
 use bgad::dataset::content_hash;
-use bgad::detector::{Detector, Model, ScoredImage};
+use bgad::detector::Detector;
+use bgad::model::Model;
+use bgad::score::Score;
 use bgad::verdict::Thresholds;
 use bgad_kernels::Isa;
 use rayon::prelude::*;
@@ -188,7 +190,7 @@ impl Scored {
 fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     let (image, original) = detector.load(path).map_err(|error| failure::chain(&error))?;
-    let ScoredImage { map, score, .. } = detector.score(&image, original);
+    let Score { map, nats: score, .. } = detector.score(&image, original);
     Ok((content_hash(&bytes), ImageScores::of(&map, score)))
 }
 

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bgad::dataset::{Dataset, Layout, Sample, Split, content_hash};
-use bgad::detector::{Detector, Header, Model};
+use bgad::detector::Detector;
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, Event, Scoring};
+use bgad::model::{Header, Model};
 use rayon::prelude::*;
 
 use crate::args::EvaluateArgs;

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split, content_hash};
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation, Event, Scoring};
+use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Material, Run};
 use bgad_kernels::Isa;

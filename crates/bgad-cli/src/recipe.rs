@@ -50,6 +50,7 @@ impl RecipeArgs {
             false => ScoreParts {
                 cells: preset.score_parts.cells && !preset.foreground_score,
                 whole: preset.score_parts.whole && !preset.foreground_score,
+                head: preset.score_parts.head && !self.method.no_whiten,
                 ..preset.score_parts
             },
         };

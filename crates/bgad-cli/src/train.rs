@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bgad::dataset::Split;
-use bgad::detector::Model;
+use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Run, TrainError};
 

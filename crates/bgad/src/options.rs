@@ -169,8 +169,8 @@ impl TrainOptions {
     ///
     /// `fast` makes 15 passes, and up to 25 over fewer than 200 images, for which fifteen are too few optimizer steps; at a higher rate
     /// too where no defect is known. Still more passes made AUPRO fall again on sets of thirty images, and the higher rate cost image
-    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/experiments.md. The coarsest level is
-    /// part of the score from 200 on: docs/decisions/score.md.
+    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/experiments.md. The companion of the
+    /// coarsest level is part of the score from 200 on: docs/decisions/companion.md.
     pub fn preset_for(preset: Preset, normal_images: usize, anomalous_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
@@ -216,8 +216,8 @@ impl TrainOptions {
                     whiten: true,
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
-                    // Few images are known by heart to the coarsest level: what is new lies far beyond them, good or not.
-                    score_parts: ScoreParts { coarsest: !are_few, companion: !are_few, ..ScoreParts::ALL },
+                    // A second flow is worth its time where there are images enough to train it.
+                    score_parts: ScoreParts { companion: !are_few, ..ScoreParts::ALL },
                     ..reference
                 }
             }
@@ -295,9 +295,10 @@ impl TrainOptions {
                 "score-parts",
                 (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
                     && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole))
-                    && (o.score_parts.coarsest || !o.score_parts.companion),
+                    && (o.score_parts.coarsest || !o.score_parts.companion)
+                    && (o.whiten || !o.score_parts.head),
                 o.score_parts.to_string(),
-                "map with tiles, without cells and whole where the part alone is scored, and with coarsest where there is companion",
+                "map with tiles, without cells and whole where the part alone is scored, with coarsest where there is companion, without head where features are not whitened",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             ("schedule", o.schedule.is_allowed(), o.schedule.to_string(), SCHEDULE_ALLOWED),
@@ -390,7 +391,7 @@ mod tests {
             );
             assert_eq!(
                 options.score_parts,
-                ScoreParts { coarsest: images >= 200, companion: images >= 200, ..ScoreParts::ALL },
+                ScoreParts { companion: images >= 200, ..ScoreParts::ALL },
                 "{images} images"
             );
         }
