@@ -20,6 +20,7 @@ mod error;
 mod folder;
 mod foregrounds;
 mod hash;
+mod input;
 mod kolektor;
 mod manifest;
 mod masks;
@@ -35,6 +36,7 @@ pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
+pub use input::{ImageShapes, InputChoice};
 pub use split::{Setting, SettingError, Split, SplitOptions};
 pub use textures::textures;
 

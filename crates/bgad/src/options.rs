@@ -87,6 +87,10 @@ pub struct TrainOptions {
     pub step_positions: usize,
     /// Positions of a step at the other levels.
     pub stepping: Stepping,
+    /// Positions of the finest level that a pass takes of each image at most, a random choice each time; of other levels in proportion. `None` for
+    /// all. At least 16.
+    #[serde(default)]
+    pub image_positions: Option<usize>,
     /// Whether features are whitened with the mean and covariance of the normal ones before the flow.
     pub whiten: bool,
     /// `β`: share of normal positions allowed below the boundary. In `[0, 0.5]`.
@@ -182,6 +186,7 @@ impl TrainOptions {
             batch_images: 32,
             step_positions: 4096,
             stepping: Stepping::SamePositions,
+            image_positions: None,
             whiten: false,
             beta: 0.05,
             tau: 0.1,
@@ -213,6 +218,8 @@ impl TrainOptions {
                     learning_rate: if are_few && anomalous_images == 0 { 4.5e-3 } else { 3e-3 },
                     step_positions: 2048,
                     stepping: Stepping::SameSteps,
+                    // Those of an image of 256 x 256: a larger input takes no more steps.
+                    image_positions: Some(4096),
                     whiten: true,
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
@@ -232,7 +239,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 16] = [
+        let rules: [(&'static str, bool, String, &'static str); 17] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -252,6 +259,12 @@ impl TrainOptions {
                 (16..=65_536).contains(&o.step_positions),
                 o.step_positions.to_string(),
                 "16 to 65536",
+            ),
+            (
+                "image-positions",
+                o.image_positions.is_none_or(|most| most >= 16),
+                o.image_positions.unwrap_or_default().to_string(),
+                "16 or more",
             ),
             ("beta", in_unit(o.beta, 0.0, 0.5), o.beta.to_string(), "0 to 0.5"),
             ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),

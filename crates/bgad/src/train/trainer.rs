@@ -326,7 +326,11 @@ fn initial(run: &Run<'_>, options: &Checked, grids: &[(usize, usize)]) -> Vec<Le
                 Stepping::SameSteps => (options.step_positions * height * width).div_ceil(finest),
             };
             let anywhere = options.tile_overlap.is_some();
-            LevelTrainer::new(flow, (width, height), anywhere, positions, options.normalizer, run.isa)
+            let grid = (width, height);
+            let mut trainer = LevelTrainer::new(flow, grid, anywhere, positions, options.normalizer, run.isa);
+            let share = |most: usize| (most * height * width).div_ceil(finest);
+            trainer.image_positions = options.image_positions.map(share);
+            trainer
         })
         .collect()
 }
