@@ -25,6 +25,7 @@ mod manifest;
 mod masks;
 mod split;
 mod split_file;
+mod split_record;
 mod textures;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
 use folder::{Entry, Survey};
