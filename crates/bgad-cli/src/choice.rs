@@ -1,9 +1,11 @@
 //! Which images of a data folder are used for what.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
+use bgad::model::Model;
 use bgad::options::DEFAULT_ANOMALIES;
+use bgad::weights::Weights;
 
 use crate::args::ChoiceArgs;
 use crate::failure::{Failure, say};
@@ -14,8 +16,7 @@ const FINDINGS_SHOWN: usize = 10;
 /// The images, with a word about what is not used.
 pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
     if let Some(path) = &args.split {
-        let read = if args.weak { Split::read_weak } else { Split::read };
-        return Ok(read(path, data)?);
+        return read_split(path, data, args.weak);
     }
     let dataset = Dataset::open(data)?;
     for finding in dataset.findings.iter().take(FINDINGS_SHOWN) {
@@ -45,16 +46,22 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
     Ok(split)
 }
 
-/// The split that a model was trained with, from the file beside it, and its data folder; `data` is where that folder is now.
-pub(crate) fn beside(model: &Path, data: Option<&Path>) -> Result<(Split, PathBuf), Failure> {
-    let file = model.with_extension("split.json");
-    let data = match data {
-        Some(data) => data.to_owned(),
-        None => Split::data_folder(&file)?.ok_or_else(|| {
-            format!("{} does not say where its images are: give the folder with --data", file.display())
-        })?,
-    };
-    Ok((Split::read_weak(&file, &data)?, data))
+/// The split of a split file, or that a model carries.
+pub(crate) fn read_split(file: &Path, data: &Path, weak: bool) -> Result<Split, Failure> {
+    if is_model(file) {
+        let model = Model::open(file)?;
+        let Some(record) = &model.header.training.split else {
+            return Err(format!("{}: the model does not carry its split", file.display()).into());
+        };
+        return Ok(record.split(Some(data))?);
+    }
+    let read = if weak { Split::read_weak } else { Split::read };
+    Ok(read(file, data)?)
+}
+
+/// Whether the file is no JSON but a model.
+fn is_model(file: &Path) -> bool {
+    Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some())
 }
 
 /// Ten, or what there is; never all, so that some are left to test on.

@@ -1,23 +1,26 @@
 //! `bgad train`: from a folder of images to a model file.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bgad::dataset::Split;
+use bgad::calibrate::session::{fewest_images, strongest_promise};
+use bgad::dataset::{Setting, Split, SplitRecord};
+use bgad::durable;
 use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Run, TrainError};
 
 use crate::args::TrainArgs;
+use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, shell};
+use crate::{choice, machine, model_file, out, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -26,12 +29,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
     args.recipe.check()?;
-    let files = Files::beside(&args.output)?;
+    let files = Files::beside(&args.output, args.force)?;
     files.check_resume(args.resume)?;
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
-    split.check_contents()?;
+    let mut record = SplitRecord::of(&split, &args.data)?;
+    record.check_contents()?;
     let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 
@@ -49,11 +53,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     };
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
-    let saved = trained.map_err(Failure::from).and_then(|model| {
-        files.save(&model, &split, &args.data)?;
+    let saved = trained.map_err(Failure::from).and_then(|mut model| {
+        record.keep_trained(&model.header.training.trained_on);
+        model.header.training.split = Some(record);
+        model.save(&files.model)?;
         Ok(model)
     });
     let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
+    // The model carries its split; the file is for people and other tools.
+    split.write(&files.split, &args.data)?;
     if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
         say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
     }
@@ -90,37 +98,25 @@ struct Files {
 }
 
 impl Files {
-    /// The files for this output, or why it cannot be written.
-    fn beside(output: &Path) -> Result<Files, Failure> {
+    /// The files for this output, or why it cannot be written; `force` lets it replace what is no model.
+    fn beside(output: &Path, force: bool) -> Result<Files, Failure> {
         let refuse =
             |why: &str| Failure::from(format!("cannot write the model to {}: {why}", output.display()));
         let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
-        match fs::metadata(output) {
-            Ok(found) if found.is_dir() => return Err(refuse("it is a folder, expected a file name")),
-            // A device or a pipe would be replaced by the file.
-            Ok(found) if !found.is_file() => return Err(refuse("it is not an ordinary file")),
-            _ => {}
+        // Checkpoints stand beside the model, which has no place in a device or a pipe.
+        if fs::metadata(output).is_ok_and(|found| !found.is_dir() && !found.is_file()) {
+            return Err(refuse("it is not an ordinary file"));
         }
-        let with = |suffix: &str| {
-            let mut name = OsString::from(name);
-            name.push(suffix);
-            output.with_file_name(name)
-        };
-        let folder =
-            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(refuse(&format!("there is no folder {}", folder.display())));
+        durable::check(output).map_err(|error| refuse(&error.to_string()))?;
+        if !force && !model_file::is_replaceable(output) {
+            return Err(refuse("the file there is not a bgad model; --force replaces it"));
         }
-        let mut probe_name = OsString::from(".");
-        probe_name.push(name);
-        probe_name.push(format!(".{}.probe", process::id()));
-        let probe = output.with_file_name(probe_name);
-        let written = OpenOptions::new().write(true).create_new(true).open(&probe).map(drop);
-        written.and_then(|()| fs::remove_file(&probe)).map_err(|error| refuse(&error.to_string()))?;
+        let mut checkpoint = OsString::from(name);
+        checkpoint.push(".checkpoint");
         Ok(Files {
             model: output.to_owned(),
             split: output.with_extension("split.json"),
-            checkpoint: with(".checkpoint"),
+            checkpoint: output.with_file_name(checkpoint),
         })
     }
 
@@ -142,12 +138,6 @@ impl Files {
             }
             _ => Ok(()),
         }
-    }
-
-    fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), Failure> {
-        model.save(&self.model)?;
-        split.write(&self.split, data)?;
-        Ok(())
     }
 
     /// The error, with what an interrupted or failed run leaves behind.
@@ -174,7 +164,7 @@ fn summary(
     let header = &model.header;
     let options = &header.options;
     let megabytes = fs::metadata(&files.model)?.len() as f64 / 1e6;
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     writeln!(out, "model       {} ({megabytes:.1} MB)", files.model.display())?;
     writeln!(out, "split       {}", files.split.display())?;
     writeln!(
@@ -187,13 +177,17 @@ fn summary(
         options.schedule,
         options.seed,
     )?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "held out    {} good images to calibrate with", split.hold_out.len())?;
-    }
     writeln!(
         out,
-        "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
-        header.thresholds.ok, header.thresholds.ng
+        "kept        {} good images held out to calibrate with, {} good and {} defective to test on",
+        split.hold_out.len(),
+        split.test_good.len(),
+        split.test_bad.len()
+    )?;
+    writeln!(
+        out,
+        "verdict     {} (scores in nats; nothing is promised yet)",
+        thresholds_in_words(header.thresholds)
     )?;
     if split.hold_out.is_empty() && header.training.normal_images < FEW_NORMAL {
         writeln!(
@@ -208,13 +202,32 @@ fn summary(
         )?;
     }
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
-    let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
-    writeln!(out, "\nnext")?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "  bgad calibrate {model} --max-false-alarms 5%")?;
-    }
-    writeln!(out, "  bgad evaluate {model} {data} --split {split_file}")?;
-    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;
+    next(&mut out, args, files, split)?;
     out.flush()?;
     Ok(())
+}
+
+/// Commands that lead on, each as it can be typed.
+fn next(out: &mut impl Write, args: &TrainArgs, files: &Files, split: &Split) -> io::Result<()> {
+    let [model, data] = [&files.model, &args.data].map(|path| shell::quoted(path));
+    writeln!(out, "\nnext")?;
+    match strongest_promise(split.hold_out.len(), CONFIDENCE) {
+        Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
+        None if !split.hold_out.is_empty() => writeln!(
+            out,
+            "  (no promise can be proven with {} images held out: it takes {})",
+            split.hold_out.len(),
+            fewest_images(CONFIDENCE)
+        )?,
+        None => {}
+    }
+    if !(split.test_good.is_empty() && split.test_bad.is_empty()) {
+        // A setting that leaves a type of defect out of the test is known to the split alone.
+        let split = match args.choice.setting {
+            Setting::General => String::new(),
+            Setting::Hard(_) => format!(" --split {model}"),
+        };
+        writeln!(out, "  bgad evaluate {model} {data}{split}")?;
+    }
+    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")
 }

@@ -26,6 +26,7 @@ mod manifest;
 mod masks;
 mod split;
 mod split_file;
+mod split_record;
 mod textures;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
 pub use input::{ImageShapes, InputChoice};
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
 use folder::{Entry, Survey};

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::Backbone;
 use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
+use crate::dataset::SplitRecord;
 use crate::durable;
 use crate::flow::Flow;
 use crate::image::InputSize;
@@ -116,18 +117,22 @@ pub struct TrainingSummary {
     pub normal_scores: Vec<f32>,
     /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
     pub trained_on: Vec<String>,
+    /// Which image was used for what; `None` in models of a time when they did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRecord>,
 }
 
 impl Model {
     /// Writes the model. Whoever reads the file while this runs, or after it was interrupted, finds the old one or the
-    /// new one, whole.
+    /// new one, whole; the old one stays beside it as its [previous generation](durable::previous).
     ///
     /// # Errors
     ///
     /// [`ModelError::Write`] if the system does not take it; the old file is then untouched.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let bytes = self.to_bytes();
-        durable::replace(path, &bytes).map_err(|source| ModelError::Write { path: path.to_owned(), source })
+        durable::replace_keeping_previous(path, &bytes)
+            .map_err(|source| ModelError::Write { path: path.to_owned(), source })
     }
 
     /// All flows: a level's each, the finest first, and the companion of the coarsest if there is one.

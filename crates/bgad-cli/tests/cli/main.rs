@@ -11,3 +11,6 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+mod outputs;
+mod proposals;
+mod source;

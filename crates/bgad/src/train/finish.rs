@@ -77,6 +77,7 @@ impl Trainer<'_> {
                 losses: self.losses().to_vec(),
                 normal_scores: Vec::new(),
                 trained_on: images.sha256.clone(),
+                split: None,
             },
         };
         let backbone_weights = run.backbone.carried_weights().map(<[u8]>::to_vec);
