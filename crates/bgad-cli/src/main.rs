@@ -8,6 +8,7 @@ mod evaluate;
 mod compare;
 mod learn;
 mod inspect;
+mod archive;
 mod calibrate;
 mod doctor;
 mod benchmark;

@@ -1,9 +1,7 @@
 //! `bgad train`: from a folder of images to a model file.
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -11,7 +9,7 @@ use std::time::Instant;
 use bgad::dataset::Split;
 use bgad::detector::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Run, TrainError};
+use bgad::train::{self, Kept, Output, OutputError, Run};
 
 use crate::args::TrainArgs;
 use crate::exit::Outcome;
@@ -26,8 +24,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
     args.recipe.check()?;
-    let files = Files::beside(&args.output)?;
-    files.check_resume(args.resume)?;
+    let files = Output::beside(&args.output)?;
+    if files.check_resume(args.resume)? {
+        let checkpoint = files.checkpoint.display();
+        say(format_args!(
+            "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
+        ));
+    }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
@@ -50,13 +53,24 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
     let saved = trained.map_err(Failure::from).and_then(|model| {
-        files.save(&model, &split, &args.data)?;
+        match files.save(&model, &split, &args.data) {
+            // The model is whole.
+            Err(error @ OutputError::Leftover { .. }) => say(chain(&error)),
+            saved => saved?,
+        }
         Ok(model)
     });
-    let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
-    if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
-        say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
-    }
+    let model = saved.map_err(|error| {
+        let kept = match files.kept_after(error.as_ref(), args.resume || progress.checkpoint) {
+            None => return error,
+            Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
+            Some(Kept::Checkpoint) => format!(
+                "the checkpoint {} is kept: the same command with --resume goes on from there",
+                files.checkpoint.display()
+            ),
+        };
+        Failure::from(format!("{}; {kept}", chain(error.as_ref())))
+    })?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
         say(format_args!(
@@ -82,91 +96,9 @@ fn stop_on_interrupt() -> Result<(), Failure> {
 /// Normal images below which a model scores its own so much lower than new ones that it should be said.
 const FEW_NORMAL: usize = 100;
 
-/// The files that training writes.
-struct Files {
-    model: PathBuf,
-    split: PathBuf,
-    checkpoint: PathBuf,
-}
-
-impl Files {
-    /// The files for this output, or why it cannot be written.
-    fn beside(output: &Path) -> Result<Files, Failure> {
-        let refuse =
-            |why: &str| Failure::from(format!("cannot write the model to {}: {why}", output.display()));
-        let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
-        match fs::metadata(output) {
-            Ok(found) if found.is_dir() => return Err(refuse("it is a folder, expected a file name")),
-            // A device or a pipe would be replaced by the file.
-            Ok(found) if !found.is_file() => return Err(refuse("it is not an ordinary file")),
-            _ => {}
-        }
-        let with = |suffix: &str| {
-            let mut name = OsString::from(name);
-            name.push(suffix);
-            output.with_file_name(name)
-        };
-        let folder =
-            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(refuse(&format!("there is no folder {}", folder.display())));
-        }
-        let mut probe_name = OsString::from(".");
-        probe_name.push(name);
-        probe_name.push(format!(".{}.probe", process::id()));
-        let probe = output.with_file_name(probe_name);
-        let written = OpenOptions::new().write(true).create_new(true).open(&probe).map(drop);
-        written.and_then(|()| fs::remove_file(&probe)).map_err(|error| refuse(&error.to_string()))?;
-        Ok(Files {
-            model: output.to_owned(),
-            split: output.with_extension("split.json"),
-            checkpoint: with(".checkpoint"),
-        })
-    }
-
-    fn check_resume(&self, resume: bool) -> Result<(), Failure> {
-        let checkpoint = self.checkpoint.display();
-        match (resume, self.checkpoint.is_file()) {
-            (true, false) => {
-                let finished = match self.model.is_file() {
-                    true => "; the model is there, so training may have been finished",
-                    false => "; train without --resume",
-                };
-                Err(format!("there is no checkpoint {checkpoint} to resume from{finished}").into())
-            }
-            (false, true) => {
-                say(format_args!(
-                    "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
-                ));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), Failure> {
-        model.save(&self.model)?;
-        split.write(&self.split, data)?;
-        Ok(())
-    }
-
-    /// The error, with what an interrupted or failed run leaves behind.
-    fn with_what_is_kept(&self, error: Failure, has_checkpoint: bool) -> Failure {
-        let kept = if has_checkpoint && self.checkpoint.is_file() {
-            let checkpoint = self.checkpoint.display();
-            format!("the checkpoint {checkpoint} is kept: the same command with --resume goes on from there")
-        } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
-            "there is no checkpoint of this run yet, nothing was written".to_owned()
-        } else {
-            return error;
-        };
-        format!("{}; {kept}", chain(error.as_ref())).into()
-    }
-}
-
 fn summary(
     args: &TrainArgs,
-    files: &Files,
+    files: &Output,
     model: &Model,
     split: &Split,
     started: Instant,

@@ -29,6 +29,7 @@ pub mod calibrate;
 pub mod metrics;
 pub mod evaluation;
 pub mod comparison;
+pub mod archive;
 pub mod weights;
 pub mod options;
 pub mod durable;

@@ -21,6 +21,7 @@ mod images;
 mod level;
 mod making;
 mod order;
+mod output;
 mod schedule;
 mod stand_ins;
 mod standing;
@@ -42,6 +43,7 @@ pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
+pub use output::{Kept, Output, OutputError};
 use trainer::Trainer;
 
 /// What training works on, besides its options.

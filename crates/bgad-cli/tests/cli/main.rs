@@ -11,3 +11,4 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+mod archive;
