@@ -7,7 +7,7 @@ mod table;
 mod write;
 
 use std::collections::HashMap;
-use std::fs;
+use std::io::Write as _;
 
 use bgad::backbone::Backbone;
 use bgad::detector::{Detector, Model};
@@ -18,9 +18,9 @@ use bgad_kernels::Isa;
 
 use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
-use crate::machine;
+use crate::failure::{Failure, chain, say};
 use crate::progress::CountProgress;
+use crate::{machine, out, product};
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -32,8 +32,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     let cells = cells(&folders, args)?;
     let backbone = args.recipe.backbone(isa)?;
     let cell_folder = args.out.join("cells");
-    fs::create_dir_all(&cell_folder)
-        .map_err(|error| context(format!("cannot make the folder {}", cell_folder.display()), error))?;
+    product::folder(&cell_folder)?;
 
     let mut results = Vec::new();
     let mut failed = 0;
@@ -64,7 +63,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
         }
     }
     write::all(&args.out, &results, failed)?;
-    print!("{}", table::markdown(&table::rows(&results)));
+    write!(out::text(), "{}", table::markdown(&table::rows(&results)))?;
     say(format_args!("tables written to {}", args.out.display()));
     if failed > 0 {
         say(format_args!("{failed} of {} cells failed, see above; the tables are without them", cells.len()));

@@ -4,7 +4,7 @@ pub(crate) mod inputs;
 mod write;
 
 use std::fs;
-use std::io::{self, BufWriter, Cursor};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 use crate::archive;
 use crate::args::InspectArgs;
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
-use crate::machine;
+use crate::failure::{self, Failure, say};
 use crate::overlay::overlay;
 use crate::progress::CountProgress;
+use crate::{machine, out, product};
 use inputs::{Input, Inputs};
 use write::Writer;
 pub(crate) use write::field;
@@ -52,18 +52,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
     }
     if let Some(out) = &args.out {
-        fs::create_dir_all(out)
-            .map_err(|e| context(format!("cannot make the folder {}", out.display()), e))?;
+        product::folder(out)?;
     }
 
     let mut verdicts = [0; 3];
     let progress = CountProgress::new("inspecting", images.len());
-    let mut writer = Writer::new(
-        args.format,
-        detector.header().thresholds,
-        args.pixel_size,
-        BufWriter::new(io::stdout().lock()),
-    );
+    let mut writer = Writer::new(args.format, detector.header().thresholds, args.pixel_size, out::text());
     progress.suspend(|| writer.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
@@ -99,11 +93,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| verdicts[verdict as usize]);
     let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     say(format_args!("{} images: {ok} OK, {review} REVIEW, {ng} NG{skipped_too}", ok + review + ng));
-    Ok(match (skipped, review + ng) {
-        (0, 0) => Outcome::Fine,
-        (0, _) => Outcome::DefectsFound,
-        _ => Outcome::Incomplete,
-    })
+    Ok(Outcome::of(review + ng, skipped))
 }
 
 /// The error is a whole sentence that names the file.

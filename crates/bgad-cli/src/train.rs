@@ -1,21 +1,23 @@
 //! `bgad train`: from a folder of images to a model file.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bgad::dataset::Split;
+use bgad::calibrate::session::{fewest_images, strongest_promise};
+use bgad::dataset::{Setting, Split, SplitRecord};
 use bgad::detector::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Kept, Output, OutputError, Run};
 
 use crate::args::TrainArgs;
+use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, shell};
+use crate::{choice, machine, out, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -24,7 +26,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
     args.recipe.check()?;
-    let files = Output::beside(&args.output)?;
+    let files = Output::beside(&args.output, args.force)?;
     if files.check_resume(args.resume)? {
         let checkpoint = files.checkpoint.display();
         say(format_args!(
@@ -34,7 +36,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
-    split.check_contents()?;
+    let mut record = SplitRecord::of(&split, &args.data)?;
+    record.check_contents()?;
     let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 
@@ -52,8 +55,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     };
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
-    let saved = trained.map_err(Failure::from).and_then(|model| {
-        match files.save(&model, &split, &args.data) {
+    let saved = trained.map_err(Failure::from).and_then(|mut model| {
+        match files.save(&mut model, record, &split, &args.data) {
             // The model is whole.
             Err(error @ OutputError::Leftover { .. }) => say(chain(&error)),
             saved => saved?,
@@ -106,7 +109,7 @@ fn summary(
     let header = &model.header;
     let options = &header.options;
     let megabytes = fs::metadata(&files.model)?.len() as f64 / 1e6;
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     writeln!(out, "model       {} ({megabytes:.1} MB)", files.model.display())?;
     writeln!(out, "split       {}", files.split.display())?;
     writeln!(
@@ -119,13 +122,17 @@ fn summary(
         options.schedule,
         options.seed,
     )?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "held out    {} good images to calibrate with", split.hold_out.len())?;
-    }
     writeln!(
         out,
-        "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
-        header.thresholds.ok, header.thresholds.ng
+        "kept        {} good images held out to calibrate with, {} good and {} defective to test on",
+        split.hold_out.len(),
+        split.test_good.len(),
+        split.test_bad.len()
+    )?;
+    writeln!(
+        out,
+        "verdict     {} (scores in nats; nothing is promised yet)",
+        thresholds_in_words(header.thresholds)
     )?;
     if split.hold_out.is_empty() && header.training.normal_images < FEW_NORMAL {
         writeln!(
@@ -140,13 +147,32 @@ fn summary(
         )?;
     }
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
-    let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
-    writeln!(out, "\nnext")?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "  bgad calibrate {model} --max-false-alarms 5%")?;
-    }
-    writeln!(out, "  bgad evaluate {model} {data} --split {split_file}")?;
-    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;
+    next(&mut out, args, files, split)?;
     out.flush()?;
     Ok(())
+}
+
+/// Commands that lead on, each as it can be typed.
+fn next(out: &mut impl Write, args: &TrainArgs, files: &Output, split: &Split) -> io::Result<()> {
+    let [model, data] = [&files.model, &args.data].map(|path| shell::quoted(path));
+    writeln!(out, "\nnext")?;
+    match strongest_promise(split.hold_out.len(), CONFIDENCE) {
+        Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
+        None if !split.hold_out.is_empty() => writeln!(
+            out,
+            "  (no promise can be proven with {} images held out: it takes {})",
+            split.hold_out.len(),
+            fewest_images(CONFIDENCE)
+        )?,
+        None => {}
+    }
+    if !(split.test_good.is_empty() && split.test_bad.is_empty()) {
+        // A setting that leaves a type of defect out of the test is known to the split alone.
+        let split = match args.choice.setting {
+            Setting::General => String::new(),
+            Setting::Hard(_) => format!(" --split {model}"),
+        };
+        writeln!(out, "  bgad evaluate {model} {data}{split}")?;
+    }
+    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")
 }

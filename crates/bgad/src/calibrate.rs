@@ -17,6 +17,7 @@
 mod beta;
 mod binomial;
 pub mod coverage;
+pub mod session;
 
 use std::{error, fmt};
 

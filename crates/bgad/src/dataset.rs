@@ -26,18 +26,20 @@ mod manifest;
 mod masks;
 mod split;
 mod split_file;
+mod split_record;
 mod textures;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use choice::{Choice, Chosen};
+pub use choice::{Choice, ChoiceError, Chosen, read_split};
 pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
 use folder::{Entry, Survey};

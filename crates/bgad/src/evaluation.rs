@@ -3,6 +3,9 @@
 //! Image figures compare the scores of good and defective images; pixel figures compare the map with the mask at the
 //! input size, over good images and those defective ones that have a mask.
 
+mod conclusion;
+mod test_set;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 use std::{error, fmt};
@@ -17,6 +20,9 @@ use crate::foreground::Foreground;
 use crate::image::{ImageError, Mask, Window};
 use crate::metrics::{self, PixelScores};
 use crate::verdict::Verdict;
+
+pub use conclusion::{Conclusion, ThresholdRole, ThresholdRow, threshold_table};
+pub use test_set::TestSet;
 
 /// Images that are scored between two reports.
 const SHARE: usize = 32;

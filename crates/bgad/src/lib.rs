@@ -26,6 +26,7 @@ pub mod augment;
 pub mod dataset;
 pub mod train;
 pub mod calibrate;
+pub mod learn;
 pub mod metrics;
 pub mod evaluation;
 pub mod comparison;

@@ -43,7 +43,7 @@ pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
-pub use output::{Kept, Output, OutputError};
+pub use output::{Kept, Output, OutputError, is_replaceable};
 use trainer::Trainer;
 
 /// What training works on, besides its options.

@@ -83,16 +83,16 @@ fn what_cannot_be_learned_is_said_and_leaves_the_model() {
     scene
         .run(&["learn", "m.bgad", "--good", "found/broken.png"])
         .exits(2)
-        .says(&["broken.png", "is as it was"]);
+        .says(&["broken.png: expected an image"]);
+    assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before);
     let twice = ["learn", "m.bgad", "--good", "found/new.png", "--good", "found/new.png"];
     scene.run(&twice).exits(2).says(&["give every image once"]);
     // A defect that is called good makes the model blind to its kind: more escape, and nothing is written.
     scene.run(&["calibrate", "m.bgad", "--ok", "10", "--ng", "11"]).exits(0);
     fs::rename(scene.path("data"), scene.path("moved")).expect("a folder");
     let good = ["learn", "m.bgad", "--good", "found/new.png"];
-    scene.run(&good).exits(2).says(&["m.split.json"]);
+    scene.run(&good).exits(2).says(&["data", "--data"]);
     let ran = scene
         .run(&[&good[..], &["--data", "moved", "--learning-rate", "0.003", "--schedule", "6x2"]].concat());
     ran.exits(2).says(&["not written", "--force"]);
-    assert_ne!(before.len(), 0);
 }

@@ -12,3 +12,6 @@ mod calibrate;
 mod geometry;
 mod learn;
 mod archive;
+mod outputs;
+mod proposals;
+mod source;

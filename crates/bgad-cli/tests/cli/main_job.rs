@@ -179,13 +179,13 @@ fn figures_that_cannot_be_computed_are_null() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_reader_that_has_seen_enough_changes_no_verdict() {
     let mut command =
         trained().command(&["inspect", "m.bgad", "data", "--format", "jsonl", "--threads", "1"]);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().expect("the binary");
     drop(child.stdout.take());
-    crate::scene::Ran::of(child.wait_with_output().expect("the binary")).exits(0);
+    crate::scene::Ran::of(child.wait_with_output().expect("the binary")).exits(1);
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, DatasetError, Setting, Split, SplitOptions};
+use super::{Dataset, DatasetError, Setting, Split, SplitOptions, SplitRecordError};
+use crate::detector::{Model, ModelError};
 use crate::options::DEFAULT_ANOMALIES;
+use crate::weights::Weights;
 
 /// So many findings about a data folder are listed by name.
 const FINDINGS_SHOWN: usize = 10;
@@ -26,7 +28,7 @@ pub struct Choice {
     pub limit_normal: Option<usize>,
     /// Share of the good images that is kept from training, to calibrate with. Above 0, below 1.
     pub hold_out: Option<f64>,
-    /// A split file that says it all; nothing is then drawn.
+    /// A split file, or a model that carries its split: it says it all, and nothing is drawn.
     pub split: Option<PathBuf>,
 }
 
@@ -58,11 +60,10 @@ impl Choice {
     ///
     /// # Errors
     ///
-    /// As [`Split::read`], [`Dataset::open`] and [`Split::draw`].
-    pub fn of(&self, data: &Path) -> Result<Chosen, DatasetError> {
+    /// As [`read_split`], [`Dataset::open`] and [`Split::draw`].
+    pub fn of(&self, data: &Path) -> Result<Chosen, ChoiceError> {
         if let Some(path) = &self.split {
-            let read = if self.weak { Split::read_weak } else { Split::read };
-            return Ok(Chosen { split: read(path, data)?, notes: Vec::new() });
+            return Ok(Chosen { split: read_split(path, data, self.weak)?, notes: Vec::new() });
         }
         let dataset = Dataset::open(data)?;
         let mut notes: Vec<String> =
@@ -113,6 +114,44 @@ impl Choice {
         }
         anomalies
     }
+}
+
+/// The split of a split file, or that a model carries; `data` is the data folder. With `weak`, known defects need no mask.
+///
+/// # Errors
+///
+/// A [`ChoiceError`] that names the file.
+pub fn read_split(file: &Path, data: &Path, weak: bool) -> Result<Split, ChoiceError> {
+    // A file that is no JSON but a model.
+    if Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
+        let model = Model::open(file)?;
+        let record = model.header.training.split.as_ref();
+        let record = record.ok_or_else(|| ChoiceError::NoSplit { model: file.to_owned() })?;
+        return Ok(record.split(Some(data))?);
+    }
+    let read = if weak { Split::read_weak } else { Split::read };
+    Ok(read(file, data)?)
+}
+
+/// Why there is no split.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChoiceError {
+    /// The folder or the split file cannot be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The model cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The images of the model's split are not all there.
+    #[error(transparent)]
+    Record(#[from] SplitRecordError),
+    /// The model is of a time when it did not say.
+    #[error("{}: the model does not carry its split", model.display())]
+    NoSplit {
+        /// The model file.
+        model: PathBuf,
+    },
 }
 
 #[cfg(test)]

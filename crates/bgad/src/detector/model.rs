@@ -27,6 +27,7 @@ use crate::backbone::{Backbone, BackboneError};
 use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
 use crate::cells;
+use crate::dataset::SplitRecord;
 use crate::durable;
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::image::InputSize;
@@ -137,6 +138,9 @@ pub struct TrainingSummary {
     pub normal_scores: Vec<f32>,
     /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
     pub trained_on: Vec<String>,
+    /// Which image was used for what; `None` in models of a time when they did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRecord>,
     /// Only in a checkpoint: how far the run has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
@@ -144,14 +148,15 @@ pub struct TrainingSummary {
 
 impl Model {
     /// Writes the model. Whoever reads the file while this runs, or after it was interrupted, finds the old one or the
-    /// new one, whole.
+    /// new one, whole; the old one stays beside it as its [previous generation](durable::previous).
     ///
     /// # Errors
     ///
     /// [`ModelError::Write`] if the system does not take it; the old file is then untouched.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
         let bytes = self.to_bytes(&[]);
-        durable::replace(path, &bytes).map_err(|source| ModelError::Write { path: path.to_owned(), source })
+        durable::replace_keeping_previous(path, &bytes)
+            .map_err(|source| ModelError::Write { path: path.to_owned(), source })
     }
 
     /// Reads a model.

@@ -6,8 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::TrainError;
-use crate::dataset::{DatasetError, Split};
+use crate::dataset::{DatasetError, Split, SplitRecord};
 use crate::detector::{Model, ModelError};
+use crate::durable;
+use crate::weights::Weights;
 
 /// Where a training writes to; checked before the first image is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,30 +23,22 @@ pub struct Output {
 }
 
 impl Output {
-    /// The files of the model `output`.
+    /// The files of the model `output`; `force` lets it replace what is no model.
     ///
     /// # Errors
     ///
     /// [`OutputError::Unwritable`] with the reason why the model could not be written there.
-    pub fn beside(output: &Path) -> Result<Output, OutputError> {
+    pub fn beside(output: &Path, force: bool) -> Result<Output, OutputError> {
         let refuse = |why: &str| OutputError::Unwritable { path: output.to_owned(), why: why.to_owned() };
         let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
-        match fs::metadata(output) {
-            Ok(found) if found.is_dir() => return Err(refuse("it is a folder, expected a file name")),
-            // A device or a pipe would be replaced by the file.
-            Ok(found) if !found.is_file() => return Err(refuse("it is not an ordinary file")),
-            _ => {}
+        // Checkpoints stand beside the model, which has no place in a device or a pipe.
+        if fs::metadata(output).is_ok_and(|found| !found.is_dir() && !found.is_file()) {
+            return Err(refuse("it is not an ordinary file"));
         }
-        let folder =
-            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(refuse(&format!("there is no folder {}", folder.display())));
+        durable::check(output).map_err(|error| refuse(&error.to_string()))?;
+        if !force && !is_replaceable(output) {
+            return Err(OutputError::NotAModel { path: output.to_owned() });
         }
-        tempfile::Builder::new()
-            .prefix(".probe")
-            .tempfile_in(folder)
-            // The path of the probe says nothing to anybody.
-            .map_err(|error| refuse(&error.kind().to_string()))?;
         let mut checkpoint = OsString::from(name);
         checkpoint.push(".checkpoint");
         Ok(Output {
@@ -71,13 +65,22 @@ impl Output {
         }
     }
 
-    /// Writes the model and the split of the folder `data`, and removes the checkpoint.
+    /// Writes the model with the record of its split, and the split of the folder `data` beside it, and removes the checkpoint.
     ///
     /// # Errors
     ///
     /// An [`OutputError`]; the checkpoint is then kept.
-    pub fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), OutputError> {
+    pub fn save(
+        &self,
+        model: &mut Model,
+        mut record: SplitRecord,
+        split: &Split,
+        data: &Path,
+    ) -> Result<(), OutputError> {
+        record.keep_trained(&model.header.training.trained_on);
+        model.header.training.split = Some(record);
         model.save(&self.model)?;
+        // The model carries its split; the file is for people and other tools.
         split.write(&self.split, data)?;
         super::remove_checkpoint(&self.checkpoint)
             .map_err(|source| OutputError::Leftover { path: self.checkpoint.clone(), source })
@@ -93,6 +96,17 @@ impl Output {
         } else {
             None
         }
+    }
+}
+
+/// Whether nothing but a model (of any version) would be replaced.
+pub fn is_replaceable(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() > 0 => {
+            Weights::open(path).is_ok_and(|weights| weights.metadata("bgad").is_some())
+        }
+        // Nothing is lost of an empty file, and nothing is replaced of a pipe.
+        _ => true,
     }
 }
 
@@ -116,6 +130,12 @@ pub enum OutputError {
         path: PathBuf,
         /// Why not.
         why: String,
+    },
+    /// Something else would be lost.
+    #[error("cannot write the model to {}: the file there is not a bgad model; --force replaces it", path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
     },
     /// There is no checkpoint.
     #[error(
@@ -152,11 +172,16 @@ mod tests {
     #[test]
     fn an_output_that_cannot_be_written_is_refused_with_its_reason() {
         let folder = tempfile::tempdir().expect("a folder");
-        let why = |path: &Path| Output::beside(path).expect_err("refused").to_string();
-        assert!(why(folder.path()).contains("it is a folder"));
-        assert!(why(&folder.path().join("no/m.bgad")).contains("there is no folder"));
+        let why = |path: &Path| Output::beside(path, false).expect_err("refused").to_string();
+        assert!(why(folder.path()).contains("cannot write the model to"));
+        assert!(why(&folder.path().join("no/m.bgad")).contains("cannot write the model to"));
+        let text = folder.path().join("notes.txt");
+        fs::write(&text, "notes").expect("a file");
+        assert!(why(&text).contains("not a bgad model"));
+        Output::beside(&text, true).expect("it may be replaced");
+        fs::remove_file(&text).expect("a file");
         assert!(why(Path::new("/")).contains("expected a file name"));
-        let output = Output::beside(&folder.path().join("m.bgad")).expect("a file that can be written");
+        let output = Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
         assert_eq!(output.checkpoint, folder.path().join("m.bgad.checkpoint"));
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "the probe is gone");
     }
@@ -164,7 +189,7 @@ mod tests {
     #[test]
     fn resuming_takes_a_checkpoint() {
         let folder = tempfile::tempdir().expect("a folder");
-        let output = Output::beside(&folder.path().join("m.bgad")).expect("a file that can be written");
+        let output = Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
         let refused = |output: &Output| output.check_resume(true).expect_err("nothing there").to_string();
         assert!(refused(&output).ends_with("train without resuming"));
         fs::write(&output.model, []).expect("a file");

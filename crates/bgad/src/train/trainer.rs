@@ -330,6 +330,7 @@ impl<'a> Trainer<'a> {
                 losses: self.losses.clone(),
                 normal_scores: Vec::new(),
                 trained_on: images.sha256.clone(),
+                split: None,
                 checkpoint: None,
             },
         };
