@@ -5,6 +5,7 @@
 // The modules in reading order.
 pub mod detector;
 pub mod verdict;
+pub mod record;
 pub mod frame;
 pub mod image;
 pub mod tiles;
