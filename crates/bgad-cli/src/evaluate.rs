@@ -17,7 +17,7 @@ use crate::failure::{self, Failure, say};
 use crate::progress::CountProgress;
 use crate::report::Report;
 use crate::shell::quoted;
-use crate::{choice, machine, out, product};
+use crate::{machine, out, product};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     if args.report.is_some() && args.scoring == Scoring::Authors {

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
-    let mut record = SplitRecord::of(&split, &args.data)?;
+    let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
     let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;

@@ -181,7 +181,8 @@ mod tests {
         Output::beside(&text, true).expect("it may be replaced");
         fs::remove_file(&text).expect("a file");
         assert!(why(Path::new("/")).contains("expected a file name"));
-        let output = Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
+        let output =
+            Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
         assert_eq!(output.checkpoint, folder.path().join("m.bgad.checkpoint"));
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "the probe is gone");
     }
@@ -189,7 +190,8 @@ mod tests {
     #[test]
     fn resuming_takes_a_checkpoint() {
         let folder = tempfile::tempdir().expect("a folder");
-        let output = Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
+        let output =
+            Output::beside(&folder.path().join("m.bgad"), false).expect("a file that can be written");
         let refused = |output: &Output| output.check_resume(true).expect_err("nothing there").to_string();
         assert!(refused(&output).ends_with("train without resuming"));
         fs::write(&output.model, []).expect("a file");
