@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bgad::dataset::{Sample, textures};
 use bgad::image::{InputImage, Mask};
-use bgad::options::{Preset, TrainOptions};
+use bgad::options::{Recipe, TrainOptions};
 use bgad::tiles::Source;
 use bgad::train::{FromHost, Maker};
 use image::RgbImage;
@@ -18,8 +18,8 @@ use crate::inspect::field;
 use crate::{choice, machine, out, product, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
-    let options = args.anomaly.apply(TrainOptions::preset(Preset::Fast));
-    let options = TrainOptions { seed: args.choice.seed, input: args.input, ..options }.check()?;
+    let options = args.anomaly.in_recipe(Recipe::default()).options(args.choice.seed, usize::MAX, 0);
+    let options = TrainOptions { input: args.input, ..options }.check()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 

@@ -15,6 +15,7 @@
 //! JPEG, BMP and TIFF files. Whatever does not pair or is not understood is a [`Finding`], by name, and never guessed.
 //! Everything is sorted by the bytes of its path below the root, so that a seed means the same on every machine.
 
+mod choice;
 pub mod doctor;
 mod error;
 mod folder;
@@ -33,6 +34,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use choice::{Choice, ChoiceError, Chosen, read_split};
 pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
