@@ -27,7 +27,7 @@ pub(crate) use compare::CompareArgs;
 pub(crate) use inspect::{Format, InspectArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
-pub(crate) use recipe::{MethodArgs, RecipeArgs};
+pub(crate) use recipe::RecipeArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///

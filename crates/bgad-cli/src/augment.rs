@@ -15,11 +15,11 @@ use crate::args::AugmentArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, say};
 use crate::inspect::field;
-use crate::{choice, machine, out, product, sheet};
+use crate::{choice, machine, out, product, recipe, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
-    let options = args.anomaly.apply(TrainOptions::preset(Preset::Fast));
-    let options = TrainOptions { seed: args.choice.seed, input: args.input, ..options }.check()?;
+    let options = args.anomaly.recipe().apply(TrainOptions::preset(Preset::Fast));
+    let options = recipe::checked(TrainOptions { seed: args.choice.seed, input: args.input, ..options })?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 

@@ -20,7 +20,7 @@ use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, say};
 use crate::progress::CountProgress;
-use crate::{machine, out, product};
+use crate::{machine, out, product, recipe};
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -100,13 +100,14 @@ impl Bench<'_> {
     }
 
     fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
-        let mut options =
-            self.args.recipe.options(cell.seed, cell.split.train.len(), cell.split.anomalies.len());
+        let checked =
+            self.args.recipe.options(cell.seed, cell.split.train.len(), cell.split.anomalies.len())?;
+        let mut options = (*checked).clone();
         if cell.method == Method::Nfad {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();
         }
-        Ok(options.check()?)
+        recipe::checked(options)
     }
 
     /// Trains, unless a cell before it had the same recipe, and tests. `at` says on the terminal which cell it is.

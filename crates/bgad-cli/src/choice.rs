@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
+use bgad::dataset::{Dataset, KnownDefects, Setting, Split, SplitOptions, WhyFewer};
 use bgad::detector::Model;
 use bgad::options::DEFAULT_ANOMALIES;
 use bgad::weights::Weights;
@@ -64,31 +64,21 @@ fn is_model(file: &Path) -> bool {
     Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some())
 }
 
-/// Ten, or what there is; never all, so that some are left to test on.
+/// What the library takes by default, with a word about why it is less than usual.
 fn default_anomalies(dataset: &Dataset, setting: &Setting, weak: bool) -> usize {
-    let defective = dataset.test_bad.len();
-    let trainable = dataset.trainable_anomalies(setting, weak);
-    let wanted = DEFAULT_ANOMALIES;
-    if !dataset.train_bad.is_empty() {
-        // The data themselves say which defects are for training: all of them.
-        return trainable;
+    let KnownDefects { count, why } = dataset.default_known_defects(setting, weak);
+    match why {
+        None => {}
+        Some(WhyFewer::None) => say("note: there are no defective images: training on good images alone"),
+        Some(why) => {
+            let weak = match why {
+                WhyFewer::Trainable { .. } if !weak => "; --weak takes those without a mask too",
+                _ => "",
+            };
+            say(format_args!(
+                "note: training with {count} known defects instead of {DEFAULT_ANOMALIES}: {why}{weak}"
+            ));
+        }
     }
-    if defective == 0 {
-        say("note: there are no defective images: training on good images alone");
-        return 0;
-    }
-    let (anomalies, why) = if *setting == Setting::General && trainable.min(wanted) >= defective {
-        (defective / 2, format!("of {defective} defective images half are left to test on"))
-    } else {
-        (
-            trainable.min(wanted),
-            format!(
-                "of {defective} defective images {trainable} can be trained on: those with a mask (or any, with --weak), of setting {setting}"
-            ),
-        )
-    };
-    if anomalies < wanted {
-        say(format_args!("note: training with {anomalies} known defects instead of {wanted}: {why}"));
-    }
-    anomalies
+    count
 }

@@ -177,7 +177,7 @@ fn what_to_try(
     }
     if let (true, Some(threshold)) = (conclusion.escapes > 0, lowest.filter(|t| *t < header.thresholds.ok)) {
         let tried = quoted(&args.model.with_extension("stricter.bgad"));
-        commands.push(format!("bgad calibrate {model} -o {tried} --ok {threshold} --ng {threshold}"));
+        commands.push(format!("bgad calibrate {model} -o {tried} --ok={threshold} --ng={threshold}"));
     }
     if args.report.is_none() && (conclusion.escapes > 0 || conclusion.stopped > 0) {
         let split = args.split.as_ref().map_or(String::new(), |file| format!(" --split {}", quoted(file)));

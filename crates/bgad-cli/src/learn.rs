@@ -56,7 +56,7 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
     if let Some(error) = refused {
         return Err(format!("not written: {}; --force writes it all the same", chain(&error)).into());
     }
-    model_file::write_split_of(&learned.model, output)?;
+    model_file::write_split(&learned.split, &learned.data, output)?;
     say(format_args!("{} has learned it", output.display()));
     Ok(Outcome::Fine)
 }

@@ -1,75 +1,65 @@
 //! From what was typed to the options and the backbone of a training.
 
 use bgad::backbone::Backbone;
-use bgad::image::InputSize;
-use bgad::options::{DEFAULT_BACKBONE, OptionError, ScoreParts, TrainOptions};
+use bgad::options::{Checked, DEFAULT_BACKBONE, OptionError, Recipe, TrainOptions};
 use bgad::pyramid::Levels;
 use bgad::weights::Weights;
 use bgad_kernels::Isa;
 
-use crate::args::{MethodArgs, RecipeArgs};
+use crate::args::RecipeArgs;
 use crate::failure::{Failure, context};
+
+/// The options, or what is wrong with them by the names that can be typed.
+pub(crate) fn checked(options: TrainOptions) -> Result<Checked, Failure> {
+    options.check().map_err(|OptionError { option, found, allowed }| {
+        let option = if option == "tile_overlap" { "tiles".to_owned() } else { option.replace('_', "-") };
+        format!("--{option} is {found}, must be {allowed}").into()
+    })
+}
 
 impl RecipeArgs {
     /// The preset's choices for so many good images and images of known defects, with what was typed in their place.
-    pub(crate) fn options(&self, seed: u64, normal_images: usize, anomalous_images: usize) -> TrainOptions {
-        let preset = TrainOptions::preset_for(self.preset, normal_images, anomalous_images);
-        let preset = self.anomaly.apply(preset);
-        let MethodArgs { learning_rate, beta, tau, normalizer, lambda, .. } = self.method;
-        let MethodArgs { blocks, boundary, stepping, step_positions, batch_images, .. } = self.method;
-        let flag = |on: bool, off: bool, otherwise: bool| if on || off { on } else { otherwise };
+    pub(crate) fn options(
+        &self,
+        seed: u64,
+        normal_images: usize,
+        anomalous_images: usize,
+    ) -> Result<Checked, Failure> {
+        checked(self.recipe().resolve(seed, normal_images, anomalous_images))
+    }
+
+    /// What was typed, in the library's words.
+    fn recipe(&self) -> Recipe {
         let m = &self.method;
-        TrainOptions {
-            seed,
-            input: self.input(preset.input),
-            score_pixels: self.method.score_pixels.unwrap_or(preset.score_pixels),
-            score_parts: self.score_parts(&preset),
-            levels: self.levels.unwrap_or(preset.levels),
-            tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
-            schedule: self.schedule.unwrap_or(preset.schedule),
-            learning_rate: learning_rate.unwrap_or(preset.learning_rate),
-            beta: beta.unwrap_or(preset.beta),
-            tau: tau.unwrap_or(preset.tau),
-            normalizer: normalizer.unwrap_or(preset.normalizer),
-            lambda: lambda.unwrap_or(preset.lambda),
-            focal: flag(m.focal, m.no_focal, preset.focal),
-            whiten: flag(m.whiten, m.no_whiten, preset.whiten),
-            blocks: blocks.unwrap_or(preset.blocks),
-            boundary: boundary.unwrap_or(preset.boundary),
-            stepping: stepping.unwrap_or(preset.stepping),
-            step_positions: step_positions.unwrap_or(preset.step_positions),
-            batch_images: batch_images.unwrap_or(preset.batch_images),
-            ..preset
+        let flag = |on: bool, off: bool| (on || off).then_some(on);
+        Recipe {
+            preset: Some(self.preset),
+            schedule: self.schedule,
+            input: self.input,
+            keep_aspect: self.keep_aspect,
+            tiles: self.tiles,
+            levels: self.levels,
+            learning_rate: m.learning_rate,
+            beta: m.beta,
+            tau: m.tau,
+            normalizer: m.normalizer,
+            lambda: m.lambda,
+            focal: flag(m.focal, m.no_focal),
+            whiten: flag(m.whiten, m.no_whiten),
+            blocks: m.blocks,
+            boundary: m.boundary,
+            stepping: m.stepping,
+            step_positions: m.step_positions,
+            batch_images: m.batch_images,
+            score_pixels: m.score_pixels,
+            score_parts: m.score_parts,
+            anomalies: self.anomaly.recipe(),
         }
     }
 
-    /// Those that were asked for, or those of the preset that make sense.
-    fn score_parts(&self, preset: &TrainOptions) -> ScoreParts {
-        let of_preset = match self.tiles {
-            true => ScoreParts::MAP,
-            false => ScoreParts {
-                cells: preset.score_parts.cells && !preset.foreground_score,
-                whole: preset.score_parts.whole && !preset.foreground_score,
-                ..preset.score_parts
-            },
-        };
-        self.method.score_parts.unwrap_or(of_preset)
-    }
-
-    /// A quarter of a tile.
-    fn tile_overlap(&self, preset: InputSize) -> usize {
-        let InputSize { height, width, .. } = self.input(preset);
-        height.min(width) / 4
-    }
-
-    fn input(&self, preset: InputSize) -> InputSize {
-        let input = self.input.unwrap_or(preset);
-        InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input }
-    }
-
     /// Refuses what cannot work, before any image is read.
-    pub(crate) fn check(&self) -> Result<(), OptionError> {
-        self.options(0, 1, 0).check().map(|_| ())
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.options(0, 1, 0).map(|_| ())
     }
 
     pub(crate) fn backbone(&self, isa: Isa) -> Result<Backbone, Failure> {

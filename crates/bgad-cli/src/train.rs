@@ -36,7 +36,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let split = choice::split(&args.data, &args.choice)?;
     let mut record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
-    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
+    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len())?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -60,11 +60,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         Ok(model)
     });
     let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
-    // The model carries its split; the file is for people and other tools.
-    split.write(&files.split, &args.data)?;
     if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
         say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
     }
+    model_file::write_split(&split, &args.data, &files.model)?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
         say(format_args!(
@@ -115,7 +114,7 @@ impl Files {
         checkpoint.push(".checkpoint");
         Ok(Files {
             model: output.to_owned(),
-            split: output.with_extension("split.json"),
+            split: model_file::split_file(output),
             checkpoint: output.with_file_name(checkpoint),
         })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bgad::augment::Blend;
 use bgad::dataset::{ForegroundSource, Setting};
 use bgad::image::InputSize;
-use bgad::options::{PseudoKinds, TrainOptions};
+use bgad::options::{self, AnomalyRecipe, PseudoKinds};
 use bgad::train::Material;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -156,28 +156,29 @@ pub(crate) struct AnomalyArgs {
 }
 
 impl AnomalyArgs {
-    /// The options with what was typed in their place.
-    pub(crate) fn apply(&self, preset: TrainOptions) -> TrainOptions {
-        let has = |strategy| self.strategies.as_ref().map(|asked| asked.contains(&strategy));
-        // Strategy 2 without a word on which kinds: the preset's, or both.
-        let kinds = self.pseudo.unwrap_or(preset.pseudo);
-        let pseudo = match has(Strategy::Pseudo) {
-            Some(true) if !kinds.any() => PseudoKinds::ALL,
-            Some(false) if self.pseudo.is_none() => PseudoKinds::default(),
-            _ => kinds,
-        };
-        let flag = if self.cutpaste || self.no_cutpaste { self.cutpaste } else { preset.cutpaste };
-        TrainOptions {
-            repeat: has(Strategy::Repeat).unwrap_or(preset.repeat),
-            cutpaste: has(Strategy::Cutpaste).unwrap_or(flag),
-            repeats: self.repeats.unwrap_or(preset.repeats),
-            augment_strength: self.augment_strength.unwrap_or(preset.augment_strength),
-            pseudo,
-            pseudo_share: self.pseudo_share.unwrap_or(preset.pseudo_share),
-            blend: self.blend.unwrap_or(preset.blend),
-            balance: self.balance || preset.balance,
-            foreground_score: self.foreground_score || preset.foreground_score,
-            ..preset
+    /// What was typed, in the library's words.
+    pub(crate) fn recipe(&self) -> AnomalyRecipe {
+        let of_library = |strategies: &Vec<Strategy>| strategies.iter().map(|&one| one.into()).collect();
+        AnomalyRecipe {
+            strategies: self.strategies.as_ref().map(of_library),
+            cutpaste: (self.cutpaste || self.no_cutpaste).then_some(self.cutpaste),
+            repeats: self.repeats,
+            augment_strength: self.augment_strength,
+            pseudo: self.pseudo,
+            pseudo_share: self.pseudo_share,
+            blend: self.blend,
+            balance: self.balance,
+            foreground_score: self.foreground_score,
+        }
+    }
+}
+
+impl From<Strategy> for options::Strategy {
+    fn from(strategy: Strategy) -> options::Strategy {
+        match strategy {
+            Strategy::Repeat => options::Strategy::Repeat,
+            Strategy::Cutpaste => options::Strategy::Cutpaste,
+            Strategy::Pseudo => options::Strategy::Pseudo,
         }
     }
 }
