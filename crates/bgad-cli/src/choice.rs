@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bgad::dataset::{Dataset, KnownDefects, Setting, Split, SplitOptions, WhyFewer};
-use bgad::detector::Model;
+use bgad::model::Model;
 use bgad::options::DEFAULT_ANOMALIES;
 use bgad::weights::Weights;
 

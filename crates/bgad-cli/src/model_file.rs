@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bgad::dataset::Split;
-use bgad::detector::Model;
 use bgad::durable;
 use bgad::learn::LearnError;
+use bgad::model::Model;
 use bgad::weights::Weights;
 
 use crate::failure::{Failure, chain, context};

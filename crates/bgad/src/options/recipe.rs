@@ -120,7 +120,7 @@ impl Recipe {
         }
     }
 
-    /// Those of the preset that make sense with tiles, and where the part alone is scored.
+    /// Those of the preset that make sense with tiles, where the part alone is scored, and without whitening.
     fn fitting_parts(&self, preset: &TrainOptions) -> ScoreParts {
         let parts = preset.score_parts;
         match self.tiles {
@@ -128,6 +128,7 @@ impl Recipe {
             false => ScoreParts {
                 cells: parts.cells && !preset.foreground_score,
                 whole: parts.whole && !preset.foreground_score,
+                head: parts.head && self.whiten.unwrap_or(preset.whiten),
                 ..parts
             },
         }
