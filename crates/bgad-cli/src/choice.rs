@@ -61,7 +61,8 @@ pub(crate) fn read_split(file: &Path, data: &Path, weak: bool) -> Result<Split, 
 
 /// Whether the file is no JSON but a model.
 fn is_model(file: &Path) -> bool {
-    Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some())
+    // A pipe can be read once only.
+    file.is_file() && Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some())
 }
 
 /// What the library takes by default, with a word about why it is less than usual.

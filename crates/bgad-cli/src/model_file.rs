@@ -42,6 +42,13 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Failure> {
     model.save(path).map_err(|error| context(format!("cannot write {}", path.display()), error))
 }
 
+/// The model of one file in another, byte for byte; nothing happens if they are the same.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let bytes = fs::read(from).map_err(|error| context(format!("cannot read {}", from.display()), error))?;
+    durable::replace_keeping_previous(to, &bytes)
+        .map_err(|error| context(format!("cannot write {}", to.display()), error))
+}
+
 /// Writes the split that a model carries as a file beside it, for people and other tools: nothing needs it.
 pub(crate) fn write_split(split: &Split, data: &Path, model: &Path) -> Result<(), Failure> {
     split.write(&split_file(model), data).map_err(|error| {

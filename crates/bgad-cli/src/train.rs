@@ -18,7 +18,7 @@ use bgad::train::{self, Run, TrainError};
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
+use crate::failure::{self, Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
 use crate::{choice, machine, model_file, out, shell};
 
@@ -66,10 +66,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     model_file::write_split(&split, &args.data, &files.model)?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
-        say(format_args!(
-            "{} files were skipped, see above; the model was trained without them",
-            progress.skipped
-        ));
+        say(failure::skipped(progress.skipped, "the model was trained without them"));
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)
@@ -214,8 +211,8 @@ fn next(out: &mut impl Write, args: &TrainArgs, files: &Files, split: &Split) ->
         Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
         None if !split.hold_out.is_empty() => writeln!(
             out,
-            "  (no promise can be proven with {} images held out: it takes {})",
-            split.hold_out.len(),
+            "  (no promise can be proven with {} held out: it takes {})",
+            failure::count(split.hold_out.len(), "image"),
             fewest_images(CONFIDENCE)
         )?,
         None => {}
