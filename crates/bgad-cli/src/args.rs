@@ -1,6 +1,7 @@
 //! What can be typed. The text here is the help.
 
 mod anomalies;
+mod archive;
 mod benchmark;
 mod calibrate;
 mod compare;
@@ -19,15 +20,16 @@ use clap::{Parser, Subcommand};
 use crate::demo::DemoArgs;
 
 pub(crate) use anomalies::{
-    AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, foreground_source,
+    AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, choice, foreground_source,
 };
+pub(crate) use archive::ArchiveArgs;
 pub(crate) use benchmark::{BenchmarkArgs, Method, SettingKind};
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use inspect::{Format, InspectArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
-pub(crate) use recipe::RecipeArgs;
+pub(crate) use recipe::{MethodArgs, RecipeArgs};
 
 /// Find defects: learn from good images and a few bad ones.
 ///

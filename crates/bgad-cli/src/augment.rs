@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bgad::dataset::{Sample, textures};
 use bgad::image::{InputImage, Mask};
-use bgad::options::{Preset, TrainOptions};
+use bgad::options::{Recipe, TrainOptions};
 use bgad::tiles::Source;
 use bgad::train::{FromHost, Maker};
 use image::RgbImage;
@@ -18,8 +18,8 @@ use crate::inspect::field;
 use crate::{choice, machine, out, product, recipe, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
-    let options = args.anomaly.recipe().apply(TrainOptions::preset(Preset::Fast));
-    let options = recipe::checked(TrainOptions { seed: args.choice.seed, input: args.input, ..options })?;
+    let options = args.anomaly.in_recipe(Recipe::default()).options(args.choice.seed, usize::MAX, 0);
+    let options = recipe::checked(TrainOptions { input: args.input, ..options })?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 

@@ -18,7 +18,7 @@ use crate::failure::{self, Failure, say};
 use crate::progress::CountProgress;
 use crate::report::Report;
 use crate::shell::quoted;
-use crate::{choice, machine, out, product};
+use crate::{machine, out, product};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     if args.report.is_some() && args.scoring == Scoring::Authors {
@@ -120,7 +120,7 @@ fn command(args: &EvaluateArgs) -> String {
 pub(crate) fn test_set(data: &Path, split: Option<&Path>, models: &[&Header]) -> Result<TestSet, Failure> {
     let Some(file) = split else { return Ok(TestSet::of_folder(data, models)?) };
     // Tested on alone, anomalies to train on need no mask.
-    Ok(TestSet::of_split(choice::read_split(file, data, true)?, models))
+    Ok(TestSet::of_split(bgad::dataset::read_split(file, data, true)?, models))
 }
 
 /// The sentence that counts, what other thresholds would do, and what to try.

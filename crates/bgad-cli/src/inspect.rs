@@ -16,6 +16,7 @@ use bgad::verdict::Verdict;
 use image::ImageFormat;
 use rayon::prelude::*;
 
+use crate::archive;
 use crate::args::InspectArgs;
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, say};
@@ -42,6 +43,10 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
+    if let Some(manifest) = &args.archive.manifest {
+        let model = bgad::weights::sha256_hex(&fs::read(&args.model)?);
+        return archive::run(&detector, model, manifest, &args.archive);
+    }
     let Inputs { images, mut skipped } = Inputs::find(&args.inputs);
     if images.is_empty() {
         let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();

@@ -10,6 +10,7 @@ mod learn;
 mod restore;
 mod model_file;
 mod inspect;
+mod archive;
 mod calibrate;
 mod doctor;
 mod benchmark;

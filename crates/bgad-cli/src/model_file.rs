@@ -7,7 +7,7 @@ use bgad::dataset::Split;
 use bgad::durable;
 use bgad::learn::LearnError;
 use bgad::model::Model;
-use bgad::weights::Weights;
+use bgad::train::is_replaceable;
 
 use crate::failure::{Failure, chain, context};
 
@@ -23,17 +23,6 @@ pub(crate) fn check(output: &Path, is_input: bool) -> Result<(), Failure> {
     match is_input || !output.exists() || is_replaceable(output) {
         true => Ok(()),
         false => Err(refuse("the file there is not a bgad model; remove it, or name another")),
-    }
-}
-
-/// Whether nothing but a model (of any version) would be replaced.
-pub(crate) fn is_replaceable(path: &Path) -> bool {
-    match fs::metadata(path) {
-        Ok(found) if found.is_file() && found.len() > 0 => {
-            Weights::open(path).is_ok_and(|weights| weights.metadata("bgad").is_some())
-        }
-        // Nothing is lost of an empty file, and nothing is replaced of a pipe.
-        _ => true,
     }
 }
 

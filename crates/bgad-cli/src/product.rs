@@ -38,7 +38,9 @@ pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
 pub(crate) fn check<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
     for path in paths {
         if path.is_file() && Weights::open(path).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
-            return Err(format!("cannot write {}: it is a model, which this would replace", path.display()).into());
+            return Err(
+                format!("cannot write {}: it is a model, which this would replace", path.display()).into()
+            );
         }
         durable::check(path).map_err(|error| context(format!("cannot write {}", path.display()), error))?;
     }

@@ -1,26 +1,23 @@
 //! `bgad train`: from a folder of images to a model file.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bgad::calibrate::session::{fewest_images, strongest_promise};
 use bgad::dataset::{Setting, Split, SplitRecord};
-use bgad::durable;
 use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Run, TrainError};
+use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
 
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, model_file, out, shell};
+use crate::{choice, machine, out, recipe, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -29,14 +26,26 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
     args.recipe.check()?;
-    let files = Files::beside(&args.output, args.force)?;
-    files.check_resume(args.resume)?;
+    let files = Output::beside(&args.output, args.force)?;
+    if files.check_resume(args.resume)? {
+        let checkpoint = files.checkpoint.display();
+        say(format_args!(
+            "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
+        ));
+    }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
-    let mut record = SplitRecord::of(&split, &args.data)?;
+    let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
-    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len())?;
+    let Plan { options, input } = Plan::new(&args.recipe.recipe(), args.choice.seed, &split);
+    if let Some(input) = &input {
+        say(format_args!("input {input}"));
+        if input.asks_for_tiles() {
+            say("note: --tiles would look closer, at the price of time");
+        }
+    }
+    let options = recipe::checked(options)?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -54,22 +63,29 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
     let saved = trained.map_err(Failure::from).and_then(|mut model| {
-        record.keep_trained(&model.header.training.trained_on);
-        model.header.training.split = Some(record);
-        model.save(&files.model)?;
+        match files.save(&mut model, record, &split, &args.data) {
+            // The model is whole.
+            Err(error @ OutputError::Leftover { .. }) => say(chain(&error)),
+            saved => saved?,
+        }
         Ok(model)
     });
-    let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
-    if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
-        say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
-    }
-    model_file::write_split(&split, &args.data, &files.model)?;
+    let model = saved.map_err(|error| {
+        let kept = match files.kept_after(error.as_ref(), args.resume || progress.checkpoint) {
+            None => return error,
+            Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
+            Some(Kept::Checkpoint) => format!(
+                "the checkpoint {} is kept: the same command with --resume goes on from there",
+                files.checkpoint.display()
+            ),
+        };
+        Failure::from(format!("{}; {kept}", chain(error.as_ref())))
+    })?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
         say(failure::skipped(progress.skipped, "the model was trained without them"));
-        return Ok(Outcome::Incomplete);
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::of(0, progress.skipped))
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.
@@ -86,73 +102,9 @@ fn stop_on_interrupt() -> Result<(), Failure> {
 /// Normal images below which a model scores its own so much lower than new ones that it should be said.
 const FEW_NORMAL: usize = 100;
 
-/// The files that training writes.
-struct Files {
-    model: PathBuf,
-    split: PathBuf,
-    checkpoint: PathBuf,
-}
-
-impl Files {
-    /// The files for this output, or why it cannot be written; `force` lets it replace what is no model.
-    fn beside(output: &Path, force: bool) -> Result<Files, Failure> {
-        let refuse =
-            |why: &str| Failure::from(format!("cannot write the model to {}: {why}", output.display()));
-        let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
-        // Checkpoints stand beside the model, which has no place in a device or a pipe.
-        if fs::metadata(output).is_ok_and(|found| !found.is_dir() && !found.is_file()) {
-            return Err(refuse("it is not an ordinary file"));
-        }
-        durable::check(output).map_err(|error| refuse(&error.to_string()))?;
-        if !force && !model_file::is_replaceable(output) {
-            return Err(refuse("the file there is not a bgad model; --force replaces it"));
-        }
-        let mut checkpoint = OsString::from(name);
-        checkpoint.push(".checkpoint");
-        Ok(Files {
-            model: output.to_owned(),
-            split: model_file::split_file(output),
-            checkpoint: output.with_file_name(checkpoint),
-        })
-    }
-
-    fn check_resume(&self, resume: bool) -> Result<(), Failure> {
-        let checkpoint = self.checkpoint.display();
-        match (resume, self.checkpoint.is_file()) {
-            (true, false) => {
-                let finished = match self.model.is_file() {
-                    true => "; the model is there, so training may have been finished",
-                    false => "; train without --resume",
-                };
-                Err(format!("there is no checkpoint {checkpoint} to resume from{finished}").into())
-            }
-            (false, true) => {
-                say(format_args!(
-                    "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
-                ));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The error, with what an interrupted or failed run leaves behind.
-    fn with_what_is_kept(&self, error: Failure, has_checkpoint: bool) -> Failure {
-        let kept = if has_checkpoint && self.checkpoint.is_file() {
-            let checkpoint = self.checkpoint.display();
-            format!("the checkpoint {checkpoint} is kept: the same command with --resume goes on from there")
-        } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
-            "there is no checkpoint of this run yet, nothing was written".to_owned()
-        } else {
-            return error;
-        };
-        format!("{}; {kept}", chain(error.as_ref())).into()
-    }
-}
-
 fn summary(
     args: &TrainArgs,
-    files: &Files,
+    files: &Output,
     model: &Model,
     split: &Split,
     started: Instant,
@@ -204,7 +156,7 @@ fn summary(
 }
 
 /// Commands that lead on, each as it can be typed.
-fn next(out: &mut impl Write, args: &TrainArgs, files: &Files, split: &Split) -> io::Result<()> {
+fn next(out: &mut impl Write, args: &TrainArgs, files: &Output, split: &Split) -> io::Result<()> {
     let [model, data] = [&files.model, &args.data].map(|path| shell::quoted(path));
     writeln!(out, "\nnext")?;
     match strongest_promise(split.hold_out.len(), CONFIDENCE) {

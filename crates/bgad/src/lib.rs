@@ -6,6 +6,7 @@
 pub mod detector;
 pub mod model;
 pub mod verdict;
+pub mod record;
 pub mod frame;
 pub mod image;
 pub mod tiles;
@@ -28,6 +29,7 @@ pub mod learn;
 pub mod metrics;
 pub mod evaluation;
 pub mod comparison;
+pub mod archive;
 pub mod weights;
 pub mod options;
 pub mod durable;

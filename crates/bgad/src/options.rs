@@ -16,7 +16,7 @@ use crate::pyramid::Levels;
 use normalizer::NORMALIZER_ALLOWED;
 pub use normalizer::Normalizer;
 pub use pseudo_kinds::PseudoKinds;
-pub use recipe::{AnomalyRecipe, Recipe, Strategy};
+pub use recipe::{Recipe, RecipeError};
 use schedule::SCHEDULE_ALLOWED;
 pub use schedule::Schedule;
 pub use score_parts::ScoreParts;
@@ -58,12 +58,13 @@ pub enum BoundaryRule {
 }
 
 /// A named set of training choices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// The authors' schedule: 25 meta-epochs of 8 passes.
     Reference,
     /// Fifteen to twenty-five passes over whitened features at a higher rate, with equal steps at every level.
+    #[default]
     Fast,
 }
 

@@ -22,6 +22,8 @@ mod images;
 mod level;
 mod making;
 mod order;
+mod output;
+mod plan;
 mod reference;
 mod schedule;
 mod standing;
@@ -43,6 +45,8 @@ pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
+pub use output::{Kept, Output, OutputError, is_replaceable};
+pub use plan::Plan;
 use trainer::Trainer;
 
 /// What training works on, besides its options.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use bgad::augment::Blend;
-use bgad::dataset::{ForegroundSource, Setting};
+use bgad::dataset::{Choice, ForegroundSource, Setting};
 use bgad::image::InputSize;
-use bgad::options::{self, AnomalyRecipe, PseudoKinds};
+use bgad::options::{PseudoKinds, Recipe, TrainOptions};
 use bgad::train::Material;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -44,6 +44,14 @@ pub(crate) struct ChoiceArgs {
     /// relative to DATA.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["anomalies", "setting", "limit_normal"])]
     pub(crate) split: Option<PathBuf>,
+}
+
+impl ChoiceArgs {
+    pub(crate) fn choice(&self) -> Choice {
+        let &ChoiceArgs { anomalies, weak, seed, limit_normal, hold_out, .. } = self;
+        let (setting, split) = (self.setting.clone(), self.split.clone());
+        Choice { anomalies, setting, weak, seed, limit_normal, hold_out, split }
+    }
 }
 
 /// What anomalies are made with.
@@ -156,31 +164,34 @@ pub(crate) struct AnomalyArgs {
 }
 
 impl AnomalyArgs {
-    /// What was typed, in the library's words.
-    pub(crate) fn recipe(&self) -> AnomalyRecipe {
-        let of_library = |strategies: &Vec<Strategy>| strategies.iter().map(|&one| one.into()).collect();
-        AnomalyRecipe {
-            strategies: self.strategies.as_ref().map(of_library),
-            cutpaste: (self.cutpaste || self.no_cutpaste).then_some(self.cutpaste),
+    /// The recipe with what was typed in place of its choices.
+    pub(crate) fn in_recipe(&self, recipe: Recipe) -> Recipe {
+        let has = |strategy| self.strategies.as_ref().map(|asked| asked.contains(&strategy));
+        // Strategy 2 without a word on which kinds: the preset's, or both.
+        let kinds = self.pseudo.unwrap_or(TrainOptions::preset(recipe.preset).pseudo);
+        let pseudo = match has(Strategy::Pseudo) {
+            Some(true) if !kinds.any() => Some(PseudoKinds::ALL),
+            Some(false) if self.pseudo.is_none() => Some(PseudoKinds::default()),
+            _ => self.pseudo,
+        };
+        Recipe {
+            repeat: has(Strategy::Repeat),
+            cutpaste: has(Strategy::Cutpaste).or(choice(self.cutpaste, self.no_cutpaste)),
             repeats: self.repeats,
             augment_strength: self.augment_strength,
-            pseudo: self.pseudo,
+            pseudo,
             pseudo_share: self.pseudo_share,
             blend: self.blend,
             balance: self.balance,
             foreground_score: self.foreground_score,
+            ..recipe
         }
     }
 }
 
-impl From<Strategy> for options::Strategy {
-    fn from(strategy: Strategy) -> options::Strategy {
-        match strategy {
-            Strategy::Repeat => options::Strategy::Repeat,
-            Strategy::Cutpaste => options::Strategy::Cutpaste,
-            Strategy::Pseudo => options::Strategy::Pseudo,
-        }
-    }
+/// What a pair of opposite flags says.
+pub(crate) fn choice(on: bool, off: bool) -> Option<bool> {
+    (on || off).then_some(on)
 }
 
 /// Show the anomalies that training would make: a contact sheet to look at.

@@ -1,108 +1,85 @@
-//! From what somebody asked for to the options of a training: what is not said is the preset's, and choices that depend on
-//! each other are brought into line.
+//! What was chosen about a training, and what follows from it for everything that was not.
 
-use super::{BoundaryRule, Normalizer, Preset, PseudoKinds, Schedule, ScoreParts, Stepping, TrainOptions};
+use std::path::PathBuf;
+
+use bgad_kernels::Isa;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BoundaryRule, DEFAULT_BACKBONE, Normalizer, OptionError, Preset, PseudoKinds, Schedule, ScoreParts,
+    Stepping, TrainOptions,
+};
 use crate::augment::Blend;
+use crate::backbone::{Backbone, BackboneError};
 use crate::image::InputSize;
 use crate::pyramid::Levels;
+use crate::weights::{Weights, WeightsError};
 
-/// A way to show anomalies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// Known defects as they are.
-    Repeat,
-    /// Known defects, varied and pasted into good images.
-    Cutpaste,
-    /// Defects made without a known one.
-    Pseudo,
-}
-
-/// Choices in place of a preset's. `None`, or `false` of a flag, leaves the preset's. Each is the field of its name in
-/// [`TrainOptions`], which says what it means and what it may be.
-#[derive(Clone, Debug, Default)]
+/// A preset and the choices that replace its own. `None` and `false` leave a choice to the preset.
+///
+/// The fields are named as in [`TrainOptions`], where their limits stand.
+///
+/// ```
+/// use bgad::options::Recipe;
+///
+/// let recipe: Recipe = serde_json::from_str(r#"{"input": "64", "schedule": "4x1"}"#)?;
+/// let options = recipe.options(7, 200, 10).check()?;
+/// assert_eq!((options.input.height, options.schedule.passes(), options.seed), (64, 4, 7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
 pub struct Recipe {
-    /// What to start from; `None` for [`Preset::Fast`].
-    pub preset: Option<Preset>,
-    /// How long to train.
-    pub schedule: Option<Schedule>,
-    /// Size that images are brought to.
+    pub preset: Preset,
+    /// Size that images are brought to; `None` to choose it from the images.
     pub input: Option<InputSize>,
     /// Whether images keep their proportions.
     pub keep_aspect: bool,
-    /// Whether images are cut into tiles of the input size; neighbours then have a quarter of a tile in common.
+    /// Whether images are cut into tiles of the input size, which overlap by a quarter.
     pub tiles: bool,
-    /// Levels of the pyramid.
     pub levels: Option<Levels>,
-    /// Peak learning rate of Adam.
+    pub schedule: Option<Schedule>,
+    /// Name of the feature network; [`DEFAULT_BACKBONE`] where none is given.
+    pub backbone: Option<String>,
+    /// Its weights, where they are not built in: a safetensors file with timm's names.
+    pub backbone_weights: Option<PathBuf>,
     pub learning_rate: Option<f32>,
-    /// `β`.
     pub beta: Option<f32>,
-    /// `τ`.
     pub tau: Option<f32>,
-    /// `ν`.
     pub normalizer: Option<Normalizer>,
-    /// `λ`.
     pub lambda: Option<f32>,
-    /// Whether hard positions count more.
     pub focal: Option<bool>,
-    /// Whether features are whitened.
     pub whiten: Option<bool>,
-    /// `K`.
     pub blocks: Option<usize>,
-    /// Which boundary a step uses.
     pub boundary: Option<BoundaryRule>,
-    /// Positions of a step at the other levels.
     pub stepping: Option<Stepping>,
-    /// `N`.
     pub step_positions: Option<usize>,
-    /// Images of a batch.
     pub batch_images: Option<usize>,
-    /// Pixels of the map whose mean goes into the score.
     pub score_pixels: Option<usize>,
-    /// What else goes into the score; without it the preset's parts, as far as the other choices allow them.
     pub score_parts: Option<ScoreParts>,
-    /// Which anomalies are shown, and how they are made.
-    pub anomalies: AnomalyRecipe,
-}
-
-/// Choices about anomalies in place of a preset's, as in [`Recipe`].
-#[derive(Clone, Debug, Default)]
-pub struct AnomalyRecipe {
-    /// Ways to show anomalies. [`Strategy::Pseudo`] without `pseudo` makes all kinds, if the preset makes none.
-    pub strategies: Option<Vec<Strategy>>,
-    /// Whether known defects are pasted into good images; `strategies` goes first.
+    pub repeat: Option<bool>,
     pub cutpaste: Option<bool>,
-    /// How often a pass shows each known defect.
     pub repeats: Option<usize>,
-    /// How far pasted defects are varied.
     pub augment_strength: Option<f32>,
-    /// Which defects are made without a known one.
     pub pseudo: Option<PseudoKinds>,
-    /// How many of them a pass shows for each good image.
     pub pseudo_share: Option<f32>,
-    /// How pasted defects are joined to good images.
     pub blend: Option<Blend>,
-    /// Whether every batch holds as many anomalous images as good ones.
     pub balance: bool,
-    /// Whether the score looks at the part only.
     pub foreground_score: bool,
 }
 
 impl Recipe {
-    /// The options for so many normal images and images of known defects. They have yet to be
-    /// [checked](TrainOptions::check).
-    pub fn resolve(&self, seed: u64, normal_images: usize, anomalous_images: usize) -> TrainOptions {
-        let preset = self.preset.unwrap_or(Preset::Fast);
-        let preset = self.anomalies.apply(TrainOptions::preset_for(preset, normal_images, anomalous_images));
-        let input = self.input.unwrap_or(preset.input);
-        let input = InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input };
+    /// The preset's choices for so many good images and images of known defects, with those of the recipe in their place.
+    pub fn options(&self, seed: u64, normal_images: usize, anomalous_images: usize) -> TrainOptions {
+        let preset = self.anomalies(TrainOptions::preset_for(self.preset, normal_images, anomalous_images));
         TrainOptions {
             seed,
-            input,
-            tile_overlap: self.tiles.then(|| input.height.min(input.width) / 4),
-            score_parts: self.score_parts.unwrap_or_else(|| self.fitting_parts(&preset)),
+            input: self.input(preset.input),
             score_pixels: self.score_pixels.unwrap_or(preset.score_pixels),
+            score_parts: self.score_parts(&preset),
             levels: self.levels.unwrap_or(preset.levels),
+            tile_overlap: self.tiles.then(|| self.tile_overlap(preset.input)),
             schedule: self.schedule.unwrap_or(preset.schedule),
             learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
             beta: self.beta.unwrap_or(preset.beta),
@@ -120,38 +97,14 @@ impl Recipe {
         }
     }
 
-    /// Those of the preset that make sense with tiles, where the part alone is scored, and without whitening.
-    fn fitting_parts(&self, preset: &TrainOptions) -> ScoreParts {
-        let parts = preset.score_parts;
-        match self.tiles {
-            true => ScoreParts::MAP,
-            false => ScoreParts {
-                cells: parts.cells && !preset.foreground_score,
-                whole: parts.whole && !preset.foreground_score,
-                head: parts.head && self.whiten.unwrap_or(preset.whiten),
-                ..parts
-            },
-        }
-    }
-}
-
-impl AnomalyRecipe {
-    /// The options of `preset` with these choices in their place.
-    pub fn apply(&self, preset: TrainOptions) -> TrainOptions {
-        let has = |strategy| self.strategies.as_ref().map(|asked| asked.contains(&strategy));
-        // Strategy 2 without a word on which kinds: the preset's, or both.
-        let kinds = self.pseudo.unwrap_or(preset.pseudo);
-        let pseudo = match has(Strategy::Pseudo) {
-            Some(true) if !kinds.any() => PseudoKinds::ALL,
-            Some(false) if self.pseudo.is_none() => PseudoKinds::default(),
-            _ => kinds,
-        };
+    /// The options with the recipe's choices about anomalies in their place.
+    pub fn anomalies(&self, preset: TrainOptions) -> TrainOptions {
         TrainOptions {
-            repeat: has(Strategy::Repeat).unwrap_or(preset.repeat),
-            cutpaste: has(Strategy::Cutpaste).or(self.cutpaste).unwrap_or(preset.cutpaste),
+            repeat: self.repeat.unwrap_or(preset.repeat),
+            cutpaste: self.cutpaste.unwrap_or(preset.cutpaste),
             repeats: self.repeats.unwrap_or(preset.repeats),
             augment_strength: self.augment_strength.unwrap_or(preset.augment_strength),
-            pseudo,
+            pseudo: self.pseudo.unwrap_or(preset.pseudo),
             pseudo_share: self.pseudo_share.unwrap_or(preset.pseudo_share),
             blend: self.blend.unwrap_or(preset.blend),
             balance: self.balance || preset.balance,
@@ -159,6 +112,89 @@ impl AnomalyRecipe {
             ..preset
         }
     }
+
+    /// Those that were asked for, or those of the preset that make sense.
+    fn score_parts(&self, preset: &TrainOptions) -> ScoreParts {
+        let of_preset = match self.tiles {
+            true => ScoreParts::MAP,
+            false => ScoreParts {
+                cells: preset.score_parts.cells && !preset.foreground_score,
+                whole: preset.score_parts.whole && !preset.foreground_score,
+                head: preset.score_parts.head && self.whiten.unwrap_or(preset.whiten),
+                ..preset.score_parts
+            },
+        };
+        self.score_parts.unwrap_or(of_preset)
+    }
+
+    /// A quarter of a tile.
+    fn tile_overlap(&self, preset: InputSize) -> usize {
+        let InputSize { height, width, .. } = self.input(preset);
+        height.min(width) / 4
+    }
+
+    fn input(&self, preset: InputSize) -> InputSize {
+        let input = self.input.unwrap_or(preset);
+        InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input }
+    }
+
+    /// Whether the input size is to be chosen from the images: the fast preset, whole images, and no size named.
+    pub fn leaves_input_open(&self) -> bool {
+        self.preset == Preset::Fast && self.input.is_none() && !self.tiles && !self.keep_aspect
+    }
+
+    /// Refuses what cannot work, before any image is read.
+    ///
+    /// # Errors
+    ///
+    /// An [`OptionError`] that names the first choice out of its limits.
+    pub fn check(&self) -> Result<(), OptionError> {
+        self.options(0, 1, 0).check().map(|_| ())
+    }
+
+    /// The feature network that the recipe names, with its levels.
+    ///
+    /// # Errors
+    ///
+    /// A [`RecipeError`] if there is no such network, or its weights cannot be read or do not fit.
+    pub fn backbone(&self, isa: Isa) -> Result<Backbone, RecipeError> {
+        let name = self.backbone.as_deref().unwrap_or(DEFAULT_BACKBONE);
+        let built = match &self.backbone_weights {
+            None if Backbone::names().contains(&name) && !Backbone::embedded_names().contains(&name) => {
+                return Err(RecipeError::WeightsNotGiven { backbone: name.to_owned() });
+            }
+            None => Backbone::embedded(name, isa),
+            Some(path) => {
+                let weights = Weights::open(path)
+                    .map_err(|source| RecipeError::Weights { path: path.to_owned(), source })?;
+                Backbone::load(name, &weights, isa)
+            }
+        };
+        Ok(built?.with_levels(self.levels.unwrap_or(Levels::ALL)))
+    }
+}
+
+/// Why the feature network of a [`Recipe`] cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The network is known, its weights are not part of the library, and no file was named.
+    #[error("the weights of {backbone} are not built in: give them with --backbone-weights FILE")]
+    WeightsNotGiven {
+        /// The network.
+        backbone: String,
+    },
+    /// The file of weights cannot be read.
+    #[error("{}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: WeightsError,
+    },
+    /// There is no such network, or the weights do not fit it.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
 }
 
 #[cfg(test)]
@@ -166,37 +202,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_asked_is_the_preset() {
-        for (normal, anomalous) in [(40, 0), (40, 10), (500, 10)] {
-            let want = TrainOptions { seed: 3, ..TrainOptions::preset_for(Preset::Fast, normal, anomalous) };
-            assert_eq!(Recipe::default().resolve(3, normal, anomalous), want);
-        }
+    fn a_recipe_replaces_what_it_names_and_nothing_else() {
+        let preset = TrainOptions::preset_for(Preset::Fast, 40, 0);
+        assert_eq!(Recipe::default().options(0, 40, 0), preset);
+        let recipe = Recipe { beta: Some(0.1), cutpaste: Some(false), balance: true, ..Recipe::default() };
+        let want = TrainOptions { beta: 0.1, cutpaste: false, balance: true, seed: 3, ..preset };
+        assert_eq!(recipe.options(3, 40, 0), want);
     }
 
     #[test]
-    fn choices_that_depend_on_each_other_fit() {
-        let resolved = |recipe: Recipe| recipe.resolve(0, 500, 10).check().map(|checked| (*checked).clone());
-        let tiles = resolved(Recipe { tiles: true, ..Recipe::default() }).expect("tiles");
-        assert_eq!((tiles.tile_overlap, tiles.score_parts), (Some(64), ScoreParts::MAP));
-        let part = AnomalyRecipe { foreground_score: true, ..AnomalyRecipe::default() };
-        let part = resolved(Recipe { anomalies: part, ..Recipe::default() }).expect("the part");
-        assert!(!part.score_parts.cells && !part.score_parts.whole && part.score_parts.coarsest);
-        // What is asked for is not brought into line but refused.
-        let both = Recipe { tiles: true, score_parts: Some(ScoreParts::ALL), ..Recipe::default() };
-        assert_eq!(resolved(both).expect_err("parts with tiles").option, "score_parts");
+    fn tiles_overlap_by_a_quarter_and_are_scored_by_their_map() {
+        let recipe = Recipe { tiles: true, input: Some(InputSize::square(128)), ..Recipe::default() };
+        let options = recipe.options(0, 300, 0);
+        assert_eq!((options.tile_overlap, options.score_parts), (Some(32), ScoreParts::MAP));
     }
 
     #[test]
-    fn strategies_decide_what_is_made() {
-        let of = |strategies: &[Strategy], pseudo| {
-            let recipe =
-                AnomalyRecipe { strategies: Some(strategies.to_vec()), pseudo, ..AnomalyRecipe::default() };
-            let options = recipe.apply(TrainOptions::preset(Preset::Fast));
-            (options.repeat, options.cutpaste, options.pseudo)
-        };
-        let none = PseudoKinds::default();
-        assert_eq!(of(&[Strategy::Pseudo], None), (false, false, PseudoKinds::ALL));
-        assert_eq!(of(&[Strategy::Repeat, Strategy::Cutpaste], None), (true, true, none));
-        assert_eq!(of(&[Strategy::Repeat], Some(PseudoKinds::ALL)), (true, false, PseudoKinds::ALL));
+    fn an_unknown_choice_is_refused_by_name() {
+        let refused = serde_json::from_str::<Recipe>(r#"{"blokcs": 4}"#).expect_err("misspelt").to_string();
+        assert!(refused.contains("unknown field `blokcs`"), "{refused}");
+    }
+
+    #[test]
+    fn a_network_without_weights_is_named() {
+        let outside = Backbone::names().into_iter().find(|name| !Backbone::embedded_names().contains(name));
+        let backbone = outside.expect("one network is not built in").to_owned();
+        let recipe = Recipe { backbone: Some(backbone.clone()), ..Recipe::default() };
+        let refused = recipe.backbone(Isa::best()).expect_err("no weights").to_string();
+        assert!(refused.contains(&backbone) && refused.contains("--backbone-weights"), "{refused}");
     }
 }
