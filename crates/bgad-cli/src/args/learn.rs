@@ -8,7 +8,7 @@ use super::parse::threads;
 
 /// Teach a model what the line has found since: missed defects, and good parts that were stopped.
 ///
-/// The model is trained on for a few passes over all it has learned from and what is new; the images stand in the split file beside it. Figures before
+/// The model is trained on for a few passes over all it has learned from and what is new; which images those are, the model says itself. Figures before
 /// and after come from the test images and the images held out, none of which is learned from. The new model is written only if no more defects escape
 /// there than before. Thresholds calibrated to a share of false alarms are calibrated anew on the images held out.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ Examples:
   bgad learn part.bgad --good stopped/ -o better.bgad
   bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
 pub(crate) struct LearnArgs {
-    /// Model file written by `bgad train`, with its split file beside it.
+    /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
@@ -38,7 +38,7 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Write the model here instead of over the one that was read; its split file goes beside it.
+    /// Write the model here instead of over the one that was read.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
