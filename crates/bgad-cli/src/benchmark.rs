@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::io::Write as _;
 
 use bgad::backbone::Backbone;
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Scoring};
+use bgad::model::Model;
 use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
 use bgad::train::{self, Run};
 use bgad_kernels::Isa;

@@ -7,8 +7,9 @@ use bgad::calibrate::coverage::coverage;
 use bgad::calibrate::session::{self, Files, Session, SessionError, check_provable, strongest_promise};
 use bgad::calibrate::{Calibration, CalibrationError, Objective, Rate};
 use bgad::dataset::Sample;
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::learn::split_of;
+use bgad::model::Model;
 use bgad::verdict::Thresholds;
 
 use crate::args::CalibrateArgs;

@@ -3,8 +3,9 @@
 use std::io::{self, Write as _};
 
 use bgad::comparison::{self, Comparison};
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Event, Scoring};
+use bgad::model::Model;
 use serde::Serialize;
 
 use crate::args::CompareArgs;

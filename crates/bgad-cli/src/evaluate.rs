@@ -5,10 +5,11 @@ use std::path::Path;
 
 use bgad::calibrate::session::strongest_promise;
 use bgad::dataset::Role;
-use bgad::detector::{Detector, Header, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{
     self, Conclusion, Evaluation, Event, Scoring, TestSet, ThresholdRole, threshold_table,
 };
+use bgad::model::{Header, Model};
 
 use crate::args::EvaluateArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed};

@@ -8,9 +8,10 @@ use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bgad::detector::{Detector, Inspection, Model};
+use bgad::detector::{Detector, Inspection};
 use bgad::durable;
 use bgad::image::InputImage;
+use bgad::model::Model;
 use bgad::verdict::Verdict;
 use image::ImageFormat;
 use rayon::prelude::*;

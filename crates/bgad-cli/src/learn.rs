@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use bgad::calibrate::session;
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation};
 use bgad::learn::{Event, FineTuning, Found, LearnError, Learned, Lesson, Plan, Promise, split_of};
+use bgad::model::Model;
 use bgad_kernels::Isa;
 
 use crate::args::LearnArgs;

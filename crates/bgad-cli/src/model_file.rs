@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use bgad::detector::Model;
 use bgad::durable;
 use bgad::learn::LearnError;
+use bgad::model::Model;
 use bgad::train::is_replaceable;
 
 use crate::failure::{Failure, chain, context};

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bgad::calibrate::session::{fewest_images, strongest_promise};
 use bgad::dataset::{Setting, Split, SplitRecord};
-use bgad::detector::Model;
+use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Kept, Output, OutputError, Run};
 

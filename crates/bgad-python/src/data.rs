@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use bgad::Model;
 use bgad::backbone::Backbone;
 use bgad::dataset::doctor::{DoctorOptions, examine};
-use bgad::detector::Model;
 use bgad::image::InputSize;
 use bgad::options::DEFAULT_BACKBONE;
 use bgad_kernels::Isa;

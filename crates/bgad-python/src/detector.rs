@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use bgad::Inspection;
-use bgad::detector::{Model, ModelError};
 use bgad::image::ImageError;
+use bgad::model::{Model, ModelError};
 use bgad::record::Recipe;
+use bgad::score::AnomalyMap;
 use bgad_kernels::Isa;
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
@@ -169,7 +170,7 @@ fn fields<'py>(
     let record = record::record(recipe, &found, file);
     fields.set_item("record", json::to_python(py, &record)?)?;
     fields.set_item("parts", record.parts)?;
-    let bgad::anomaly_map::AnomalyMap { nats, h, w } = found.map;
+    let AnomalyMap { nats, h, w } = found.map;
     let map = PyArray1::from_vec(py, nats).reshape([h, w])?;
     fields.set_item("score", found.score)?;
     fields.set_item("verdict", found.verdict.to_string())?;

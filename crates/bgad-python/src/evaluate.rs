@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use bgad::dataset::read_split;
-use bgad::detector::{Detector, Model};
 use bgad::evaluation::{self, Event, Scoring, TestSet};
+use bgad::{Detector, Model};
 use bgad_kernels::Isa;
 use pyo3::prelude::*;
 use serde_json::{Value, json};

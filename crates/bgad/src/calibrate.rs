@@ -23,7 +23,7 @@ use std::{error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::anomaly_map::AnomalyMap;
+use crate::score::AnomalyMap;
 use crate::verdict::{Thresholds, Verdict};
 pub use binomial::{Rate, allowed, at_most_k, needed};
 

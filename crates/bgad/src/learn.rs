@@ -23,8 +23,9 @@ pub use lesson::{Found, Lesson};
 use crate::calibrate::session::{self, Session};
 use crate::calibrate::{Calibration, Objective};
 use crate::dataset::{Role, Sample, Split, SplitRecord};
-use crate::detector::{Detector, Header, Model};
+use crate::detector::Detector;
 use crate::evaluation::{self, Evaluation, Scoring};
+use crate::model::{Header, Model};
 use crate::options::{DEFAULT_CACHE_LIMIT, Schedule};
 use crate::train::{self, Material, Run};
 

@@ -32,7 +32,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Header, Inspection};
+use crate::detector::Inspection;
+use crate::model::Header;
 use crate::verdict::{DefectRegion, Thresholds, Verdict};
 use crate::weights::sha256_hex;
 
@@ -284,8 +285,7 @@ pub fn is_whole_image(inspection: &Inspection, thresholds: Thresholds) -> bool {
 
 /// What the parts of the score contribute, by the names they have in `--score-parts`.
 fn parts(inspection: &Inspection) -> BTreeMap<String, f32> {
-    let named = [("coarsest", inspection.coarsest), ("cells", inspection.cells), ("whole", inspection.whole)];
-    named.into_iter().filter_map(|(name, nats)| Some((name.to_owned(), nats?))).collect()
+    inspection.parts.iter().map(|(kind, nats)| (kind.name().to_owned(), *nats)).collect()
 }
 
 /// A time as RFC 3339 in UTC, with milliseconds.

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use bgad::detector::Model;
+use bgad::model::Model;
 
 use crate::scene::{Ran, Scene};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bgad::detector::Model;
+use bgad::model::Model;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
     assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before, "the old model stays");
-    let has_companion = |file: &str| Model::open(&scene.path(file)).expect("a model").companion.is_some();
+    let has_companion = |file: &str| Model::open(&scene.path(file)).expect("a model").flows().count() == 4;
     assert!(has_companion("new.bgad") && !has_companion("m.bgad"), "it comes with the first defect");
     let new = split(&scene, "new.split.json");
     assert_eq!(new["anomalies"].as_array().map(Vec::len), Some(1), "{new}");

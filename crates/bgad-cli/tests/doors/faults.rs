@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bgad::detector::Model;
+use bgad::model::Model;
 
 use crate::scene::{Ran, Scene};
 

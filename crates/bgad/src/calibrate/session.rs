@@ -9,8 +9,9 @@ use super::{
     Calibration, CalibrationError, ImageScores, Objective, Request, allowed, by_hand, calibrate, needed,
 };
 use crate::dataset::content_hash;
-use crate::detector::{Detector, ScoredImage};
+use crate::detector::Detector;
 use crate::image::{ImageError, read};
+use crate::score::Score;
 use crate::verdict::Thresholds;
 
 /// Shares of false alarms that are proposed, the strongest promise first.
@@ -222,7 +223,7 @@ fn hashes(detector: &Detector, files: Files<'_>) -> Result<Vec<Option<String>>, 
 
 fn score(detector: &Detector, path: &Path) -> Result<ImageScores, ImageError> {
     let (image, original) = detector.load(path)?;
-    let ScoredImage { map, score, .. } = detector.score(&image, original);
+    let Score { map, nats: score, .. } = detector.score(&image, original);
     Ok(ImageScores::of(&map, score))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, DatasetError, Setting, Split, SplitOptions, SplitRecordError};
-use crate::detector::{Model, ModelError};
+use crate::model::{Model, ModelError};
 use crate::options::DEFAULT_ANOMALIES;
 use crate::weights::Weights;
 

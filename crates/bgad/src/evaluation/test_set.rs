@@ -6,8 +6,8 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::dataset::{Dataset, DatasetError, Layout, Sample, Split, content_hash};
-use crate::detector::Header;
 use crate::image::read;
+use crate::model::Header;
 
 /// The images to test on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::calibrate::CalibrationError;
 use crate::calibrate::session::SessionError;
 use crate::dataset::{DatasetError, Role, SplitRecordError};
-use crate::detector::ModelError;
 use crate::evaluation::EvaluationError;
 use crate::image::ImageError;
+use crate::model::ModelError;
 use crate::train::TrainError;
 
 /// Why nothing was learned; the model is as it was.

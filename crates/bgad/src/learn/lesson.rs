@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf, absolute};
 
 use super::LearnError;
 use crate::dataset::{ImageRecord, Kind, Role, Sample, Split, content_hash};
-use crate::detector::{Detector, Header};
+use crate::detector::Detector;
 use crate::image::Mask;
+use crate::model::Header;
 
 /// A mask that marks more than this share of its image is taken for inverted.
 const MOST: f64 = 0.5;

@@ -119,6 +119,7 @@ impl Recipe {
             false => ScoreParts {
                 cells: preset.score_parts.cells && !preset.foreground_score,
                 whole: preset.score_parts.whole && !preset.foreground_score,
+                head: preset.score_parts.head && self.whiten != Some(false),
                 ..preset.score_parts
             },
         };

@@ -3,8 +3,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::anomaly_map::AnomalyMap;
 use crate::image::OriginalSize;
+use crate::score::{AnomalyMap, PartKind};
 
 fn recipe() -> Recipe {
     Recipe {
@@ -17,10 +17,9 @@ fn recipe() -> Recipe {
 fn inspection(verdict: Verdict, nats: Vec<f32>) -> Inspection {
     Inspection {
         score: 7.5,
-        coarsest: Some(0.5),
-        cells: None,
-        whole: Some(-0.25),
+        parts: vec![(PartKind::Coarsest, 0.5), (PartKind::Whole, -0.25)],
         verdict,
+        whole_image: false,
         map: AnomalyMap { w: nats.len(), nats, h: 1 },
         regions: vec![DefectRegion {
             x: 1,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::TrainError;
 use crate::dataset::{DatasetError, Split, SplitRecord};
-use crate::detector::{Model, ModelError};
 use crate::durable;
+use crate::model::{Model, ModelError};
 use crate::weights::Weights;
 
 /// Where a training writes to; checked before the first image is read.

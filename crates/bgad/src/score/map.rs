@@ -6,7 +6,7 @@
 //! map      = −ln(S / L)                           nats: 0 is as normal as training data gets
 //! ```
 //!
-//! The score of an image is made of its map and more in [`image_score`](crate::image_score).
+//! The score of an image is made of its map and more in [`score`](crate::score).
 //!
 //! The authors' map is `max(S) − S`: the same order, but in f32 it ties wherever S is near 0, and with the
 //! maxima of l and S taken over the test set an image's score depends on its neighbours. Here M is frozen
@@ -39,49 +39,6 @@ pub struct AnomalyMap {
     pub h: usize,
     /// Columns.
     pub w: usize,
-}
-
-impl AnomalyMap {
-    /// What the map says of the image: the mean of its `pixels` highest values, in nats; of all, where there are fewer. NaN if
-    /// it holds a NaN; `−∞` if it is empty. With one pixel this is the authors' score.
-    ///
-    /// # Panics
-    ///
-    /// If `pixels` is 0.
-    pub fn peak(&self, pixels: usize) -> f32 {
-        mean_of_highest(&self.nats, pixels)
-    }
-}
-
-/// Mean of the `n` highest values; of all, where there are fewer. NaN if one of them is; `−∞` of nothing.
-///
-/// # Panics
-///
-/// If `n` is 0.
-pub(crate) fn mean_of_highest(values: &[f32], n: usize) -> f32 {
-    assert!(n > 0, "the mean of one value at least");
-    if values.is_empty() {
-        return f32::NEG_INFINITY;
-    }
-    // The highest so far, and newcomers above the lowest of them, sorted out now and then: a large map is not copied.
-    let mut highest: Vec<f32> = Vec::with_capacity(2 * n.min(values.len()));
-    let mut least = f32::NEG_INFINITY;
-    for &value in values {
-        if value.is_nan() {
-            return value;
-        }
-        if highest.len() < n || value > least {
-            highest.push(value);
-            if highest.len() == 2 * n {
-                least = keep_highest(&mut highest, n);
-            }
-        }
-    }
-    if highest.len() > n {
-        keep_highest(&mut highest, n);
-    }
-    let sum: f64 = highest.iter().copied().map(f64::from).sum();
-    (sum / highest.len() as f64) as f32
 }
 
 /// The constants `M_l` that turn log-likelihoods into comparable probabilities; part of a trained model.
@@ -192,13 +149,6 @@ impl MaxLogp {
     }
 }
 
-/// Leaves the `n` highest of more numbers; the lowest of these.
-fn keep_highest(numbers: &mut Vec<f32>, n: usize) -> f32 {
-    let (_, &mut least, _) = numbers.select_nth_unstable_by(n - 1, |a, b| b.total_cmp(a));
-    numbers.truncate(n);
-    least
-}
-
 /// The larger number; NaN, once met, stays: a broken likelihood must not pass as a small one.
 pub(crate) fn max_or_nan(max: f32, value: f32) -> f32 {
     if value > max || value.is_nan() { value } else { max }
@@ -295,6 +245,28 @@ fn aligned(size: usize, out: usize) -> Vec<Between> {
             Between { first, second: (first + 1).min(size - 1), t: rest as f64 / steps as f64 }
         })
         .collect()
+}
+
+/// Brings values on a grid of `(h, w)` to `(rows, columns)`: bilinear, corners aligned.
+///
+/// # Panics
+///
+/// If the grid is empty or has another number of values.
+pub(crate) fn upsample(values: &[f32], (h, w): (usize, usize), (rows, columns): (usize, usize)) -> Vec<f32> {
+    assert!(h * w > 0 && values.len() == h * w, "a grid of {h}x{w}");
+    let (down, across) = (aligned(h, rows), aligned(w, columns));
+    let mut out = Vec::with_capacity(rows * columns);
+    for Between { first, second, t } in down {
+        let (first, second) = (&values[first * w..][..w], &values[second * w..][..w]);
+        let row: Vec<f32> = first.iter().zip(second).map(|(a, b)| between(*a, *b, t)).collect();
+        out.extend(across.iter().map(|at| between(row[at.first], row[at.second], at.t)));
+    }
+    out
+}
+
+/// `a + t (b − a)`; exactly `a` where `t` is 0, whatever `b` is.
+fn between(a: f32, b: f32, t: f64) -> f32 {
+    if t == 0.0 { a } else { (f64::from(a) + t * (f64::from(b) - f64::from(a))) as f32 }
 }
 
 impl Grid {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::anomaly_map::AnomalyMap;
+use super::map::AnomalyMap;
 use crate::foreground::Foreground;
 use crate::image::{InputImage, InputSize, MAX_SIDE, Window};
 
@@ -62,7 +62,7 @@ impl ScoringArea {
     }
 
     /// Whether it fits images of this size, or of any.
-    pub(super) fn fits(&self, size: Option<(usize, usize)>) -> bool {
+    pub(crate) fn fits(&self, size: Option<(usize, usize)>) -> bool {
         match self {
             ScoringArea::Fixed { height, width, runs } => {
                 let pixels = runs.iter().try_fold(0usize, |sum, &run| sum.checked_add(run));
@@ -84,18 +84,18 @@ pub(crate) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>)
 }
 
 impl AnomalyMap {
-    /// Calls everything outside `area` normal: 0 nats, or less where it is less.
+    /// Calls everything outside `area` normal: `calm`, or less where it is less.
     ///
     /// # Panics
     ///
     /// If the sizes differ.
-    pub fn limit_to(&mut self, area: &Foreground) {
+    pub fn limit_to(&mut self, area: &Foreground, calm: f32) {
         assert_eq!((self.h, self.w), (area.height, area.width), "map and foreground of one size");
         self.nats
             .iter_mut()
             .zip(&area.inside)
             .filter(|(_, inside)| **inside == 0)
-            .for_each(|(n, _)| *n = n.min(0.0));
+            .for_each(|(n, _)| *n = n.min(calm));
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn outside_the_area_all_is_calm() {
         let mut map = AnomalyMap { nats: vec![5.0, f32::NAN, 3.0, -1.0], h: 1, w: 4 };
-        map.limit_to(&Foreground { height: 1, width: 4, inside: vec![1, 0, 0, 0] });
+        map.limit_to(&Foreground { height: 1, width: 4, inside: vec![1, 0, 0, 0] }, 0.0);
         assert_eq!(map.nats, [5.0, 0.0, 0.0, -1.0]);
     }
 }
