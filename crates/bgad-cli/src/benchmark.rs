@@ -14,7 +14,7 @@ use bgad::detector::Detector;
 use bgad::evaluation::{self, Scoring};
 use bgad::model::Model;
 use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
-use bgad::train::{self, Run};
+use bgad::train::{self, Plan, Run};
 use bgad_kernels::Isa;
 
 use crate::args::{BenchmarkArgs, Method};
@@ -101,8 +101,7 @@ impl Bench<'_> {
     }
 
     fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
-        let mut options =
-            self.args.recipe.options(cell.seed, cell.split.train.len(), cell.split.anomalies.len());
+        let mut options = Plan::new(&self.args.recipe.recipe(), cell.seed, &cell.split).options;
         if cell.method == Method::Nfad {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();

@@ -1,14 +1,14 @@
 //! From what was typed to the options and the backbone of a training.
 
 use bgad::backbone::Backbone;
-use bgad::options::{OptionError, Recipe, TrainOptions};
+use bgad::options::{OptionError, Recipe};
 use bgad_kernels::Isa;
 
 use crate::args::{MethodArgs, RecipeArgs, choice};
 use crate::failure::Failure;
 
 impl RecipeArgs {
-    fn recipe(&self) -> Recipe {
+    pub(crate) fn recipe(&self) -> Recipe {
         let MethodArgs { learning_rate, beta, tau, normalizer, lambda, blocks, .. } = self.method;
         let MethodArgs { boundary, stepping, step_positions, score_pixels, score_parts, .. } = self.method;
         let &MethodArgs { focal, no_focal, whiten, no_whiten, batch_images, .. } = &self.method;
@@ -38,11 +38,6 @@ impl RecipeArgs {
             ..Recipe::default()
         };
         self.anomaly.in_recipe(recipe)
-    }
-
-    /// The options for so many good images and images of known defects.
-    pub(crate) fn options(&self, seed: u64, normal_images: usize, anomalous_images: usize) -> TrainOptions {
-        self.recipe().options(seed, normal_images, anomalous_images)
     }
 
     /// Refuses what cannot work, before any image is read.

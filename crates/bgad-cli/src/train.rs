@@ -10,7 +10,7 @@ use bgad::calibrate::session::{fewest_images, strongest_promise};
 use bgad::dataset::{Setting, Split, SplitRecord};
 use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Kept, Output, OutputError, Run};
+use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
 
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
@@ -38,7 +38,14 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let split = choice::split(&args.data, &args.choice)?;
     let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
-    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
+    let Plan { options, input } = Plan::new(&args.recipe.recipe(), args.choice.seed, &split);
+    if let Some(input) = &input {
+        say(format_args!("input {input}"));
+        if input.asks_for_tiles() {
+            say("note: --tiles would look closer, at the price of time");
+        }
+    }
+    let options = options.check()?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;

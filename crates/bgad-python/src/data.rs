@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use bgad::Model;
 use bgad::backbone::Backbone;
 use bgad::dataset::doctor::{DoctorOptions, examine};
 use bgad::image::InputSize;
+use bgad::model::Model;
 use bgad::options::DEFAULT_BACKBONE;
 use bgad_kernels::Isa;
 use pyo3::prelude::*;

@@ -7,7 +7,6 @@ use bgad::Inspection;
 use bgad::image::ImageError;
 use bgad::model::{Model, ModelError};
 use bgad::record::Recipe;
-use bgad::score::AnomalyMap;
 use bgad_kernels::Isa;
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
@@ -170,7 +169,7 @@ fn fields<'py>(
     let record = record::record(recipe, &found, file);
     fields.set_item("record", json::to_python(py, &record)?)?;
     fields.set_item("parts", record.parts)?;
-    let AnomalyMap { nats, h, w } = found.map;
+    let bgad::score::AnomalyMap { nats, h, w } = found.map;
     let map = PyArray1::from_vec(py, nats).reshape([h, w])?;
     fields.set_item("score", found.score)?;
     fields.set_item("verdict", found.verdict.to_string())?;

@@ -9,7 +9,7 @@ use bgad::evaluation::EvaluationError;
 use bgad::learn::LearnError;
 use bgad::options::{self, RecipeError};
 use bgad::train::OutputError;
-use bgad::{FrameError, image, model, train};
+use bgad::{FrameError, image, train};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -84,7 +84,7 @@ impl IntoPyErr for FrameError {
     }
 }
 
-impl IntoPyErr for model::ModelError {
+impl IntoPyErr for bgad::model::ModelError {
     fn into_py_err(self) -> PyErr {
         ModelError::new_err(chain(&self))
     }

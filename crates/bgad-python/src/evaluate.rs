@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use bgad::dataset::read_split;
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Event, Scoring, TestSet};
-use bgad::{Detector, Model};
+use bgad::model::Model;
 use bgad_kernels::Isa;
 use pyo3::prelude::*;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bgad::dataset::{Choice, ChoiceError, Chosen, ForegroundSource, Kind, Sample, Split, SplitRecord};
 use bgad::options::{DEFAULT_CACHE_LIMIT, Recipe};
-use bgad::train::{Event, Kept, Material, Output, OutputError, Run};
+use bgad::train::{Event, Kept, Material, Output, OutputError, Plan, Run};
 use bgad_kernels::Isa;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -138,7 +138,7 @@ impl Job<'_> {
         notes.into_iter().for_each(|text| watch.tell(note(text)));
         let record = SplitRecord::of(&split, &root)?;
         record.check_contents().or_raise()?;
-        let options = self.recipe.options(self.choice.seed, split.train.len(), split.anomalies.len());
+        let options = Plan::new(&self.recipe, self.choice.seed, &split).options;
         let options = options.check().or_raise()?;
         let backbone = self.recipe.backbone(Isa::best()).or_raise()?;
         let run = Run {

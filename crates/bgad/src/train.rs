@@ -23,6 +23,7 @@ mod level;
 mod making;
 mod order;
 mod output;
+mod plan;
 mod reference;
 mod schedule;
 mod standing;
@@ -45,6 +46,7 @@ use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
 pub use output::{Kept, Output, OutputError, is_replaceable};
+pub use plan::Plan;
 use trainer::Trainer;
 
 /// What training works on, besides its options.

@@ -32,6 +32,7 @@ use crate::weights::{Weights, WeightsError};
 #[allow(missing_docs)]
 pub struct Recipe {
     pub preset: Preset,
+    /// Size that images are brought to; `None` to choose it from the images.
     pub input: Option<InputSize>,
     /// Whether images keep their proportions.
     pub keep_aspect: bool,
@@ -119,7 +120,7 @@ impl Recipe {
             false => ScoreParts {
                 cells: preset.score_parts.cells && !preset.foreground_score,
                 whole: preset.score_parts.whole && !preset.foreground_score,
-                head: preset.score_parts.head && self.whiten != Some(false),
+                head: preset.score_parts.head && self.whiten.unwrap_or(preset.whiten),
                 ..preset.score_parts
             },
         };
@@ -135,6 +136,11 @@ impl Recipe {
     fn input(&self, preset: InputSize) -> InputSize {
         let input = self.input.unwrap_or(preset);
         InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input }
+    }
+
+    /// Whether the input size is to be chosen from the images: the fast preset, whole images, and no size named.
+    pub fn leaves_input_open(&self) -> bool {
+        self.preset == Preset::Fast && self.input.is_none() && !self.tiles && !self.keep_aspect
     }
 
     /// Refuses what cannot work, before any image is read.

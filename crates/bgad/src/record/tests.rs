@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::image::OriginalSize;
-use crate::score::{AnomalyMap, PartKind};
+use crate::score::AnomalyMap;
 
 fn recipe() -> Recipe {
     Recipe {
@@ -17,9 +17,9 @@ fn recipe() -> Recipe {
 fn inspection(verdict: Verdict, nats: Vec<f32>) -> Inspection {
     Inspection {
         score: 7.5,
-        parts: vec![(PartKind::Coarsest, 0.5), (PartKind::Whole, -0.25)],
-        verdict,
+        parts: vec![(crate::PartKind::Coarsest, 0.5)],
         whole_image: false,
+        verdict,
         map: AnomalyMap { w: nats.len(), nats, h: 1 },
         regions: vec![DefectRegion {
             x: 1,
