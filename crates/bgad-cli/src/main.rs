@@ -8,6 +8,7 @@ mod evaluate;
 mod compare;
 mod learn;
 mod inspect;
+mod info;
 mod calibrate;
 mod doctor;
 mod benchmark;
@@ -15,9 +16,10 @@ mod augment;
 mod foreground;
 mod sheet;
 mod demo;
+mod manual;
 mod report;
-mod overlay;
 mod page;
+mod chart;
 mod progress;
 mod machine;
 mod shell;
@@ -27,14 +29,14 @@ mod exit;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Args, Command};
 use exit::Outcome;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    exit::code(run(Args::parse().command))
+    let args = Args::typed();
+    progress::set_verbose(args.verbose);
+    exit::code(run(args.command))
 }
 
 fn run(command: Command) -> Result<Outcome, Failure> {
@@ -42,6 +44,9 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Learn(args) => learn::run(&args),

@@ -6,6 +6,7 @@
 pub mod detector;
 pub mod verdict;
 pub mod record;
+pub mod overlay;
 pub mod frame;
 pub mod image;
 pub mod tiles;

@@ -92,6 +92,10 @@ pub struct Capture {
     pub secs: Option<f64>,
     /// Where the picture of the result was written.
     pub overlay: Option<String>,
+    /// Where the anomaly map was written.
+    pub map: Option<String>,
+    /// Where the mask of what is flagged was written.
+    pub mask: Option<String>,
 }
 
 /// How the inspection of an image ended.
@@ -148,6 +152,12 @@ pub struct Record {
     /// Where the picture of the result was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<String>,
+    /// Where the anomaly map was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+    /// Where the mask of what is flagged was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
 }
 
 /// An image that could not be judged.
@@ -255,6 +265,8 @@ impl Record {
             model: recipe.model.clone(),
             secs: capture.secs,
             overlay: capture.overlay.clone(),
+            map: capture.map.clone(),
+            mask: capture.mask.clone(),
         }
     }
 }
@@ -286,6 +298,16 @@ pub fn is_whole_image(inspection: &Inspection, thresholds: Thresholds) -> bool {
 fn parts(inspection: &Inspection) -> BTreeMap<String, f32> {
     let named = [("coarsest", inspection.coarsest), ("cells", inspection.cells), ("whole", inspection.whole)];
     named.into_iter().filter_map(|(name, nats)| Some((name.to_owned(), nats?))).collect()
+}
+
+/// The names that [`Record::parts`] has for a model with this header.
+pub fn part_names(header: &Header) -> Vec<&'static str> {
+    let named = [
+        ("coarsest", header.options.score_parts.coarsest),
+        ("cells", header.cells.is_some()),
+        ("whole", header.whole.is_some()),
+    ];
+    named.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
 }
 
 /// A time as RFC 3339 in UTC, with milliseconds.

@@ -13,6 +13,7 @@ use super::parse::{share, threads};
 
 /// Which images of a data folder are used for what.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which images")]
 pub(crate) struct ChoiceArgs {
     /// Known defects to learn from [default: 10, or fewer if there are not as many].
     #[arg(long, value_name = "N")]
@@ -48,6 +49,7 @@ pub(crate) struct ChoiceArgs {
 
 /// What anomalies are made with.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where to look")]
 pub(crate) struct MaterialArgs {
     /// Where the part is in the good images: estimate, everything, or masks of your own.
     ///
@@ -110,48 +112,48 @@ pub(crate) enum Strategy {
 
 /// Which anomalies are shown, and how they are made.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Anomalies (each replaces the preset's choice)")]
+#[command(next_help_heading = super::ANOMALIES)]
 pub(crate) struct AnomalyArgs {
     /// Ways to show anomalies, for instance repeat,cutpaste or 0,1,2.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", hide_short_help = true,
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST",
         conflicts_with_all = ["cutpaste", "no_cutpaste"])]
     pub(crate) strategies: Option<Vec<Strategy>>,
 
     /// Paste known defects into good images as further examples.
-    #[arg(long, overrides_with = "no_cutpaste", hide_short_help = true)]
+    #[arg(long, overrides_with = "no_cutpaste")]
     pub(crate) cutpaste: bool,
 
     /// Show known defects only as they are.
-    #[arg(long, overrides_with = "cutpaste", hide_short_help = true)]
+    #[arg(long, overrides_with = "cutpaste")]
     pub(crate) no_cutpaste: bool,
 
     /// How often a pass shows each known defect.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) repeats: Option<usize>,
 
     /// How far pasted defects are varied: 1 as usual, 0 only by turns and flips, at most 2.
-    #[arg(long, value_name = "FACTOR", hide_short_help = true)]
+    #[arg(long, value_name = "FACTOR")]
     pub(crate) augment_strength: Option<f32>,
 
     /// Defects made without a known one: nsa (patches of good images), perlin (textures), both, or none.
-    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    #[arg(long, value_name = "LIST")]
     pub(crate) pseudo: Option<PseudoKinds>,
 
     /// How many of them a pass shows for each good image.
-    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    #[arg(long, value_name = "SHARE")]
     pub(crate) pseudo_share: Option<f32>,
 
     /// How pasted defects are joined to good images: hard (with an edge), feather (fading in) or poisson (as bright as what is around
     /// them; those that would vanish keep their edge).
-    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
     pub(crate) blend: Option<Blend>,
 
     /// Show as many anomalous images as good ones in every batch.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) balance: bool,
 
     /// Score the part only, not the background: with one foreground mask for all images, or the estimate.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) foreground_score: bool,
 }
 
@@ -182,7 +184,7 @@ impl AnomalyArgs {
     }
 }
 
-/// Show the anomalies that training would make: a contact sheet to look at.
+/// Show the anomalies that training would make: a contact sheet to look at
 ///
 /// Each cell shows the known defect (or, where none is needed, the good image), what the model is shown, and the same
 /// with the outline of what it is told is anomalous. Give the options that you would give to `bgad train`.
@@ -198,7 +200,7 @@ pub(crate) struct AugmentArgs {
     pub(crate) data: PathBuf,
 
     /// Folder to write to: sheet.png, and list.csv that says how each was made.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
     /// How many.
@@ -223,7 +225,7 @@ pub(crate) struct AugmentArgs {
     pub(crate) anomaly: AnomalyArgs,
 }
 
-/// Show where the part is thought to be in the good images.
+/// Show where the part is thought to be in the good images
 ///
 /// Writes a contact sheet, and every mask as a file: correct those that are wrong and give the folder to
 /// `bgad train --foreground`.
@@ -238,7 +240,7 @@ pub(crate) struct ForegroundArgs {
     pub(crate) data: PathBuf,
 
     /// Folder to write to: sheet.png and masks/.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
     /// How many images on the sheet; masks are written for all.

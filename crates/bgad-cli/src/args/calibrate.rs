@@ -6,7 +6,7 @@ use bgad::calibrate::Objective;
 
 use super::parse::{positive, share, threads};
 
-/// Choose the thresholds by what they promise, from images that were not trained on.
+/// Choose the thresholds by what they promise, from images that were not trained on
 ///
 /// The threshold is an order statistic of the held-out scores, so that the promise holds for any distribution of scores, with the confidence asked
 /// for, as long as the parts to come are like these. Where the images cannot prove what is asked, nothing is written, and the answer

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::parse::{share, threads};
 
-/// Compare two models on images with known answers.
+/// Compare two models on images with known answers
 ///
 /// Says which images changed their verdict, and whether the difference of the image AUROC is more than chance: its interval comes from a paired
 /// bootstrap over the images. Images that one of the models was trained on or calibrated with are left out.

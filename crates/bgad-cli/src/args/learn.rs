@@ -6,7 +6,7 @@ use bgad::options::Schedule;
 
 use super::parse::threads;
 
-/// Teach a model what the line has found since: missed defects, and good parts that were stopped.
+/// Teach a model what the line has found since: missed defects, and good parts that were stopped
 ///
 /// The model is trained on for a few passes over all it has learned from and what is new; the images stand in the split file beside it. Figures before
 /// and after come from the test images and the images held out, none of which is learned from. The new model is written only if no more defects escape

@@ -46,7 +46,7 @@ fn capture() -> Capture {
         sequence: 3,
         pixel_size: Some(0.5),
         secs: Some(0.125),
-        overlay: None,
+        ..Capture::default()
     }
 }
 
