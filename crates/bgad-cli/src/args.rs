@@ -148,20 +148,19 @@ pub(crate) enum Command {
 ///   good/  bad/ or bad/TYPE/  masks/ or masks/TYPE/
 ///   train/good/  test/good/  test/TYPE/  ground_truth/TYPE/   (as MVTec AD)
 ///
-/// A mask has its image's name, with or without `_mask`, and is not zero where
-/// the defect is. Images are PNG, JPEG, BMP or TIFF, grey or colour, 8 or
-/// 16 bit, of any size. Known defects are taken out of the test images at
-/// random; which image was used for what is written beside the model as a
-/// split file.
+/// A mask has the name of its image, with or without `_mask`, and is not zero
+/// where the defect is. Images are PNG, JPEG, BMP or TIFF, grey or colour, 8 or
+/// 16 bit, of any size. Known defects are drawn from the test images at random.
+/// A split file beside the model lists which image was used for what.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
     after_help = "\
 Examples:
   bgad train parts/ -o part.bgad                      ten known defects, the fast schedule
-  bgad train parts/ -o part.bgad --anomalies 0        good images alone
+  bgad train parts/ -o part.bgad --anomalies 0        good images only
   bgad train parts/ -o part.bgad --preset reference   the schedule of the paper
-  bgad train parts/ -o part.bgad --resume             go on after an interruption
+  bgad train parts/ -o part.bgad --resume             continue after an interruption
   bgad train parts/ -o part.bgad --split split.json   an agreed choice of images"
 )]
 pub(crate) struct TrainArgs {
@@ -186,7 +185,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(crate) cache_limit: Option<u64>,
 
-    /// Go on from the checkpoint of an interrupted run; give the same options as then.
+    /// Continue an interrupted run from its checkpoint; give the same options as then.
     #[arg(long)]
     pub(crate) resume: bool,
 
@@ -199,7 +198,7 @@ pub(crate) struct TrainArgs {
 
 /// Measure a model on images with known answers
 ///
-/// Without --split the test images of DATA are used; images that the model was trained on are recognised by their
+/// Without --split, the test images of DATA are used. Images that the model was trained on are recognised by their
 /// content and left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -220,15 +219,15 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
 
-    /// Write the figures to this file too, as shares between 0 and 1.
+    /// Write the figures to this file as JSON, as shares between 0 and 1.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write a page about the result: one HTML file with charts and the worst images, which loads nothing.
+    /// Write a report: one self-contained HTML file with charts and the worst images.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Score constants: the model's own (frozen), or from the test images as in the authors' code.
+    /// Constants of the score: the model's own (frozen), or from the test images as in the authors' code.
     #[arg(long, default_value = "frozen", value_parser = PossibleValuesParser::new(["frozen", "authors"]).map(scoring))]
     pub(crate) scoring: Scoring,
 
@@ -239,9 +238,9 @@ pub(crate) struct EvaluateArgs {
 
 /// Examine a data folder: what is wrong with its images and masks
 ///
-/// Finds files that cannot be read, odd sizes, depths and rotations, masks that are missing, empty, soft or beside
-/// their defect, copies across splits, odd exposure and focus, and good images that look bad. Every finding names the
-/// file and what to do. Exit code 1 if there are errors or warnings, 2 if the folder could not be examined.
+/// Finds unreadable files, unusual sizes, bit depths and rotations, masks that are missing, empty, soft or misplaced,
+/// copies across splits, unusual exposure and focus, and good images that look bad. Every finding names the file and says
+/// what to do. Exit code 1 if there are errors or warnings, 2 if the folder could not be examined.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -257,7 +256,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Leave out what needs the network: good images that look bad, masks beside their defect.
+    /// Skip the checks that need the neural network: good images that look bad, misplaced masks.
     #[arg(long)]
     pub(crate) quick: bool,
 

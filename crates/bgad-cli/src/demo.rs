@@ -33,16 +33,16 @@ use part::Defect;
 
 /// See the whole job done in a minute or two, with nothing but this program
 ///
-/// Draws pictures of a machined part, good ones and some with defects, then trains on good parts and a few scratches
-/// and stains, tests on parts not seen before, among them a kind of defect never trained on, and writes a page that
-/// shows what was found and what was not.
+/// Draws pictures of a machined part, good ones and defective ones. Trains on good parts and a few scratches and stains,
+/// tests on new parts, among them a kind of defect that it never saw, and writes a page that shows what was found and what
+/// was missed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Folder to write to.
     #[arg(short, long, value_name = "DIR", default_value = "bgad-demo")]
     pub(crate) out: PathBuf,
 
-    /// Decides how the parts look and every choice in training.
+    /// Seed of how the parts look and of every random choice in training.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 

@@ -8,9 +8,10 @@ use super::parse::threads;
 
 /// Teach a model what the line has found since: missed defects, and good parts that were stopped
 ///
-/// The model is trained on for a few passes over all it has learned from and what is new; the images stand in the split file beside it. Figures before
-/// and after come from the test images and the images held out, none of which is learned from. The new model is written only if no more defects escape
-/// there than before. Thresholds calibrated to a share of false alarms are calibrated anew on the images held out.
+/// Training continues for a few passes over all earlier images and the new ones; the split file beside the model lists
+/// the earlier ones. The test images and the held-out images, which are never learned from, give the figures before and
+/// after. The new model is written only if no more defects escape than before. Thresholds that were calibrated to a share
+/// of false alarms are calibrated again on the held-out images.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

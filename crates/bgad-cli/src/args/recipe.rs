@@ -13,7 +13,7 @@ use super::AnomalyArgs;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How it is learned")]
 pub(crate) struct RecipeArgs {
-    /// Set of choices to start from: fast, or reference for the authors' own.
+    /// Set of options to start from: fast, or reference for those of the paper.
     #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
     pub(crate) preset: Preset,
 
@@ -26,12 +26,11 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SIDE|HxW")]
     pub(crate) input: Option<InputSize>,
 
-    /// Keep the proportions of images: what is beside them in the input is neither learned from nor scored.
+    /// Keep the proportions of images: the padding beside them is neither learned from nor scored.
     #[arg(long)]
     pub(crate) keep_aspect: bool,
 
-    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large
-    /// images, wherever they are.
+    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large images.
     #[arg(long, conflicts_with = "keep_aspect")]
     pub(crate) tiles: bool,
 
@@ -80,11 +79,11 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "WEIGHT")]
     pub(crate) lambda: Option<f32>,
 
-    /// Let hard positions count more.
+    /// Give hard positions a larger weight.
     #[arg(long, overrides_with = "no_focal")]
     pub(crate) focal: bool,
 
-    /// Let all positions count the same.
+    /// Give all positions the same weight.
     #[arg(long, overrides_with = "focal")]
     pub(crate) no_focal: bool,
 
@@ -92,7 +91,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, overrides_with = "no_whiten")]
     pub(crate) whiten: bool,
 
-    /// Leave features as the network gives them.
+    /// Use features as the network gives them.
     #[arg(long, overrides_with = "whiten")]
     pub(crate) no_whiten: bool,
 
