@@ -287,6 +287,7 @@ mod tests {
     /// The long or the short help of a command.
     fn help(name: &str, all: bool, long: bool) -> String {
         let mut program = command(all).term_width(100);
+        program.build();
         let command = program.find_subcommand_mut(name).expect("a command");
         let help = if long { command.render_long_help() } else { command.render_help() };
         help.to_string()

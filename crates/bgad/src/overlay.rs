@@ -57,7 +57,7 @@ const BOXES: usize = 3;
 /// How much of its colour the image loses, so that the fill is told from what the part is painted with.
 const GREYED: f32 = 0.45;
 /// Opacity of the fill at the low and at the high end of the scale.
-const FILL: [f32; 2] = [0.38, 0.55];
+const FILL: [f32; 2] = [0.24, 0.38];
 /// How much of the image shines through in [`Style::Heat`].
 const SHINE: f32 = 0.35;
 
@@ -189,8 +189,8 @@ impl Scene<'_> {
         let (width, height) = (canvas.width, canvas.height);
         canvas.pixels.iter_mut().for_each(|pixel| *pixel = greyed(*pixel));
         let map = &self.inspection.map;
-        let nats = canvas::enlarged(&map.nats, (map.w, map.h), (width, height));
-        let flagged = self.flagged(&nats, width, height);
+        let mut nats = canvas::enlarged(&map.nats, (map.w, map.h), (width, height));
+        let flagged = self.flagged(&mut nats, width, height);
         for ((pixel, &nats), &flagged) in canvas.pixels.iter_mut().zip(&nats).zip(&flagged) {
             if flagged {
                 let [low, high] = FILL;
@@ -226,17 +226,20 @@ impl Scene<'_> {
     }
 
     /// Which pixels of a picture are flagged. Every flagged value of the map is, however small the picture.
-    fn flagged(&self, nats: &[f32], width: usize, height: usize) -> Vec<bool> {
+    fn flagged(&self, nats: &mut [f32], width: usize, height: usize) -> Vec<bool> {
         let is_flagged = |nats: f32| self.thresholds.verdict(nats) != Verdict::Ok;
-        let mut flagged: Vec<bool> = nats.iter().map(|&nats| is_flagged(nats)).collect();
         let map = &self.inspection.map;
-        // Interpolation lowers the peak of a lone pixel; its middle is flagged all the same.
-        for (i, _) in map.nats.iter().enumerate().filter(|(_, nats)| is_flagged(**nats)) {
+        // Interpolation lowers the peak of a lone pixel; its middle keeps it.
+        for (i, &value) in map.nats.iter().enumerate().filter(|(_, nats)| is_flagged(**nats)) {
             let (y, x) = (i / map.w, i % map.w);
             let (y, x) = ((2 * y + 1) * height / (2 * map.h), (2 * x + 1) * width / (2 * map.w));
-            flagged[y * width + x] = true;
+            let here = &mut nats[y * width + x];
+            // What is not a number is the worst there is.
+            if !here.is_nan() && (value.is_nan() || value > *here) {
+                *here = value;
+            }
         }
-        flagged
+        nats.iter().map(|&nats| is_flagged(nats)).collect()
     }
 
     /// A box round a region, with its number in the record.
@@ -285,7 +288,7 @@ impl Scene<'_> {
 
 /// Size of text in a picture of this width, pixels.
 fn unit(width: usize) -> f32 {
-    (width as f32 / 32.0).clamp(11.0, 30.0)
+    (width as f32 / 32.0).clamp(11.0, 40.0)
 }
 
 /// Rec. 601 luma, as in every grey-scale conversion of sRGB values.

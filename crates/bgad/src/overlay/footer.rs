@@ -114,13 +114,19 @@ impl Footer<'_> {
         bar(canvas, rect, self.scale, thresholds);
         let at = |nats: f32| x + self.scale.position(nats) * width;
 
-        // REVIEW ends at its mark, NG begins at its own: they never meet. The text above says what has no room here.
+        // Each stretch of the scale has its verdict: OK ends at its mark, NG begins at its own, REVIEW stands between them where it
+        // has room. They never meet; the text above says what is left out.
         let (ok, ng) = (at(thresholds.ok), at(thresholds.ng));
-        if thresholds.ok < thresholds.ng && ok - text.width("REVIEW ") >= x {
-            text.draw(canvas, "REVIEW", ok - text.width("REVIEW"), y, FAINT);
+        let gap = 0.4 * unit;
+        if ok - text.width("OK") - gap >= x {
+            text.draw(canvas, "OK", ok - text.width("OK") - gap, y, FAINT);
         }
-        if ng + text.width("NG") <= x + width {
-            text.draw(canvas, "NG", ng, y, FAINT);
+        if ng + gap + text.width("NG") <= x + width {
+            text.draw(canvas, "NG", ng + gap, y, FAINT);
+        }
+        let review = text.width("REVIEW");
+        if ok + review + gap <= ng {
+            text.draw(canvas, "REVIEW", 0.5 * (ok + ng - review), y, FAINT);
         }
         self.pointer(canvas, at(self.score), rect);
 

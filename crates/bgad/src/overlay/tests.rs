@@ -47,7 +47,7 @@ fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
 
 /// Whether red leads by far: a warm colour, which no grey image has.
 fn is_warm(pixel: [u8; 3]) -> bool {
-    i32::from(pixel[0]) - i32::from(pixel[2]) > 30
+    i32::from(pixel[0]) - i32::from(pixel[2]) > 20
 }
 
 fn warm(picture: &Picture) -> usize {
