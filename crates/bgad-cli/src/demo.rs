@@ -19,6 +19,7 @@ use bgad::Frame;
 use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
+use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
 use bgad::overlay::{self, ColourScale, Look, Style};
@@ -26,7 +27,7 @@ use bgad::record::Recipe;
 use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
 use bgad_kernels::Isa;
-use image::{DynamicImage, RgbImage, imageops};
+use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::*;
 
 use part::Defect;
@@ -180,8 +181,8 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
         total_secs,
     };
     overview(&results)?;
-    fs::write(folder.join("index.html"), page::html(&results))
-        .map_err(|error| at(&folder.join("index.html"), error))?;
+    let index = folder.join("index.html");
+    durable::replace(&index, page::html(&results).as_bytes()).map_err(|error| at(&index, error))?;
     summary(&results, out)?;
     Ok(())
 }
@@ -205,7 +206,7 @@ fn prepare(folder: &Path) -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(at(folder, error).into()),
     }
     let note = "Everything in this folder was drawn and computed by `bgad demo`, which replaces it when run again.\n";
-    fs::write(&marker, note).map_err(|error| at(&marker, error))?;
+    durable::replace(&marker, note.as_bytes()).map_err(|error| at(&marker, error))?;
     for name in ["data", "overlays", "maps"] {
         let inside = folder.join(name);
         match fs::remove_dir_all(&inside) {
@@ -294,7 +295,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
             let look = Look { style, footer: false, caption: None, longest_side: side };
             let picture = overlay::draw(&frame, &found, &recipe, &look)?.to_jpeg(QUALITY)?;
             let path = folder.join(folder_of).join(format!("{}.jpg", label(scored)));
-            fs::write(&path, picture).map_err(|error| at(&path, error))?;
+            durable::replace(&path, &picture).map_err(|error| at(&path, error))?;
         }
         Ok(())
     };
@@ -306,7 +307,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
         .map_err(|error| -> Box<dyn Error> { error })?;
     let strip = overlay::legend(ColourScale::of(&recipe.normal_scores), recipe.thresholds, 600, 24);
     let path = folder.join("maps").join("scale.png");
-    Ok(fs::write(&path, strip.to_png()?).map_err(|error| at(&path, error))?)
+    Ok(durable::replace(&path, &strip.to_png()?).map_err(|error| at(&path, error))?)
 }
 
 /// One row: part, map and mask of a typical known and a typical unseen defect.
@@ -431,7 +432,9 @@ fn quoted(path: &Path) -> String {
 }
 
 fn save(image: &DynamicImage, path: &Path) -> io::Result<()> {
-    image.save(path).map_err(|error| at(path, io::Error::other(error)))
+    let mut bytes = io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| at(path, io::Error::other(error)))?;
+    durable::replace(path, bytes.get_ref()).map_err(|error| at(path, error))
 }
 
 /// The error with the file that it is about.

@@ -1,13 +1,15 @@
 //! `bgad info`: what a model file is.
 
 use std::fs::{self, Metadata};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 
 use bgad::calibrate::Calibration;
-use bgad::detector::{Header, Model};
+use bgad::dataset::Role;
+use bgad::durable;
+use bgad::model::{Header, Model};
 use bgad::options::TrainOptions;
-use bgad::record::{Recipe, part_names, rfc3339};
+use bgad::record::{Recipe, rfc3339};
 use bgad::verdict::Thresholds;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,10 +18,8 @@ use crate::args::InfoArgs;
 use crate::calibrate;
 use crate::exit::Outcome;
 use crate::failure::{Failure, context};
+use crate::out;
 use crate::shell::{counted, printable};
-
-/// The generation before, where a replaced model was kept.
-const PREVIOUS: &str = ".previous";
 
 /// Everything that is said of a model.
 #[derive(Serialize)]
@@ -38,7 +38,8 @@ struct Info<'a> {
     calibration: Option<&'a Calibration>,
     score: ScoreInfo,
     options: &'a TrainOptions,
-    split: Option<String>,
+    /// Whether the model carries which image was used for what.
+    carries_split: bool,
     previous: Option<Previous>,
 }
 
@@ -46,7 +47,6 @@ struct Info<'a> {
 struct BackboneInfo<'a> {
     name: &'a str,
     sha256: &'a str,
-    built_in: bool,
 }
 
 #[derive(Serialize)]
@@ -59,8 +59,8 @@ struct TrainedOn<'a> {
 
 #[derive(Serialize)]
 struct ScoreInfo {
-    parts: Vec<&'static str>,
-    /// Of the good training images, nats.
+    parts: String,
+    /// Of good images, nats.
     median_of_good: Option<f32>,
     highest_of_good: Option<f32>,
 }
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
         true => serde_json::to_string_pretty(&info)? + "\n",
         false => info.in_words(&model.header),
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    out::text().write_all(text.as_bytes())?;
     Ok(Outcome::Fine)
 }
 
@@ -101,11 +101,7 @@ impl<'a> Info<'a> {
             format: recipe.model.format,
             written: metadata.modified().ok().map(rfc3339),
             bgad_version: &training.bgad_version,
-            backbone: BackboneInfo {
-                name: &header.backbone,
-                sha256: &header.backbone_sha256,
-                built_in: model.backbone_weights.is_none(),
-            },
+            backbone: BackboneInfo { name: &header.backbone, sha256: &header.backbone_sha256 },
             trained_on: TrainedOn {
                 good_images: training.normal_images,
                 defective_images: training.anomalous_images,
@@ -115,15 +111,13 @@ impl<'a> Info<'a> {
             thresholds: header.thresholds,
             calibration: header.calibration.as_ref(),
             score: ScoreInfo {
-                parts: part_names(header),
+                parts: header.options.score_parts.to_string(),
                 // They are stored sorted.
                 median_of_good: scores.get(scores.len() / 2).copied(),
                 highest_of_good: scores.last().copied(),
             },
             options: &header.options,
-            split: Some(path.with_extension("split.json"))
-                .filter(|split| split.is_file())
-                .map(|split| split.display().to_string()),
+            carries_split: training.split.is_some(),
             previous: previous(path),
         }
     }
@@ -150,19 +144,14 @@ impl<'a> Info<'a> {
                 counted(images_sha256.len(), "file")
             ),
         );
-        let weights = if self.backbone.built_in { "built in" } else { "weights in the model" };
-        say(
-            "network",
-            format!("{} ({weights}), input {}", printable(self.backbone.name), self.options.input),
-        );
-        let parts: Vec<&str> = ["map"].into_iter().chain(self.score.parts.iter().copied()).collect();
+        say("network", format!("{}, input {}", printable(self.backbone.name), self.options.input));
         let range = match (self.score.median_of_good, self.score.highest_of_good) {
             (Some(median), Some(highest)) => {
-                format!("; good training images score {median:.2} in the middle, {highest:.2} at most")
+                format!("; good images score {median:.2} in the middle, {highest:.2} at most")
             }
             _ => String::new(),
         };
-        say("score", format!("{}{range}", parts.join(", ")));
+        say("score", format!("{}{range}", self.score.parts));
         match &header.calibration {
             Some(calibration) => {
                 lines.extend(calibrate::in_words(calibration));
@@ -182,11 +171,30 @@ impl<'a> Info<'a> {
                 ));
             }
         }
-        let missing = || "none beside the model".to_owned();
-        lines.push(format!("{:<11} {}", "split", self.split.clone().unwrap_or_else(missing)));
+        let split = match &header.training.split {
+            Some(split) => {
+                let roles = [
+                    (Role::Train, "good to train"),
+                    (Role::KnownDefect, "known defects"),
+                    (Role::HeldOut, "good held out"),
+                    (Role::TestGood, "good to test"),
+                    (Role::TestBad, "defective to test"),
+                ];
+                let count = |role| split.images.iter().filter(|image| image.role == role).count();
+                let counts = roles.map(|(role, words)| (count(role), words));
+                let there = counts.iter().filter(|(count, _)| *count > 0);
+                there.map(|(count, words)| format!("{count} {words}")).collect::<Vec<_>>().join(", ")
+            }
+            None => "not carried by the model".to_owned(),
+        };
+        lines.push(format!("{:<11} {split}", "split"));
         if let Some(previous) = &self.previous {
             let written = previous.written.as_deref().unwrap_or("at an unknown time");
-            lines.push(format!("{:<11} {}, written {written}", "previous", printable(&previous.file)));
+            lines.push(format!(
+                "{:<11} {}, written {written}; bgad restore exchanges the two",
+                "previous",
+                printable(&previous.file)
+            ));
         }
         lines.push(String::new());
         lines.push("options".to_owned());
@@ -211,9 +219,7 @@ fn options(options: &TrainOptions) -> Vec<String> {
 
 /// The generation before, if it was kept beside the model.
 fn previous(path: &Path) -> Option<Previous> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(PREVIOUS);
-    let previous = PathBuf::from(name);
+    let previous = durable::previous(path);
     let metadata = fs::metadata(&previous).ok().filter(Metadata::is_file)?;
     Some(Previous {
         file: previous.display().to_string(),

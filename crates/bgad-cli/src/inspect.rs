@@ -7,24 +7,27 @@ mod table;
 mod write;
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use bgad::detector::{Detector, Inspection, Model};
-use bgad::record::{Capture, FailedRecord, Recipe, Record, part_names};
+use bgad::detector::{Detector, Inspection};
+use bgad::model::Model;
+use bgad::record::{Capture, FailedRecord, Recipe, Record};
 use bgad::verdict::{Thresholds, Verdict};
 use bgad::{Frame, image::ImageError};
 use rayon::prelude::*;
 
+use crate::archive;
 use crate::args::{InspectArgs, ThresholdArgs};
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, context, say};
-use crate::machine;
 use crate::progress::CountProgress;
 use crate::shell::{counted, printable};
+use crate::{machine, product};
 use inputs::{Input, Inputs};
+use write::Entry;
 pub(crate) use write::text as cell_text;
-use write::{Entry, Listing};
 
 /// Images per thread between two writes: results come while the work goes on, and threads seldom wait.
 const SHARE: usize = 4;
@@ -55,40 +58,37 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let job = Job::new(args, isa)?;
+    if let Some(manifest) = &args.archive.manifest {
+        return archive::run(&job.detector, job.recipe.model.sha256, manifest, &args.archive);
+    }
     let Inputs { images, skipped } = Inputs::find(&stdin::inputs(args)?);
     if images.is_empty() {
         let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
     }
     if let Some(out) = &args.pictures.out {
-        fs::create_dir_all(out)
-            .map_err(|e| context(format!("cannot make the folder {}", out.display()), e))?;
+        product::folder(out)?;
     }
 
     let mut tally = Tally { skipped, ..Tally::default() };
     let progress = CountProgress::new("inspecting", images.len());
-    let names = part_names(job.detector.header());
-    let mut listing = Listing::new(write::exporter(args.results.format, &names));
-    progress.suspend(|| listing.put(|exporter| exporter.begin()));
+    let mut exporter = write::exporter(args.results.format);
+    progress.suspend(|| exporter.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
         let judged: Vec<Judged> = share.par_iter().map(|input| job.judge(input)).collect();
-        progress.suspend(|| {
+        progress.suspend(|| -> io::Result<()> {
             for judged in &judged {
                 tally.count(judged, args.results.part_id.is_some());
-                listing.put(|exporter| exporter.entry(&judged.entry));
+                exporter.entry(&judged.entry)?;
             }
-        });
+            Ok(())
+        })?;
         done += share.len();
         progress.set(done);
     }
     drop(progress);
-
     tally.say();
-    // What could not be written was judged all the same, but whoever asked has not got it.
-    if let Some(error) = listing.finish() {
-        return Err(context("cannot write the results to stdout", error));
-    }
     Ok(tally.outcome())
 }
 
@@ -124,15 +124,8 @@ impl Tally {
     }
 
     fn outcome(&self) -> Outcome {
-        let [ok, review, ng] =
-            [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| self.verdicts[verdict as usize]);
-        match (self.skipped, ok, review + ng) {
-            // Nothing judged is not "all OK".
-            (0, 0, 0) => Outcome::Incomplete,
-            (0, _, 0) => Outcome::Fine,
-            (0, _, _) => Outcome::DefectsFound,
-            _ => Outcome::Incomplete,
-        }
+        let [_, review, ng] = self.verdicts;
+        Outcome::of(review + ng, self.skipped)
     }
 }
 
@@ -233,15 +226,5 @@ mod tests {
         assert_eq!(of(Some(-1.0), Some(-1.0)).expect("fine"), Some(Thresholds { ok: -1.0, ng: -1.0 }));
         let error = of(None, Some(3.0)).expect_err("NG below OK").to_string();
         assert!(error.contains("--ng of at least 4, found 3"), "{error}");
-    }
-
-    #[test]
-    fn nothing_judged_is_not_all_ok() {
-        let of = |verdicts, skipped| Tally { verdicts, skipped, without_part_id: 0 }.outcome();
-        assert_eq!(of([0, 0, 0], 0), Outcome::Incomplete);
-        assert_eq!(of([3, 0, 0], 0), Outcome::Fine);
-        assert_eq!(of([3, 1, 0], 0), Outcome::DefectsFound);
-        assert_eq!(of([3, 0, 1], 0), Outcome::DefectsFound);
-        assert_eq!(of([3, 0, 1], 1), Outcome::Incomplete);
     }
 }

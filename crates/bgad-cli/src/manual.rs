@@ -1,32 +1,30 @@
 //! `bgad completions` and `bgad man`: made from the same definitions as the help.
 
-use std::fs;
 use std::io::{self, Write as _};
 
-use bgad::durable;
 use clap_mangen::Man;
 
 use crate::args::{self, CompletionsArgs, ManArgs};
 use crate::exit::Outcome;
-use crate::failure::{Failure, context};
+use crate::failure::Failure;
+use crate::{out, product};
 
 pub(crate) fn completions(args: &CompletionsArgs) -> Result<Outcome, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::command(true), "bgad", &mut script);
-    io::stdout().lock().write_all(&script)?;
+    out::text().write_all(&script)?;
     Ok(Outcome::Fine)
 }
 
 pub(crate) fn man(args: &ManArgs) -> Result<Outcome, Failure> {
     let pages = pages()?;
-    let Some(out) = &args.out else {
-        io::stdout().lock().write_all(&pages[0].1)?;
+    let Some(folder) = &args.out else {
+        out::text().write_all(&pages[0].1)?;
         return Ok(Outcome::Fine);
     };
-    fs::create_dir_all(out).map_err(|e| context(format!("cannot make the folder {}", out.display()), e))?;
+    product::folder(folder)?;
     for (name, page) in &pages {
-        let path = out.join(name);
-        durable::replace(&path, page).map_err(|e| context(format!("cannot write {}", path.display()), e))?;
+        product::write(&folder.join(name), page)?;
     }
     Ok(Outcome::Fine)
 }

@@ -35,7 +35,7 @@ mod text;
 use crate::detector::Inspection;
 use crate::frame::Frame;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
-use crate::record::{Recipe, is_whole_image};
+use crate::record::Recipe;
 use crate::verdict::{Thresholds, Verdict};
 
 use canvas::{Canvas, Rect, mixed};
@@ -125,7 +125,7 @@ pub fn draw(
         let footer = Footer {
             verdict: inspection.verdict,
             score: inspection.score,
-            whole_image: is_whole_image(inspection, recipe.thresholds),
+            whole_image: inspection.whole_image,
             recipe,
             scale,
             caption: look.caption.as_deref(),
@@ -203,7 +203,7 @@ impl Scene<'_> {
         for (i, region) in self.inspection.regions.iter().take(BOXES).enumerate() {
             self.boxed(&mut canvas, region, i + 1, line);
         }
-        if is_whole_image(self.inspection, self.thresholds) {
+        if self.inspection.whole_image {
             self.framed(&mut canvas);
         }
         canvas
@@ -219,7 +219,7 @@ impl Scene<'_> {
             let shade = 1.0 - SHINE * (1.0 - grey / 255.0);
             *pixel = self.scale.ramp(nats).map(|c| c * shade);
         }
-        if is_whole_image(self.inspection, self.thresholds) {
+        if self.inspection.whole_image {
             self.framed(&mut canvas);
         }
         canvas

@@ -32,7 +32,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Header, Inspection};
+use crate::detector::Inspection;
+use crate::model::Header;
+use crate::score::PartKind;
 use crate::verdict::{DefectRegion, Thresholds, Verdict};
 use crate::weights::sha256_hex;
 
@@ -41,6 +43,15 @@ pub use rank::Rank;
 
 /// Characters of a result id: 128 bits in hexadecimal.
 const ID_DIGITS: usize = 32;
+
+/// The names that [`Record::parts`] may have.
+pub const PART_NAMES: [&str; 5] = [
+    PartKind::Peak.name(),
+    PartKind::Coarsest.name(),
+    PartKind::Cells.name(),
+    PartKind::Whole.name(),
+    PartKind::Head.name(),
+];
 
 /// Which model spoke: the recipe of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +71,7 @@ pub struct Recipe {
     pub model: ModelId,
     /// What scores are compared with, nats.
     pub thresholds: Thresholds,
-    /// Scores of the good training images, nats.
+    /// Scores of good images, nats.
     pub normal_scores: Vec<f32>,
 }
 
@@ -128,7 +139,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// Score of the image, nats.
     pub score: f32,
-    /// How many of the good training images score below it: the score in words that need no method.
+    /// How many of the model's good images score below it: the score in words that need no method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<Rank>,
     /// What the score was compared with, nats.
@@ -253,7 +264,7 @@ impl Record {
             score: inspection.score,
             rank: Rank::of(inspection.score, &recipe.normal_scores),
             thresholds: recipe.thresholds,
-            whole_image: is_whole_image(inspection, recipe.thresholds),
+            whole_image: inspection.whole_image,
             parts: parts(inspection),
             width: inspection.original.width,
             height: inspection.original.height,
@@ -287,27 +298,9 @@ impl FailedRecord {
     }
 }
 
-/// Whether an image is flagged without any place of its map being so.
-pub fn is_whole_image(inspection: &Inspection, thresholds: Thresholds) -> bool {
-    // What is not a number is above every threshold, in the map as in the score.
-    let flagged = |nats: &f32| thresholds.verdict(*nats) != Verdict::Ok;
-    inspection.verdict != Verdict::Ok && !inspection.map.nats.iter().any(flagged)
-}
-
 /// What the parts of the score contribute, by the names they have in `--score-parts`.
 fn parts(inspection: &Inspection) -> BTreeMap<String, f32> {
-    let named = [("coarsest", inspection.coarsest), ("cells", inspection.cells), ("whole", inspection.whole)];
-    named.into_iter().filter_map(|(name, nats)| Some((name.to_owned(), nats?))).collect()
-}
-
-/// The names that [`Record::parts`] has for a model with this header.
-pub fn part_names(header: &Header) -> Vec<&'static str> {
-    let named = [
-        ("coarsest", header.options.score_parts.coarsest),
-        ("cells", header.cells.is_some()),
-        ("whole", header.whole.is_some()),
-    ];
-    named.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+    inspection.parts.iter().map(|(kind, nats)| (kind.name().to_owned(), *nats)).collect()
 }
 
 /// A time as RFC 3339 in UTC, with milliseconds.

@@ -19,14 +19,15 @@ Examples:
   bgad inspect part.bgad new/ --format jsonl --part-id 'SN(\\d+)' > results.jsonl
   bgad inspect part.bgad new/ --ok 4.5 --ng 6
   camera | bgad inspect part.bgad -
-  find new/ -name '*_top.png' | bgad inspect part.bgad --from-stdin")]
+  find new/ -name '*_top.png' | bgad inspect part.bgad --from-stdin
+  bgad inspect part.bgad --manifest list.csv --shard 1/8 --resume -o 1.csv")]
 pub(crate) struct InspectArgs {
     /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
     /// Images, or folders of images; `-` is an image on stdin.
-    #[arg(value_name = "IMAGE|FOLDER", required_unless_present = "from_stdin")]
+    #[arg(value_name = "IMAGE|FOLDER", required_unless_present_any = ["from_stdin", "manifest"])]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// Take paths of images and folders from stdin, one a line, after those that are named.
@@ -45,6 +46,9 @@ pub(crate) struct InspectArgs {
 
     #[command(flatten)]
     pub(crate) thresholds: ThresholdArgs,
+
+    #[command(flatten)]
+    pub(crate) archive: super::ArchiveArgs,
 }
 
 /// How results are written.
@@ -80,7 +84,7 @@ pub(crate) struct PictureArgs {
     ///
     /// Colours are fixed by the training and not moved by a calibration: the same colour means the same number of nats in
     /// all pictures of a model. What is flagged is outlined.
-    #[arg(short, long, alias = "output", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
     /// What is written to --out; several are separated by commas.

@@ -1,13 +1,14 @@
 //! Results for people: one line an image, in 80 columns, verdicts in colour on a terminal.
 
 use std::env;
-use std::io::{self, IsTerminal as _, Stdout, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use bgad::record::Record;
 use bgad::verdict::Verdict;
 use console::Term;
 
 use super::write::{Entry, Exporter};
+use crate::out::{self, Text};
 use crate::shell::printable;
 
 /// Columns before the file name.
@@ -23,14 +24,14 @@ pub(super) struct Table<W: Write> {
     columns: Option<usize>,
 }
 
-impl Table<Stdout> {
-    pub(super) fn new(out: Stdout) -> Table<Stdout> {
-        let terminal = out.is_terminal();
+impl Table<Text> {
+    pub(super) fn on_stdout() -> Table<Text> {
+        let terminal = io::stdout().is_terminal();
         // https://no-color.org: any value but the empty one.
         let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|value| value == "dumb");
         let columns = terminal.then(|| usize::from(Term::stdout().size().1));
-        Table { out, coloured: terminal && !no_colour, columns }
+        Table { out: out::text(), coloured: terminal && !no_colour, columns }
     }
 }
 

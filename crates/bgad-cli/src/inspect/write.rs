@@ -1,11 +1,12 @@
 //! Results on stdout: a table, JSON lines or CSV, one exporter each.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, Write};
 
-use bgad::record::{FailedRecord, Record, RegionRecord};
+use bgad::record::{FailedRecord, PART_NAMES, Record, RegionRecord};
 
 use super::table::Table;
 use crate::args::Format;
+use crate::out;
 
 /// What came of one image.
 pub(super) enum Entry {
@@ -23,42 +24,12 @@ pub(super) trait Exporter {
     fn entry(&mut self, entry: &Entry) -> io::Result<()>;
 }
 
-/// Results on their way out. What happens to the text never ends the work: a reader that went away silences it, any other
-/// error is kept for the end.
-pub(super) struct Listing {
-    exporter: Box<dyn Exporter>,
-    gone: bool,
-    error: Option<io::Error>,
-}
-
-impl Listing {
-    pub(super) fn new(exporter: Box<dyn Exporter>) -> Listing {
-        Listing { exporter, gone: false, error: None }
-    }
-
-    /// Writes something, unless writing has failed before.
-    pub(super) fn put(&mut self, write: impl FnOnce(&mut dyn Exporter) -> io::Result<()>) {
-        if self.gone {
-            return;
-        }
-        if let Err(error) = write(self.exporter.as_mut()) {
-            self.gone = true;
-            self.error = Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe);
-        }
-    }
-
-    /// What went wrong, if it was more than a reader that had seen enough.
-    pub(super) fn finish(self) -> Option<io::Error> {
-        self.error
-    }
-}
-
-/// The exporter of a format, to stdout. `parts` are the names of the parts of the score.
-pub(super) fn exporter(format: Format, parts: &[&'static str]) -> Box<dyn Exporter> {
+/// The exporter of a format, to stdout.
+pub(super) fn exporter(format: Format) -> Box<dyn Exporter> {
     match format {
-        Format::Table => Box::new(Table::new(io::stdout())),
-        Format::Jsonl => Box::new(JsonLines(BufWriter::new(io::stdout()))),
-        Format::Csv => Box::new(Csv::new(io::stdout(), parts)),
+        Format::Table => Box::new(Table::on_stdout()),
+        Format::Jsonl => Box::new(JsonLines(out::text())),
+        Format::Csv => Box::new(Csv::new(out::text())),
     }
 }
 
@@ -83,7 +54,6 @@ impl<W: Write> Exporter for JsonLines<W> {
 /// One line for each image, with the region of the highest peak.
 struct Csv<W: Write> {
     out: csv::Writer<W>,
-    parts: Vec<&'static str>,
 }
 
 /// Columns before and after those of the parts of the score.
@@ -123,11 +93,11 @@ const LAST: [&str; 21] = [
 ];
 
 impl<W: Write> Csv<W> {
-    fn new(out: W, parts: &[&'static str]) -> Csv<W> {
-        Csv { out: csv::Writer::from_writer(out), parts: parts.to_vec() }
+    fn new(out: W) -> Csv<W> {
+        Csv { out: csv::Writer::from_writer(out) }
     }
 
-    fn judged(&self, record: &Record) -> Vec<String> {
+    fn judged(record: &Record) -> Vec<String> {
         let region = record.regions.first();
         let of = |value: fn(&RegionRecord) -> String| region.map(value).unwrap_or_default();
         let mut row = vec![
@@ -142,7 +112,7 @@ impl<W: Write> Csv<W> {
             record.regions.len().to_string(),
         ];
         let part = |name: &&str| record.parts.get(*name).map(f32::to_string).unwrap_or_default();
-        row.extend(self.parts.iter().map(part));
+        row.extend(PART_NAMES.iter().map(part));
         row.extend([
             of(|r| r.x.to_string()),
             of(|r| r.y.to_string()),
@@ -169,8 +139,8 @@ impl<W: Write> Csv<W> {
         row
     }
 
-    fn failed(&self, failed: &FailedRecord) -> Vec<String> {
-        let mut row = vec![String::new(); FIRST.len() + self.parts.len() + LAST.len()];
+    fn failed(failed: &FailedRecord) -> Vec<String> {
+        let mut row = vec![String::new(); FIRST.len() + PART_NAMES.len() + LAST.len()];
         row[0] = text(failed.file.as_deref());
         row[1] = text(failed.part_id.as_deref());
         row[2] = text(failed.created.as_deref());
@@ -185,14 +155,14 @@ impl<W: Write> Csv<W> {
 
 impl<W: Write> Exporter for Csv<W> {
     fn begin(&mut self) -> io::Result<()> {
-        self.out.write_record(FIRST.iter().chain(&self.parts).chain(&LAST))?;
+        self.out.write_record(FIRST.iter().chain(&PART_NAMES).chain(&LAST))?;
         self.out.flush()
     }
 
     fn entry(&mut self, entry: &Entry) -> io::Result<()> {
         let row = match entry {
-            Entry::Judged(record) => self.judged(record),
-            Entry::Failed(failed) => self.failed(failed),
+            Entry::Judged(record) => Self::judged(record),
+            Entry::Failed(failed) => Self::failed(failed),
         };
         self.out.write_record(row)?;
         self.out.flush()

@@ -8,7 +8,7 @@ use bgad::Frame;
 use bgad::evaluation::ScoredImage;
 use bgad::image::{ImageError, InputSize, Mask, OriginalSize};
 use bgad::overlay::{self, ColourScale, Look, Picture, PictureError, Style, legend};
-use bgad::record::{Rank, Recipe, is_whole_image};
+use bgad::record::{Rank, Recipe};
 use bgad::verdict::DefectRegion;
 use image::{DynamicImage, GrayImage, ImageFormat};
 use maud::{Markup, html};
@@ -111,7 +111,7 @@ fn card(report: &Report<'_>, recipe: &Recipe, scored: &ScoredImage) -> Result<Ma
     }
 
     let file = clean(&report.below(path));
-    let whole = is_whole_image(&found, recipe.thresholds);
+    let whole = found.whole_image;
     let rank = Rank::of(scored.score, &recipe.normal_scores);
     Ok(html! {
         article {

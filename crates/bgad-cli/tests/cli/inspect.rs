@@ -149,7 +149,7 @@ fn info_says_what_a_model_is() {
         "from 32 good images and 4 known defects in 4 passes; 36 files remembered by content",
         "input 64x64",
         "none: the thresholds come from the training images",
-        "m.split.json",
+        "split       32 good to train, 4 known defects",
         "schedule           4x1",
     ] {
         assert!(ran.stdout.contains(text), "no `{text}` in:\n{}", ran.stdout);

@@ -7,8 +7,8 @@ use image::{ExtendedColorType, ImageEncoder as _};
 use tiff::encoder::{TiffEncoder, colortype::Gray32Float};
 
 use super::picture::PictureError;
-use crate::anomaly_map::AnomalyMap;
 use crate::detector::Inspection;
+use crate::score::AnomalyMap;
 use crate::verdict::{Thresholds, Verdict};
 
 /// The bytes of a TIFF file of the map: one channel of 32-bit floats, nats, at the size of the map.

@@ -1,7 +1,7 @@
 //! From nats to colours, fixed when a model is trained.
 //!
 //! ```text
-//! m = median, s = q95 − m   of the scores of the good training images
+//! m = median, s = q95 − m   of the scores of good images
 //! z = (x − m) / s           t = ln(1 + z) / ln(1 + Z), from 0 at m to 1 at m + Z s        Z = 63
 //! ```
 //!
@@ -9,12 +9,15 @@
 //! glaring one. Lightness falls along the scale, so that it can be read without telling red from green.
 
 use super::{Rgb, mixed};
-use crate::image_score::middle_and_spread;
+use crate::score::quantile;
 
 /// `Z`.
 const REACH: f32 = 63.0;
 /// Share of the good images above the upper end of their spread.
-const UPPER: f32 = 0.05;
+const UPPER: f64 = 0.05;
+
+/// Shades of grey reach so many spreads below the scale.
+const DEPTH: f32 = 4.0;
 
 /// Colours at equal steps of `t`.
 const STOPS: [Rgb; 6] = [
@@ -49,8 +52,10 @@ pub struct Tick {
 impl ColourScale {
     /// The scale of a model whose good training images have these scores.
     pub fn of(normal_scores: &[f32]) -> ColourScale {
-        let finite: Vec<f32> = normal_scores.iter().copied().filter(|score| score.is_finite()).collect();
-        let (low, spread) = middle_and_spread(&finite, UPPER).unwrap_or((0.0, 0.0));
+        let mut sorted: Vec<f32> = normal_scores.iter().copied().filter(|score| score.is_finite()).collect();
+        sorted.sort_by(f32::total_cmp);
+        let at = |share: f64| quantile(&sorted, share).unwrap_or(0.0) as f32;
+        let (low, spread) = (at(0.5), at(1.0 - UPPER) - at(0.5));
         // Scores that fall together would make a scale of no width.
         ColourScale { low, spread: spread.max(0.02 * low.abs()).max(0.02) }
     }
@@ -86,9 +91,8 @@ impl ColourScale {
         if nats > self.low || nats.is_nan() {
             return self.colour(nats);
         }
-        // 0 nats is as normal as training images get.
-        let share = if self.low > 0.0 { (nats / self.low).clamp(0.0, 1.0) } else { 0.0 };
-        mixed(CALM[0], CALM[1], share)
+        let share = 1.0 - (self.low - nats) / (DEPTH * self.spread);
+        mixed(CALM[0], CALM[1], share.clamp(0.0, 1.0))
     }
 
     /// At most `count` values from end to end, evenly spread and rounded as far as that moves nothing visibly.

@@ -1,7 +1,7 @@
 use super::*;
-use crate::anomaly_map::AnomalyMap;
 use crate::frame::Layout;
 use crate::record::ModelId;
+use crate::score::AnomalyMap;
 use crate::verdict::{DefectRegion, defect_regions};
 
 fn recipe(ok: f32, ng: f32) -> Recipe {
@@ -26,9 +26,8 @@ fn found(peak: f32, side: usize, recipe: &Recipe, size: (usize, usize)) -> Inspe
     let regions = defect_regions(&map, recipe.thresholds.ok, size);
     Inspection {
         score: peak,
-        coarsest: None,
-        cells: None,
-        whole: None,
+        parts: Vec::new(),
+        whole_image: false,
         verdict: recipe.thresholds.verdict(peak),
         map,
         regions,
@@ -106,7 +105,7 @@ fn the_image_as_a_whole_gets_a_frame_of_the_verdict() {
         pixel(&picture.expect("a picture"), 255, 128)
     };
     assert!(!is_warm(corner(&inspection)));
-    (inspection.score, inspection.verdict) = (9.0, Verdict::Ng);
+    (inspection.score, inspection.verdict, inspection.whole_image) = (9.0, Verdict::Ng, true);
     assert_eq!(corner(&inspection), footer::verdict_colours(Verdict::Ng).0.map(|c| c as u8));
 }
 
