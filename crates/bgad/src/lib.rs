@@ -7,6 +7,7 @@ pub mod detector;
 pub mod model;
 pub mod verdict;
 pub mod record;
+pub mod overlay;
 pub mod frame;
 pub mod image;
 pub mod tiles;

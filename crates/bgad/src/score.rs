@@ -64,7 +64,7 @@ impl PartKind {
     }
 
     /// Its name in records and tables.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             PartKind::Peak => "peak",
             PartKind::Coarsest => "coarsest",

@@ -1,5 +1,6 @@
 //! Which images to inspect, and where their overlays go.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +13,10 @@ use crate::failure::say;
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 
 /// End of the name of every overlay; such files are no input when a folder is searched.
-const OVERLAY: &str = ".overlay.png";
+pub(super) const OVERLAY: &str = ".overlay.png";
+
+/// What else is written beside an image of the name `x.png`; such files are no input either.
+const BESIDE: [&str; 5] = [".side-by-side.png", ".heat.png", ".map.tiff", ".map.npy", ".mask.png"];
 
 /// An image to inspect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,14 +94,48 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
             entries.push(entry.path());
         }
     }
-    entries.sort();
+    entries.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
     Ok(entries)
+}
+
+/// Numbers in names are compared as numbers: `part 2` comes before `part 10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    loop {
+        let ((one, rest_left), (two, rest_right)) = (run(left), run(right));
+        if one.is_empty() || two.is_empty() {
+            // Names that differ in leading zeros alone keep an order too.
+            return one.len().cmp(&two.len()).then_with(|| a.cmp(b));
+        }
+        let both_numbers = [one, two].iter().all(|run| run.starts_with(|c: char| c.is_ascii_digit()));
+        let order = if both_numbers {
+            let (one, two) = (one.trim_start_matches('0'), two.trim_start_matches('0'));
+            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+        } else {
+            one.cmp(two)
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (left, right) = (rest_left, rest_right);
+    }
+}
+
+/// The digits a text starts with, or what comes before its first digit; and the rest.
+fn run(text: &str) -> (&str, &str) {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    text.split_at(end)
 }
 
 fn is_image(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    EXTENSIONS.contains(&extension.as_str()) && !name.ends_with(OVERLAY)
+    let is_image = |name: &str| EXTENSIONS.iter().any(|ending| name.ends_with(&format!(".{ending}")));
+    let written = |ending: &str| name.strip_suffix(ending).is_some_and(is_image);
+    EXTENSIONS.contains(&extension.as_str())
+        && !name.ends_with(OVERLAY)
+        && !BESIDE.iter().any(|ending| written(ending))
 }
 
 /// The path of the overlay: the image's path below the folder searched, its extension kept, so that `x.png` and `x.jpg`
@@ -155,6 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn names_are_in_the_order_people_expect() {
+        let mut names =
+            ["part 10.png", "part 2.png", "part 02.png", "part.png", "Part 1.png", "b/1.png", "part 2b.png"];
+        names.sort_by(|a, b| natural(a, b));
+        let want =
+            ["Part 1.png", "b/1.png", "part 02.png", "part 2.png", "part 2b.png", "part 10.png", "part.png"];
+        assert_eq!(names, want);
+        let huge = ["x18446744073709551616", "x18446744073709551615"];
+        assert_eq!(natural(huge[0], huge[1]), Ordering::Greater);
+        assert_eq!(natural("a", "a"), Ordering::Equal);
+    }
+
+    #[test]
     fn images_are_known_by_their_extension_and_overlays_are_none() {
         let cases = [
             ("x.png", true),
@@ -163,6 +214,9 @@ mod tests {
             ("x.txt", false),
             ("png", false),
             ("x.png.overlay.png", false),
+            ("x.png.mask.png", false),
+            ("x.mask.png", true),
+            ("x.jpg.map.tiff", false),
         ];
         for (name, want) in cases {
             assert_eq!(is_image(Path::new(name)), want, "{name}");

@@ -4,6 +4,7 @@ mod scene;
 mod main_job;
 mod report;
 mod doctor;
+mod inspect;
 mod interrupted;
 mod bad_input;
 mod anomalies;
