@@ -169,10 +169,13 @@ impl<'a> MatRef<'a> {
         unsafe { self.data.get_unchecked(range) }
     }
 
-    /// Value `(i, j)`. The slice's own check is the only one: `j ≥ cols` may give a value between the rows.
+    /// Column `j`, from a row on.
     #[inline(always)]
-    pub(crate) fn at(&self, i: usize, j: usize) -> f32 {
-        self.data[i * self.shape.stride + j]
+    #[track_caller]
+    pub(crate) fn column(&self, j: usize, from: usize) -> impl Iterator<Item = f32> {
+        let Shape { rows, cols, stride } = self.shape;
+        assert!(from < rows && j < cols, "value ({from}, {j}) of {rows} rows of {cols} values");
+        self.data[from * stride + j..].iter().step_by(stride).copied()
     }
 
     /// The first value of the first row, for kernels that compute addresses themselves.
@@ -306,6 +309,7 @@ mod tests {
         assert_eq!(right.row(0), [1.0, 2.0]);
         assert_eq!(right.row(2), [11.0, 12.0]);
         assert!(matrix.columns(4..4).row(2).is_empty());
+        assert!(matrix.column(3, 1).eq([8.0, 13.0]));
 
         let mut data = data.clone();
         let mut matrix = MatMut::strided(&mut data, 3, 4, 5).columns(2..4);

@@ -72,7 +72,7 @@ impl Packed {
             let width = vectors * isa.lanes();
             let end = (first + width).min(*n);
             for (p, to) in packed[offset..offset + *k * width].chunks_exact_mut(width).enumerate() {
-                to[..end - first].iter_mut().enumerate().for_each(|(j, to)| *to = b.at(first + j, p));
+                to[..end - first].iter_mut().zip(b.column(p, first)).for_each(|(to, b)| *to = b);
             }
         }
     }
