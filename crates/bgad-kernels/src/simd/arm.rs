@@ -1,4 +1,4 @@
-//! NEON. It is part of the target, so its arithmetic needs no proof and no `unsafe`.
+//! NEON. It is part of every 64-bit Arm processor: its token needs no detection.
 
 use std::arch::aarch64::*;
 
@@ -12,7 +12,8 @@ macro_rules! arithmetic {
     ($($name:ident($($arg:ident),*) = $body:expr;)*) => {$(
         #[inline(always)]
         fn $name(self, $($arg: Self::V),*) -> Self::V {
-            $body
+            // SAFETY: registers only, and every 64-bit Arm processor has NEON.
+            unsafe { $body }
         }
     )*};
 }
@@ -44,7 +45,8 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
-        vdupq_n_f32(x)
+        // SAFETY: registers only, and every 64-bit Arm processor has NEON.
+        unsafe { vdupq_n_f32(x) }
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {
@@ -76,7 +78,8 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
-        vaddvq_f32(a)
+        // SAFETY: registers only, and every 64-bit Arm processor has NEON.
+        unsafe { vaddvq_f32(a) }
     }
     #[inline(always)]
     fn tile<T: Tile>(self, vectors: usize, t: T) {
