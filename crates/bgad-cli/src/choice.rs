@@ -1,15 +1,16 @@
 //! Which images of a data folder are used for what.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
+use bgad::dataset::{Dataset, Finding, Setting, Split, SplitOptions, UnsoundMask};
 use bgad::options::DEFAULT_ANOMALIES;
 
 use crate::args::ChoiceArgs;
 use crate::failure::{Failure, say};
 
-/// So many findings about a data folder are listed by name.
-const FINDINGS_SHOWN: usize = 10;
+/// So many findings of one kind about a data folder are listed by name.
+const FINDINGS_SHOWN: usize = 5;
 
 /// The images, with a word about what is not used.
 pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
@@ -18,12 +19,7 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
         return Ok(read(path, data)?);
     }
     let dataset = Dataset::open(data)?;
-    for finding in dataset.findings.iter().take(FINDINGS_SHOWN) {
-        say(format_args!("note: {finding}"));
-    }
-    if dataset.findings.len() > FINDINGS_SHOWN {
-        say(format_args!("note: and {} more like these", dataset.findings.len() - FINDINGS_SHOWN));
-    }
+    name_findings(&dataset);
     let anomalies = args.anomalies.unwrap_or_else(|| default_anomalies(&dataset, &args.setting, args.weak));
     let setting = args.setting.clone();
     let mut split = Split::draw(
@@ -43,6 +39,32 @@ pub(crate) fn split(data: &Path, args: &ChoiceArgs) -> Result<Split, Failure> {
         say("note: no defective image is left to test on");
     }
     Ok(split)
+}
+
+/// What is not used or does not pair: each kind of it, the first few by name.
+fn name_findings(dataset: &Dataset) {
+    let mut kinds: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in &dataset.findings {
+        kinds.entry(&finding.problem).or_default().push(finding);
+    }
+    for (problem, findings) in kinds {
+        findings.iter().take(FINDINGS_SHOWN).for_each(|finding| say(format_args!("note: {finding}")));
+        if let more @ 1.. = findings.len().saturating_sub(FINDINGS_SHOWN) {
+            say(format_args!("note: {more} more: {problem} (bgad doctor lists all)"));
+        }
+    }
+}
+
+/// Names the images that are no known defects for want of a position.
+pub(crate) fn name_unsound(unsound: &[UnsoundMask], left: usize) {
+    if unsound.is_empty() {
+        return;
+    }
+    unsound.iter().for_each(|mask| say(format_args!("skipped: {mask}")));
+    say(format_args!(
+        "note: of {} known defects {left} have a mask that says where the defect is; only these are learned from",
+        left + unsound.len()
+    ));
 }
 
 /// The split that a model was trained with, from the file beside it, and its data folder; `data` is where that folder is now.

@@ -30,8 +30,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     files.check_resume(args.resume)?;
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let split = choice::split(&args.data, &args.choice)?;
+    let mut split = choice::split(&args.data, &args.choice)?;
+    let planned = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len());
+    // Tiles are cut from images at their own size, at which no defect vanishes.
+    let unsound = split.drop_unsound_masks(planned.tile_overlap.is_none().then_some(planned.input));
+    choice::name_unsound(&unsound, split.anomalies.len());
     split.check_contents()?;
+    say(format_args!("{}", split.counts()));
     let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
     let backbone = args.recipe.backbone(isa)?;
 
@@ -58,11 +63,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
     }
     summary(args, &files, &model, &split, started)?;
-    if progress.skipped > 0 {
-        say(format_args!(
-            "{} files were skipped, see above; the model was trained without them",
-            progress.skipped
-        ));
+    let skipped = progress.skipped + unsound.len();
+    if skipped > 0 {
+        let files = if skipped == 1 { "1 file was".to_owned() } else { format!("{skipped} files were") };
+        say(format_args!("{files} skipped, see above; the model was trained without"));
         return Ok(Outcome::Incomplete);
     }
     Ok(Outcome::Fine)

@@ -32,6 +32,8 @@ pub mod comparison;
 pub mod weights;
 pub mod options;
 pub mod durable;
+pub mod outside;
+pub mod printable;
 mod written;
 
 pub use detector::{Detector, Inspection};
