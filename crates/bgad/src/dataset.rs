@@ -179,6 +179,8 @@ impl Dataset {
         }
         account::name_the_rest(root, &dataset, &mut survey);
         survey.findings.sort();
+        // A folder may have been listed for several reasons.
+        survey.findings.dedup();
         dataset.findings = survey.findings;
         Ok(dataset)
     }
@@ -222,6 +224,7 @@ fn folders(survey: &mut Survey, root: &Path) -> Result<Dataset, DatasetError> {
     }
     if entries.iter().any(|entry| entry.name == manifest::VISA) {
         // VisA's paths begin with the name of the class.
+        survey.known.push(root.join(manifest::VISA));
         return manifest::open(&root.join(manifest::VISA), &root.join(".."));
     }
     for layout in [layouts::labelled, layouts::pictures_and_masks, kolektor::open] {

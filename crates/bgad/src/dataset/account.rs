@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, Entry, Survey};
-use super::{BAD, Dataset, GOOD, Layout, Sample};
+use super::{BAD, Dataset, Finding, GOOD, Layout, Sample};
 use crate::image::Content;
 
 /// So many loose files of a folder are named one by one; of more, their number is said.
@@ -16,63 +16,63 @@ pub(super) fn name_the_rest(root: &Path, dataset: &Dataset, survey: &mut Survey)
         let Dataset { train_good, test_good, train_bad, test_bad, .. } = dataset;
         [train_good, test_good, train_bad, test_bad].into_iter().flatten()
     };
-    let mut known: BTreeSet<PathBuf> = samples().map(|sample| sample.path.clone()).collect();
-    known.extend(samples().filter_map(|sample: &Sample| sample.mask.clone()));
-    known.extend(survey.findings.iter().map(|finding| finding.path.clone()));
-    known.remove(root);
+    let used = samples().flat_map(|sample: &Sample| [Some(&sample.path), sample.mask.as_ref()]).flatten();
+    let named = survey.findings.iter().map(|finding| &finding.path).filter(|path| *path != root);
+    let known = used.chain(named).chain(&survey.known).map(|path| resolved(path)).collect();
     let mut walk = Walk { known, layout: dataset.layout, listing: Survey::default(), found: Vec::new() };
     if root.is_dir() {
         walk.folder(root, 0);
     } else {
         // A list may lie in a folder full of other things: only those folders are looked at that it names images in.
-        walk.known.insert(root.to_owned());
+        walk.known.insert(resolved(root));
         let folders: BTreeSet<&Path> = samples().filter_map(|sample| sample.path.parent()).collect();
         for folder in folders {
             let entries = walk.listing.list(folder).unwrap_or_default();
-            let files: Vec<Entry> = entries.into_iter().filter(|e| !e.is_folder).collect();
-            walk.loose(folder, files.into_iter().filter(|entry| !walk_knows(&walk.known, entry)).collect());
+            let unknown = |entry: &Entry| !entry.is_folder && !walk.known.contains(&resolved(&entry.path));
+            let files = entries.into_iter().filter(unknown).collect();
+            walk.loose(folder, files);
         }
     }
-    for (path, problem, files) in walk.found {
-        survey.findings.push(super::Finding { path, problem, files });
-    }
+    survey.findings.append(&mut walk.listing.findings);
+    survey.findings.append(&mut walk.found);
 }
 
-fn walk_knows(known: &BTreeSet<PathBuf>, entry: &Entry) -> bool {
-    known.contains(&entry.path)
+/// The file itself, whatever path or link leads to it.
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 struct Walk {
-    /// What is used or named, files and whole folders.
+    /// What is used or named, files and whole folders, links resolved.
     known: BTreeSet<PathBuf>,
     layout: Layout,
     listing: Survey,
-    found: Vec<(PathBuf, String, usize)>,
+    found: Vec<Finding>,
+}
+
+/// What came of a folder.
+#[derive(Default)]
+struct Seen {
+    /// Files that the folder above is to name, if nothing in this one is known.
+    unknown: Vec<Entry>,
+    any_known: bool,
 }
 
 impl Walk {
-    /// Looks at a folder. If nothing in it is known, its files are returned, for the folder above to name.
-    fn folder(&mut self, folder: &Path, depth: usize) -> Vec<Entry> {
+    fn folder(&mut self, folder: &Path, depth: usize) -> Seen {
         if depth > folder::DEEPEST || !self.listing.enter(folder) {
-            return Vec::new();
+            return Seen::default();
         }
         let entries = self.listing.list(folder).unwrap_or_default();
         let (mut loose, mut below, mut any_known) = (Vec::new(), Vec::new(), depth == 0);
         for entry in entries {
-            if self.known.contains(&entry.path) {
+            if self.known.contains(&resolved(&entry.path)) {
                 any_known = true;
             } else if entry.is_folder {
-                let before = self.found.len();
-                let files = self.folder(&entry.path, depth + 1);
-                // A folder that has named files of its own holds something that is used.
-                any_known |= self.found.len() > before
-                    || self
-                        .known
-                        .range(entry.path.clone()..)
-                        .next()
-                        .is_some_and(|p| p.starts_with(&entry.path));
-                if !files.is_empty() {
-                    below.push((entry.path, files));
+                let seen = self.folder(&entry.path, depth + 1);
+                any_known |= seen.any_known;
+                if !seen.unknown.is_empty() {
+                    below.push((entry.path, seen.unknown));
                 }
             } else if !written_by_us(&entry.name) {
                 loose.push(entry);
@@ -80,21 +80,21 @@ impl Walk {
         }
         if !any_known {
             loose.extend(below.into_iter().flat_map(|(_, files)| files));
-            return loose;
+            return Seen { unknown: loose, any_known };
         }
         for (path, files) in below {
             let problem = format!("{}, not used: {}", what(&files), self.advice(&path, &files));
-            self.found.push((path, problem, files.len()));
+            self.found.push(Finding { path, problem, files: files.len() });
         }
         self.loose(folder, loose);
-        Vec::new()
+        Seen { unknown: Vec::new(), any_known }
     }
 
     /// Files in a folder of which others are used.
     fn loose(&mut self, folder: &Path, files: Vec<Entry>) {
         if files.len() > NAMED {
             let problem = format!("{}, not used: {}", what(&files), self.advice(folder, &files));
-            self.found.push((folder.to_owned(), problem, files.len()));
+            self.found.push(Finding { path: folder.to_owned(), problem, files: files.len() });
             return;
         }
         for file in files {
@@ -104,7 +104,7 @@ impl Walk {
                 }
                 _ => folder::not_a_picture(&file.path),
             };
-            self.found.push((file.path, problem, 1));
+            self.found.push(Finding { path: file.path, problem, files: 1 });
         }
     }
 

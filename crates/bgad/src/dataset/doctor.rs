@@ -268,13 +268,7 @@ fn layout(dataset: &Dataset, name: &impl Fn(&Path) -> String, findings: &mut Fin
         } else {
             ("layout", "move, rename, convert or delete it")
         };
-        // That black masks make good images is how such a folder says so.
-        let severity = if finding.problem.contains("black:") || finding.problem.contains("are black") {
-            Severity::Note
-        } else {
-            Severity::Warning
-        };
-        findings.add((severity, check), &name(&finding.path), finding.problem.clone(), fix, 1.0);
+        findings.add((Severity::Warning, check), &name(&finding.path), finding.problem.clone(), fix, 1.0);
     }
 }
 

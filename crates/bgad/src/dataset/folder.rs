@@ -72,6 +72,8 @@ pub(super) struct Survey {
     pub(super) beside: Vec<(PathBuf, PathBuf)>,
     /// Files of labels among images, which may be of many of them.
     pub(super) labels: Vec<PathBuf>,
+    /// Files that are used, but are neither an image nor its mask.
+    pub(super) known: Vec<PathBuf>,
     /// Folders that were searched, links resolved: none is searched twice.
     searched: BTreeSet<PathBuf>,
 }

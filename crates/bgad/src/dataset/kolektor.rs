@@ -52,6 +52,9 @@ pub(super) fn open(
                 (false, false) if folder::is_named(entry, &["train"]) => &mut dataset.train_bad,
                 (false, _) => &mut dataset.test_bad,
             };
+            if black {
+                survey.known.push(mask.clone());
+            }
             list.push(match black {
                 true => Sample { path, mask: None, kind: Kind::Good },
                 false => Sample { path, mask: Some(mask), kind: defect },

@@ -46,6 +46,7 @@ pub(super) fn pictures_and_masks(
     if pairs.is_empty() {
         return Ok(None);
     }
+    survey.known.extend([&masks.path, root].map(|folder| folder.join(masks::LABEL_MAP)));
     for image in images.iter().filter(|image| mask_of(image).is_none()) {
         survey.found(&image.path, "not used: no mask says whether it is good");
     }
@@ -55,20 +56,12 @@ pub(super) fn pictures_and_masks(
     for ((path, mask), clean) in pairs.into_iter().zip(clean) {
         if clean {
             // Its mask has done its work.
-            survey.found(&mask, "black: its image is taken to be good");
+            survey.known.push(mask);
             dataset.train_good.push(Sample { path, mask: None, kind: Kind::Good });
         } else {
             let kind = Kind::Defect(BAD[0].to_owned());
             dataset.test_bad.push(Sample { path, mask: Some(mask), kind });
         }
-    }
-    // One line for all of them.
-    let black = |finding: &super::Finding| finding.problem.starts_with("black:");
-    let files = survey.findings.iter().filter(|finding| black(finding)).count();
-    if files > 1 {
-        survey.findings.retain(|finding| !black(finding));
-        let problem = format!("{files} masks are black: their images are taken to be good");
-        survey.findings.push(super::Finding { path: masks.path.clone(), problem, files });
     }
     finished(dataset, survey, root).map(Some)
 }
@@ -103,7 +96,8 @@ pub(super) fn labelled(
             broken.len() == 1 && !entries.iter().any(|entry| entry.is_folder && folder::is_named(entry, BAD));
         return if only { Err(DatasetError::Image(broken.remove(0))) } else { Ok(None) };
     }
-    let all = survey.list_all(root)?;
+    // Other layouts may search the same folders after this one.
+    let all = Survey::default().list_all(root)?;
     let images: Vec<Entry> = all.into_iter().filter(|entry| !entry.is_json()).collect();
     let images: Vec<Entry> = Survey::default().images(&images);
     let mut dataset = Dataset::bare(root, Layout::Plain);
@@ -130,6 +124,7 @@ pub(super) fn labelled(
         return Ok(None);
     }
     // The files of labels are used, also those of good images only.
+    survey.known.extend(found.into_iter().map(|(path, _)| path));
     finished(dataset, survey, root).map(Some)
 }
 

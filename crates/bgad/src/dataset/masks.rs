@@ -18,7 +18,7 @@ pub(super) const NO_MASK: &str = "no mask: usable for image figures only";
 /// Folders of masks, below the root of a data folder or beside its test images.
 pub(super) const FOLDERS: &[&str] = &["ground_truth", "masks", "mask", "SegmentationClass"];
 /// CVAT's list of labels and colours.
-const LABEL_MAP: &str = "labelmap.txt";
+pub(super) const LABEL_MAP: &str = "labelmap.txt";
 
 /// The stem of the image that a mask of this stem belongs to; `None` for other names.
 pub(super) fn of(stem: &str) -> Option<&str> {
@@ -68,6 +68,7 @@ impl MaskIndex {
         }
         for folder in folders {
             index.has_folder = true;
+            survey.known.extend([&*folder.path, root].map(|folder| folder.join(LABEL_MAP)));
             if let Some(problem) = colours_that_mislead(&folder.path) {
                 survey.found(&folder.path, problem);
                 continue;

@@ -286,65 +286,68 @@ enum Counts {
     Packed(Box<str>),
 }
 
-/// A visitor of one of two forms.
-macro_rules! either {
-    ($name:ident, $value:ident, $expected:literal, $($form:item)*) => {
-        impl<'de> Deserialize<'de> for $value {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$value, D::Error> {
-                deserializer.deserialize_any($name)
-            }
-        }
-
-        struct $name;
-
-        impl<'de> Visitor<'de> for $name {
-            type Value = $value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($expected)
-            }
-
-            $($form)*
-        }
-    };
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Item, D::Error> {
+        deserializer.deserialize_any(ItemVisitor)
+    }
 }
 
-either!(
-    ItemVisitor,
-    Item,
-    "a list of numbers",
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of numbers")
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Item, A::Error> {
         let mut numbers = Vec::new();
         while let Some(number) = seq.next_element()? {
             numbers.push(number);
         }
         Ok(Item::List(numbers))
-    },
+    }
+
     fn visit_f64<E>(self, number: f64) -> Result<Item, E> {
         Ok(Item::Number(number))
-    },
+    }
+
     fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
         Ok(Item::Number(number as f64))
-    },
+    }
+
     fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
         Ok(Item::Number(number as f64))
     }
-);
+}
 
-either!(
-    CountsVisitor,
-    Counts,
-    "counts as numbers or packed into a text",
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Counts, D::Error> {
+        deserializer.deserialize_any(CountsVisitor)
+    }
+}
+
+struct CountsVisitor;
+
+impl<'de> Visitor<'de> for CountsVisitor {
+    type Value = Counts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("counts as numbers or packed into a text")
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Counts, A::Error> {
         let mut counts = Vec::new();
         while let Some(count) = seq.next_element::<u64>()? {
-            counts.push(
-                u32::try_from(count).map_err(|_| A::Error::custom(format!("a run of {count} pixels")))?,
-            );
+            let run =
+                u32::try_from(count).map_err(|_| A::Error::custom(format!("a run of {count} pixels")))?;
+            counts.push(run);
         }
         Ok(Counts::Plain(counts))
-    },
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Counts, E> {
         Ok(Counts::Packed(text.into()))
     }
-);
+}
