@@ -283,7 +283,7 @@ fn meant(inside: &[PathBuf], labelled: usize) -> String {
         (false, _) => format!("did you mean {}?", some_of(&inside)),
         (true, 0) => "put the good images into a folder named good".to_owned(),
         (true, n) => format!(
-            "{n} pictures have labels beside them: put those with their JSON files into a folder named bad, and the good \
+            "labels lie beside {n} of the pictures: put these with their JSON files into a folder named bad, and the good \
              images into a folder named good"
         ),
     }

@@ -7,6 +7,7 @@
 //!
 //! Images below `train` are for training, those below `test`, `val` or `valid` for testing; without such folders a split divides them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use rayon::prelude::*;
 use super::folder::{self, Entry, Survey};
 use super::{BAD, Dataset, DatasetError, Kind, Layout, Sample, error, masks};
 use crate::image::{ImageError, Labels, labels, raw_mask};
+use crate::printable;
 
 /// Folders of pictures that lie beside a folder of masks.
 const PICTURES: &[&str] = &["images", "image", "JPEGImages", "imgs"];
@@ -102,8 +104,10 @@ pub(super) fn labelled(
     let images: Vec<Entry> = Survey::default().images(&images);
     let mut dataset = Dataset::bare(root, Layout::Plain);
     dataset.listed = true;
+    let mut seen: BTreeSet<(PathBuf, usize)> = BTreeSet::new();
     for image in &images {
-        let Some((file, category)) = entry_of(&image.path, &found)? else { continue };
+        let Some((entry, file, category)) = entry_of(&image.path, &found)? else { continue };
+        seen.insert((file.clone(), entry));
         let (path, below) = (image.path.clone(), folder::portable(&image.path, root).to_lowercase());
         let is_in = |names: &[&str]| {
             names.iter().any(|name| below.split('/').rev().skip(1).any(|part| part == *name))
@@ -123,17 +127,28 @@ pub(super) fn labelled(
     if dataset.train_good.is_empty() && dataset.train_bad.is_empty() && dataset.test_bad.is_empty() {
         return Ok(None);
     }
+    for (file, labels) in &found {
+        let Labels::Many(many) = &**labels else { continue };
+        let missing = |entry: &usize| !seen.contains(&(file.clone(), *entry));
+        let missing: Vec<usize> = (0..many.images.len()).filter(missing).collect();
+        if let Some(first) = missing.first() {
+            let name = printable::text(&many.images[*first].names[0]);
+            let problem =
+                format!("{} of the images that it names are not here, the first {name}", missing.len());
+            survey.found(file, problem);
+        }
+    }
     // The files of labels are used, also those of good images only.
     survey.known.extend(found.into_iter().map(|(path, _)| path));
     finished(dataset, survey, root).map(Some)
 }
 
+/// An entry of a file of labels, and the category of its first mark.
+type Entered = (usize, PathBuf, Option<String>);
+
 /// The file that names an image, and the category of its first mark; `None` of the latter if nothing is marked in it.
-fn entry_of(
-    image: &Path,
-    found: &[(PathBuf, Arc<Labels>)],
-) -> Result<Option<(PathBuf, Option<String>)>, DatasetError> {
-    let mut best: Option<(usize, bool, PathBuf, Option<String>)> = None;
+fn entry_of(image: &Path, found: &[(PathBuf, Arc<Labels>)]) -> Result<Option<Entered>, DatasetError> {
+    let mut best: Option<(usize, bool, Entered)> = None;
     for (file, labels) in found {
         let Labels::Many(many) = &**labels else { continue };
         let ambiguous = |problem| DatasetError::Image(ImageError { path: Some(file.clone()), problem });
@@ -144,10 +159,10 @@ fn entry_of(
             let labelled = &many.images[entry];
             let category =
                 labelled.marked.then(|| labelled.category.clone().unwrap_or_else(|| BAD[0].to_owned()));
-            best = Some((common, beside, file.clone(), category));
+            best = Some((common, beside, (entry, file.clone(), category)));
         }
     }
-    Ok(best.map(|(_, _, file, category)| (file, category)))
+    Ok(best.map(|(_, _, entered)| entered))
 }
 
 fn finished(mut dataset: Dataset, survey: &mut Survey, root: &Path) -> Result<Dataset, DatasetError> {

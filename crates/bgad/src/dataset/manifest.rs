@@ -82,7 +82,12 @@ pub(super) fn open(file: &Path, base: &Path) -> Result<Dataset, DatasetError> {
         .flexible(true)
         .has_headers(true)
         .from_reader(text.as_bytes());
-    let line_of = |row: &StringRecord| row.position().map_or(0, csv::Position::line) + notes as u64;
+    // A row is said to begin where the empty lines before it do.
+    let line_of = |row: &StringRecord| {
+        let at = row.position().map_or(0, |position| position.byte() as usize).min(text.len());
+        let empty = text[at..].len() - text[at..].trim_start_matches(['\n', '\r']).len();
+        (1 + notes + text[..at + empty].matches('\n').count()) as u64
+    };
     let broken = |error: csv::Error| {
         let line = error.position().map_or(0, csv::Position::line) + notes as u64;
         wrong(line, error.to_string())

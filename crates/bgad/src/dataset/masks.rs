@@ -191,6 +191,7 @@ fn colours_that_mislead(folder: &Path) -> Option<String> {
     for (label, colour) in lines.filter_map(|line| line.split_once(':')) {
         let black = colour.split(':').next().unwrap_or_default().split(',').all(|part| part.trim() == "0");
         if (label == "background") != black {
+            let colour = colour.split(':').next().unwrap_or_default();
             let (label, colour) = (printable::text(label), printable::text(colour));
             return Some(format!(
                 "not used: {LABEL_MAP} gives {label} the colour {colour}, expected 0,0,0 for background and for nothing else"

@@ -1,12 +1,14 @@
 //! Ground-truth masks: which pixels of an image are defective.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ::image::DynamicImage;
 use ::image::metadata::Orientation;
 
 use super::{Content, ImageError, ImageProblem, InputSize, OriginalSize, Window, annotation, decode};
+use crate::outside;
 use crate::weights::sha256_hex;
 
 /// A defect mask at the input size.
@@ -166,8 +168,7 @@ pub(crate) fn raw_mask(path: &Path, image: Option<(&Path, OriginalSize)>) -> Res
         return united(path);
     }
     let of_file = |error: ImageError| error.of_file(path);
-    let content = Content::of_file(path).map_err(|error| of_file(ImageProblem::Unreadable(error).into()))?;
-    if content == Content::Text {
+    if is_labels(path).map_err(|error| of_file(ImageProblem::Unreadable(error).into()))? {
         let (image, size) = (image.map(|(image, _)| image), image.map(|(_, size)| size));
         let mask = annotation::labels(path)?.drawn(image, size).map_err(|problem| of_file(problem.into()))?;
         return Ok(RawMask { mask, between: 0.0, is_picture: false });
@@ -182,6 +183,18 @@ pub(crate) fn raw_mask(path: &Path, image: Option<(&Path, OriginalSize)>) -> Res
     let defective = levels.iter().map(|&level| u8::from(level > threshold)).collect();
     let between = between / levels.len().max(1) as f64;
     Ok(RawMask { mask: Mask { height, width, defective }, between, is_picture: true })
+}
+
+/// Whether a file holds labels: text that is JSON by its first letter or by its name.
+fn is_labels(path: &Path) -> std::io::Result<bool> {
+    if Content::of_file(path)? != Content::Text {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    outside::open(path)?.0.take(64).read_to_end(&mut start)?;
+    let begins = outside::without_mark(&start).trim_ascii_start().first().copied();
+    let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    Ok(named || matches!(begins, Some(b'{' | b'[')))
 }
 
 /// The masks in a folder, united: MVTec LOCO has a folder for each image.

@@ -23,7 +23,7 @@ const CLEAR: f64 = 4.0;
 /// Part of the best fit below which a mask is not where it should be.
 const POOR: f64 = 0.2;
 /// Robust deviations of the oddest cell of a mask from which on it lies on something odd, whatever is odder elsewhere.
-const ODD: f32 = 2.5;
+const ODD: f32 = 4.0;
 /// Farthest move tried, as a share of a side.
 const REACH: usize = 4;
 /// Side of a defect at the input size below which it is easily missed, pixels.
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(at(7, 6), None, "a cell is within what a grid can tell");
         // A mask on something odd is right, whatever is odder elsewhere.
         let mut two = odd.clone();
-        (0..3).for_each(|i| two[3 * 16 + 8 + i] = 3.0);
+        (0..3).for_each(|i| two[3 * 16 + 8 + i] = 5.0);
         assert_eq!(best_move(&square(16, 3, 8, 1.0), &two, (16, 16)), None);
         let (down, across, fit) = best_move(&square(16, 3, 11, 1.0), &odd, (16, 16)).expect("moved");
         assert_eq!((down, across), (3, -5));
