@@ -16,6 +16,7 @@
 mod huffman;
 mod scan;
 
+use super::MAX_SIDE;
 use huffman::Huffman;
 use scan::{Bits, Scan};
 
@@ -23,6 +24,9 @@ use scan::{Bits, Scan};
 const TRAILER: usize = 4096;
 /// Bytes of padding that encoders put between a scan and the next marker.
 const PADDING: usize = 16;
+
+/// More scans than any encoder writes; reading thousands of empty ones would take minutes.
+const MOST_SCANS: usize = 100;
 
 /// What is wrong with a JPEG.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,8 @@ struct Component {
     quantisation: usize,
     /// Blocks in a row of whole MCUs.
     stride: usize,
+    /// Rows of blocks of whole MCUs.
+    rows: usize,
     /// Blocks in its own rows and columns.
     blocks: (usize, usize),
     /// Of progressive data: for each block, which coefficients are not zero so far.
@@ -115,7 +121,12 @@ pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
                 if state.frame.is_some() {
                     return Err(damaged("two frame headers"));
                 }
-                state.frame = Some(Frame::of(segment, marker == 0xc2)?);
+                let frame = Frame::of(segment, marker == 0xc2)?;
+                if frame.height.max(frame.width) > MAX_SIDE as usize {
+                    // The decoder refuses it by its size.
+                    return Ok(Whole { end: bytes.len(), marked: true });
+                }
+                state.frame = Some(frame.with_history());
             }
             // Lossless, hierarchical and arithmetic coding.
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
@@ -129,8 +140,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
             }
             0xda => {
                 scans += 1;
-                if scans > 1000 {
-                    return Err(damaged("more than 1000 scans"));
+                if scans > MOST_SCANS {
+                    return Err(damaged(format!("more than {MOST_SCANS} scans")));
                 }
                 at = state.scan(segment, bytes, at)?;
             }
@@ -256,11 +267,20 @@ impl Frame {
                 quantisation: usize::from(c[2] & 3),
                 stride,
                 blocks: (own(height, v, most.0), own(width, h, most.1)),
-                known: if progressive { vec![0; rows * stride] } else { Vec::new() },
+                rows,
+                known: Vec::new(),
                 sent: [16; 64],
             }
         };
         Ok(Frame { progressive, height, width, most, components: channels.iter().map(component).collect() })
+    }
+
+    /// With room for what progressive scans tell of each block.
+    fn with_history(mut self) -> Frame {
+        if self.progressive {
+            self.components.iter_mut().for_each(|c| c.known = vec![0; c.rows * c.stride]);
+        }
+        self
     }
 }
 
