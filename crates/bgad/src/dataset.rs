@@ -21,12 +21,14 @@
 //! of its path below the root, so that a seed means the same on every machine.
 
 mod account;
+mod choice;
 mod counts;
 pub mod doctor;
 mod error;
 mod folder;
 mod foregrounds;
 mod hash;
+mod input;
 mod kolektor;
 mod layouts;
 mod manifest;
@@ -35,20 +37,24 @@ mod masks;
 mod pictures;
 mod split;
 mod split_file;
+mod split_record;
 mod textures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use choice::{Choice, ChoiceError, Chosen, read_split};
 pub use counts::{DatasetCounts, SplitCounts};
 pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::{SameContent, content_hash};
+pub use input::{ImageShapes, InputChoice};
 pub use mask_check::{MaskFault, UnsoundMask, check_masks};
 pub use pictures::{OVERLAY, Picture, Pictures, is_picture, pictures};
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
 use crate::printable;
