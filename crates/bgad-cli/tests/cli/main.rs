@@ -2,6 +2,7 @@
 
 mod scene;
 mod main_job;
+mod pictures;
 mod report;
 mod doctor;
 mod inspect;
