@@ -8,6 +8,8 @@ mod inspect;
 mod learn;
 mod parse;
 mod recipe;
+#[cfg(feature = "server")]
+mod serve;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,8 @@ pub(crate) use inspect::{Format, InspectArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
+#[cfg(feature = "server")]
+pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -81,6 +85,8 @@ pub(crate) enum Command {
     Augment(Box<AugmentArgs>),
     Foreground(ForegroundArgs),
     Demo(DemoArgs),
+    #[cfg(feature = "server")]
+    Serve(Box<ServeArgs>),
 }
 
 /// Learn a model from a folder of images

@@ -15,6 +15,8 @@ mod augment;
 mod foreground;
 mod sheet;
 mod demo;
+#[cfg(feature = "server")]
+mod serve;
 mod report;
 mod overlay;
 mod page;
@@ -49,6 +51,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Foreground(args) => foreground::run(&args),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;
             Ok(Outcome::Fine)
