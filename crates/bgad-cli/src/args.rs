@@ -10,6 +10,8 @@ mod parse;
 mod recipe;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod watch;
 
 use std::path::PathBuf;
 
@@ -32,6 +34,8 @@ use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
 #[cfg(feature = "server")]
 pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
+#[cfg(feature = "server")]
+pub(crate) use watch::WatchArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -87,6 +91,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     #[cfg(feature = "server")]
     Serve(Box<ServeArgs>),
+    #[cfg(feature = "server")]
+    Watch(Box<WatchArgs>),
 }
 
 /// Learn a model from a folder of images

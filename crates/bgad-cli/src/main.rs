@@ -17,6 +17,8 @@ mod sheet;
 mod demo;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod watch;
 mod report;
 mod overlay;
 mod page;
@@ -53,6 +55,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Foreground(args) => foreground::run(&args),
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "server")]
+        Command::Watch(args) => watch::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;
             Ok(Outcome::Fine)

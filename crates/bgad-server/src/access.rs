@@ -43,6 +43,12 @@ pub enum AccessError {
         /// Its bytes without blanks at the ends.
         found: usize,
     },
+    /// Modbus has no passwords.
+    #[error("{address} can be reached from other machines and Modbus has no passwords: say --insecure")]
+    Modbus {
+        /// The address.
+        address: SocketAddr,
+    },
     /// An address that others can reach, and nothing that keeps them out.
     #[error(
         "{address} can be reached from other machines: give --token-file or --client-ca, or say --insecure"

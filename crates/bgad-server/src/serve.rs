@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::access::{Access, AccessError};
-use crate::http::app;
+use crate::http::{app, guard};
 use crate::library::{Library, LibraryError, Source};
 use crate::listen::{Door, Protocol};
 use crate::rpc;
@@ -93,21 +94,29 @@ pub struct Addresses {
 ///
 /// A [`ServeError`] that says why the server did not start.
 pub fn serve(options: ServeOptions, started: impl FnOnce(Addresses)) -> Result<(), ServeError> {
-    let threads =
-        options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    // Sockets need little; the cores are for judging.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let threads = threads(&options);
+    runtime()?.block_on(run_with(options, threads, |_| Ok(Router::new()), started))
+}
+
+pub(crate) fn threads(options: &ServeOptions) -> usize {
+    options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Sockets need little; the cores are for judging.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("bgad-doors")
         .enable_all()
         .build()
-        .map_err(system("cannot start the runtime"))?;
-    runtime.block_on(run(options, threads, started))
+        .map_err(system("cannot start the runtime"))
 }
 
-async fn run(
+/// Serves; `prepare` may start more beside it, and gives further routes.
+pub(crate) async fn run_with(
     options: ServeOptions,
     threads: usize,
+    prepare: impl FnOnce(&Arc<Server>) -> Result<Router, ServeError>,
     started: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
     let ServeOptions { http, grpc, tls, limits, .. } = options.clone();
@@ -139,6 +148,7 @@ async fn run(
     let listener = bind(http).await?;
     let mut addresses = Addresses { http: local(&listener)?, grpc: None };
     let routes = app(Arc::clone(&server));
+    let routes = routes.merge(guard(Arc::clone(&server), prepare(&server)?));
     let door = Door { listener, protocol: Protocol::Http, routes, tls: http_tls.clone(), limits };
     doors.spawn(door.serve(stopped.clone()));
     if let Some(address) = grpc {
@@ -167,11 +177,11 @@ async fn run(
     Ok(())
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+pub(crate) fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
     listener.local_addr().map_err(system("a listener has no address"))
 }
 
