@@ -19,6 +19,9 @@ use crate::rpc;
 use crate::server::{Limits, Server};
 use crate::tls::{Tls, TlsError, TlsFiles};
 
+/// File descriptors of a process where the system does not say.
+const FILES: u64 = 1024;
+
 /// What a server is told.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -119,7 +122,11 @@ pub(crate) async fn run_with(
     prepare: impl FnOnce(&Arc<Server>) -> Result<Router, ServeError>,
     started: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
-    let ServeOptions { http, grpc, tls, limits, .. } = options.clone();
+    let ServeOptions { http, grpc, tls, mut limits, .. } = options.clone();
+    // A connection is a file descriptor; models and records need some as well.
+    let files = rlimit::increase_nofile_limit(3 * limits.connections as u64).unwrap_or(FILES);
+    limits.connections =
+        limits.connections.min(usize::try_from(files / 3).unwrap_or(limits.connections).max(1));
     let mutual = tls.as_ref().is_some_and(|files| files.client_ca.is_some());
     for address in [Some(http), grpc].into_iter().flatten() {
         options.access.check(address, mutual, options.insecure)?;

@@ -45,8 +45,8 @@ impl Default for Limits {
             body: 64 << 20,
             memory: 512 << 20,
             arrival: Duration::from_secs(30),
-            head: Duration::from_secs(15),
-            connections: 1024,
+            head: Duration::from_secs(60),
+            connections: 16 << 10,
             drain: Duration::from_secs(30),
         }
     }

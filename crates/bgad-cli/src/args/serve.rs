@@ -60,7 +60,7 @@ pub(crate) struct ServeArgs {
     pub(crate) memory: Option<u64>,
 
     /// Connections of HTTP and of gRPC at most; more wait.
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = count)]
+    #[arg(long, value_name = "N", default_value = "16384", value_parser = count)]
     pub(crate) connections: usize,
 
     /// Seconds between two looks for new model files and certificates.

@@ -11,3 +11,7 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod watch;

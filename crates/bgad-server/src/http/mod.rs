@@ -5,6 +5,7 @@ mod described;
 mod infer;
 mod models;
 mod person;
+mod rest;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,6 +72,7 @@ pub fn guard(server: Arc<Server>, routes: Router) -> Router {
         };
     routes.layer(DefaultBodyLimit::disable()).layer(
         ServiceBuilder::new()
+            .layer(middleware::from_fn(rest::read_to_the_end))
             .layer(middleware::from_fn(logged))
             .layer(middleware::from_fn(errors_in_json))
             .layer(middleware::from_fn_with_state(server, let_in))

@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::body::receive;
@@ -124,11 +126,32 @@ fn statistics_of(version: &Version) -> Value {
     })
 }
 
+#[derive(Default, Deserialize)]
+struct IndexAsked {
+    ready: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+struct LoadAsked {
+    parameters: Option<LoadParameters>,
+}
+
+#[derive(Default, Deserialize)]
+struct LoadParameters {
+    version: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct UnloadAsked {
+    // Triton's clients say here whether dependents go too; there are none.
+    #[serde(rename = "parameters")]
+    _parameters: Option<serde_json::Map<String, Value>>,
+}
+
 /// The body is empty, or says `{"ready": true}` for those that serve alone.
 pub(super) async fn index(State(server): Served, request: Request) -> Result<Json<Value>, Refusal> {
-    let body = object(&server, request).await?;
-    let only_ready = body.get("ready").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Json(json!(server.library.index(only_ready))))
+    let asked: IndexAsked = object(&server, request).await?;
+    Ok(Json(json!(server.library.index(asked.ready.unwrap_or(false)))))
 }
 
 /// `{"parameters": {"version": "3"}}` goes back to a version; without it the newest judges.
@@ -138,8 +161,8 @@ pub(super) async fn load(
     request: Request,
 ) -> Result<Response, Refusal> {
     admin(&server, &request)?;
-    let body = object(&server, request).await?;
-    let version = body.pointer("/parameters/version").and_then(Value::as_str).map(str::to_owned);
+    let asked: LoadAsked = object(&server, request).await?;
+    let version = asked.parameters.unwrap_or_default().version;
     let loading = Arc::clone(&server);
     let name = model.clone();
     let loaded = tokio::task::spawn_blocking(move || loading.library.load(&name, version.as_deref())).await;
@@ -154,7 +177,7 @@ pub(super) async fn unload(
     request: Request,
 ) -> Result<Response, Refusal> {
     admin(&server, &request)?;
-    object(&server, request).await?;
+    let _: UnloadAsked = object(&server, request).await?;
     server.library.unload(&model)?;
     tracing::info!(model, "unloaded by a call");
     Ok(Json(json!({})).into_response())
@@ -165,14 +188,17 @@ fn admin(server: &Server, request: &Request) -> Result<(), Refusal> {
 }
 
 /// A body that is empty or a JSON object.
-async fn object(server: &Server, request: Request) -> Result<Value, Refusal> {
+async fn object<T: Default + DeserializeOwned>(server: &Server, request: Request) -> Result<T, Refusal> {
     let received = receive(server, request).await?;
-    if received.bytes.trim_ascii().is_empty() {
-        return Ok(json!({}));
+    let text = received.bytes.trim_ascii();
+    if text.is_empty() {
+        return Ok(T::default());
     }
-    match serde_json::from_slice(&received.bytes) {
-        Ok(object @ Value::Object(_)) => Ok(object),
-        Ok(_) => Err(Refusal::invalid("expected a JSON object or an empty body")),
-        Err(error) => Err(Refusal::invalid(format!("expected a JSON object or an empty body: {error}"))),
-    }
+    // serde takes a list for a struct; the protocol does not.
+    let read = if text.starts_with(b"{") {
+        serde_json::from_slice(text)
+    } else {
+        Err(serde::de::Error::custom("no object"))
+    };
+    read.map_err(|error| Refusal::invalid(format!("expected a JSON object or an empty body: {error}")))
 }

@@ -123,6 +123,11 @@ impl Folder {
         happened
     }
 
+    /// The next look lists the folder, whatever happened.
+    pub(crate) fn look_again(&mut self) {
+        self.listed = None;
+    }
+
     /// Files that were there before `time`, whole or not.
     pub(crate) fn from_before(&self, time: Instant) -> Vec<Identity> {
         self.waiting.iter().filter(|(_, since)| **since < time).map(|(found, _)| found.clone()).collect()

@@ -125,9 +125,18 @@ impl Station {
                 return true;
             }
         };
+        if files.is_empty() {
+            // What could not be written stays among the files, so the cause is gone.
+            self.standing_is_over();
+            return false;
+        }
         let share = &files[..files.len().min(2 * self.threads)];
         let begun: Vec<_> = share.iter().map(|file| self.begin(file, None)).collect();
         for (file, begun) in share.iter().zip(begun) {
+            if let Err(Unread::Gone(reason)) = &begun {
+                tracing::debug!(reason, "a file went or changed before it was read");
+                continue;
+            }
             let part_id = part_id_of(&file.name);
             let (image, outcome) = match self.end(file, begun) {
                 Ok(judged) => judged,
@@ -148,7 +157,7 @@ impl Station {
             self.standing_is_over();
             self.tell(&outcome);
         }
-        !share.is_empty()
+        true
     }
 
     fn judge_triggered(&mut self, timeout: Duration, frame_age: Duration) -> bool {
@@ -164,10 +173,12 @@ impl Station {
                 self.panel.with(|panel| panel.begin_unasked(&id));
                 call
             }
-            (Err(_), Err(_)) => return false,
+            (Err(_), Err(_)) => {
+                self.look_about();
+                return false;
+            }
         };
-        let started = Instant::now();
-        let outcome = self.judge_next(&trigger, started, timeout, frame_age);
+        let outcome = self.judge_next(&trigger, timeout, frame_age);
         let outcome = outcome.unwrap_or_else(|error| {
             let part = PartInfo { part_id: trigger.part_id.clone(), ..PartInfo::default() };
             Outcome::Fault(Fault::new(part, error))
@@ -180,18 +191,30 @@ impl Station {
         true
     }
 
+    /// Between triggers: since when frames have been there, and whether the folder can be listed again.
+    fn look_about(&mut self) {
+        match self.folder.whole() {
+            Ok(_) => self.standing_is_over(),
+            Err(error) => {
+                self.standing(Some(&format!("the folder cannot be listed: {error}")));
+                std::thread::sleep(AGAIN);
+            }
+        }
+    }
+
     /// The outcome of the newest frame that belongs to a trigger.
     fn judge_next(
         &mut self,
         trigger: &Trigger,
-        started: Instant,
         timeout: Duration,
         frame_age: Duration,
     ) -> Result<Outcome, String> {
         let list =
             |folder: &mut Folder| folder.whole().map_err(|e| format!("the folder cannot be listed: {e}"));
+        self.folder.look_again();
         list(&mut self.folder)?;
-        // A frame that came too early belongs to another part: it must not be judged for this one.
+        // A frame that is there already belongs to another part: it must not be judged for this one.
+        let started = Instant::now();
         let oldest = started.checked_sub(frame_age).unwrap_or(started);
         for file in self.folder.from_before(oldest) {
             self.leave_out(&file, "the frame came before its trigger");
@@ -240,7 +263,13 @@ impl Station {
 
     /// Reads a file and starts to judge it.
     fn begin(&self, file: &Identity, part_id: Option<String>) -> Begun {
-        let image = self.folder.read(file).map_err(|error| format!("{}: {error}", file.name))?;
+        let image = self.folder.read(file).map_err(|error| {
+            let reason = format!("{}: {error}", file.name);
+            match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::Other => Unread::Gone(reason),
+                _ => Unread::Fault(reason),
+            }
+        })?;
         let image = bytes::Bytes::from(image);
         let part = PartInfo {
             part_id: Some(part_id.unwrap_or_else(|| part_id_of(&file.name))),
@@ -258,7 +287,8 @@ impl Station {
 
     /// Waits for the result. An error is one of the line, not of the part.
     fn end(&self, file: &Identity, begun: Begun) -> Result<(bytes::Bytes, Outcome), String> {
-        let (image, part, judging) = begun?;
+        let (image, part, judging) =
+            begun.map_err(|(Unread::Gone(reason) | Unread::Fault(reason))| reason)?;
         let judged = self.runtime.block_on(judging).map_err(|error| format!("judging failed: {error}"))?;
         let outcome = match judged {
             Ok(record) => Outcome::Judged(Box::new(record)),

@@ -1,5 +1,6 @@
 //! The gRPC door: the same protocol in protobuf, with the health service of gRPC.
 
+mod budget;
 mod infer;
 
 use std::sync::Arc;
@@ -46,7 +47,8 @@ pub(crate) async fn routes(server: Arc<Server>) -> Router {
         }
     };
     let service = InterceptedService::new(service, let_in);
-    Routes::new(service).add_service(health(server).await).into_axum_router()
+    let routes = Routes::new(service).add_service(health(Arc::clone(&server)).await).into_axum_router();
+    routes.layer(axum::middleware::from_fn_with_state(server, budget::count))
 }
 
 /// The standard health service, which follows the server.
