@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use serde::Serialize;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Busy, Refusal};
 use crate::version::{Stamp, Version, VersionError};
 
 /// Versions of a model that are kept ready: the one that judges and the one to go back to.
@@ -292,8 +292,8 @@ impl Library {
         let models = self.read();
         let mut names = models.iter().filter(|(_, model)| model.current().is_some());
         match (names.next(), names.next()) {
-            (Some((_, model)), None) => model.current().cloned().ok_or(Refusal::Busy("no_model")),
-            (None, _) => Err(Refusal::Busy("no_model")),
+            (Some((_, model)), None) => model.current().cloned().ok_or(Refusal::Busy(Busy::NoModel)),
+            (None, _) => Err(Refusal::Busy(Busy::NoModel)),
             (Some(_), Some(_)) => {
                 let names: Vec<&str> = models.keys().map(String::as_str).collect();
                 let names = names.join(", ");

@@ -39,10 +39,37 @@ pub(crate) enum Refusal {
     },
     /// The server has too much to do, or is about to stop.
     #[error("{0}")]
-    Busy(&'static str),
+    Busy(Busy),
     /// The server failed.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What there is too much of, or too little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Busy {
+    #[error("the queue of the model is full")]
+    Queue,
+    #[error("the server holds as many requests as its memory allows")]
+    Memory,
+    #[error("the request waited longer than the deadline")]
+    Deadline,
+    #[error("no model judges at present")]
+    NoModel,
+    #[error("the line judges another part, or judges parts as they come")]
+    Line,
+}
+
+impl Busy {
+    fn reason(self) -> &'static str {
+        match self {
+            Busy::Queue => "queue",
+            Busy::Memory => "memory",
+            Busy::Deadline => "deadline",
+            Busy::NoModel => "no_model",
+            Busy::Line => "line",
+        }
+    }
 }
 
 impl Refusal {
@@ -74,7 +101,7 @@ impl Refusal {
             Refusal::NotAcceptable(_) => "not_acceptable",
             Refusal::Slow(_) => "slow_client",
             Refusal::TooLarge { .. } => "too_large",
-            Refusal::Busy(reason) => reason,
+            Refusal::Busy(busy) => busy.reason(),
             Refusal::Internal(_) => "internal",
         }
     }

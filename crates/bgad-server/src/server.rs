@@ -12,7 +12,7 @@ use crate::library::Library;
 use crate::metrics::Metrics;
 use crate::picture::{Judged, Picture};
 use crate::record::{PartInfo, Record};
-use crate::refusal::Refusal;
+use crate::refusal::{Busy, Refusal};
 use crate::version::Version;
 use crate::workers::{Job, Workers};
 
@@ -110,10 +110,9 @@ impl Server {
 
     /// Takes memory for so many more bytes of a request.
     pub(crate) fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Refusal> {
-        let permits = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Refusal::Busy("memory"))?;
+        let permits = u32::try_from(bytes.div_ceil(1 << 10)).map_err(|_| Refusal::Busy(Busy::Memory))?;
         let more = Arc::clone(&self.memory).try_acquire_many_owned(permits);
-        let more =
-            more.map_err(|_| Refusal::Busy("the server holds as many requests as its memory allows"))?;
+        let more = more.map_err(|_| Refusal::Busy(Busy::Memory))?;
         match &mut held.0 {
             Some(permit) => permit.merge(more),
             None => held.0 = Some(more),
@@ -150,11 +149,11 @@ impl Server {
             results.push(receive);
         }
         let queued = self.workers.submit(&version.model, self.limits.queue, jobs);
-        queued.map_err(|_| Refusal::Busy("the queue of the model is full"))?;
+        queued.map_err(|_| Refusal::Busy(Busy::Queue))?;
         let mut judged = Vec::with_capacity(results.len());
         for (i, result) in results.into_iter().enumerate() {
             let result = tokio::time::timeout_at(deadline.into(), result).await;
-            let result = result.map_err(|_| Refusal::Busy("the request waited longer than the deadline"))?;
+            let result = result.map_err(|_| Refusal::Busy(Busy::Deadline))?;
             let one = result.map_err(|_| Refusal::Internal("judging the image failed".to_owned()))?;
             judged.push(one.map_err(|refusal| match refusal {
                 Refusal::Invalid(message) => Refusal::Invalid(format!("image {i}: {message}")),

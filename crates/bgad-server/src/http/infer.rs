@@ -22,8 +22,9 @@ use crate::version::Version;
 /// Length of the JSON text where binary data follows it, bytes.
 const HEADER_LENGTH: &str = "inference-header-content-length";
 
+/// A request for an inference, as its JSON text says.
 #[derive(Deserialize)]
-struct InferRequest {
+pub(crate) struct InferRequest {
     id: Option<String>,
     #[serde(default)]
     parameters: Map<String, Value>,
@@ -84,11 +85,10 @@ async fn answer(server: &Server, model: &str, version: Option<&str>, request: Re
 async fn infer(server: &Server, version: &Arc<Version>, request: Request) -> Result<Response, Refusal> {
     let headers = request.headers().clone();
     let received = receive(server, request).await?;
-    let (request, binary) = split(&headers, &received.bytes)?;
+    let (request, pictures) = parse(&headers, &received.bytes)?;
     let asked =
         request.outputs.iter().map(|asked| Output::named(&asked.name)).collect::<Result<Vec<_>, _>>()?;
     let asked = if asked.is_empty() { Output::ALL.to_vec() } else { asked };
-    let pictures = pictures(&request.inputs, binary)?;
     let part_id = request.parameters.get("part_id").and_then(Value::as_str);
     tracing::debug!(
         model = version.model,
@@ -100,6 +100,13 @@ async fn infer(server: &Server, version: &Arc<Version>, request: Request) -> Res
     let judged = server.judge(version, pictures).await?;
     let outputs = tensor::outputs(version, &judged, &asked)?;
     Ok(response(version, &request, &outputs))
+}
+
+/// A request and its pictures, not decoded yet.
+pub(crate) fn parse(headers: &HeaderMap, body: &Bytes) -> Result<(InferRequest, Vec<Picture>), Refusal> {
+    let (request, binary) = split(headers, body)?;
+    let pictures = pictures(&request.inputs, binary)?;
+    Ok((request, pictures))
 }
 
 /// The JSON text and what follows it.
@@ -243,4 +250,96 @@ fn response(version: &Version, request: &InferRequest, outputs: &[Tensor]) -> Re
         return response;
     }
     ([(header::CONTENT_TYPE, json)], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(datatype: &str, shape: &[i64], more: Value) -> Vec<u8> {
+        let mut image = json!({ "name": "image", "shape": shape, "datatype": datatype });
+        for (key, value) in more.as_object().expect("an object") {
+            image[key] = value.clone();
+        }
+        json!({ "id": "1", "inputs": [image], "outputs": [{ "name": "score" }] }).to_string().into_bytes()
+    }
+
+    fn binary(datatype: &str, shape: &[i64], raw: &[u8]) -> (Vec<u8>, usize) {
+        let more = json!({ "parameters": { "binary_data_size": raw.len() } });
+        let mut body = request(datatype, shape, more);
+        let length = body.len();
+        body.extend_from_slice(raw);
+        (body, length)
+    }
+
+    fn parsed(body: Vec<u8>, length: Option<usize>) -> Result<usize, Refusal> {
+        let mut headers = HeaderMap::new();
+        if let Some(length) = length {
+            headers.insert(HEADER_LENGTH, length.into());
+        }
+        parse(&headers, &body.into()).map(|(_, pictures)| pictures.len())
+    }
+
+    /// Sound requests of every form.
+    fn sound() -> Vec<(Vec<u8>, Option<usize>)> {
+        let (files, of_files) = binary("BYTES", &[2], b"\x02\0\0\0ab\x01\0\0\0c");
+        let (samples, of_samples) = binary("UINT16", &[1, 2, 3, 1], &[7; 12]);
+        let base64 = json!({ "data": ["YWI=", "Yw=="], "parameters": { "content_type": "base64" } });
+        vec![
+            (files, Some(of_files)),
+            (samples, Some(of_samples)),
+            (request("BYTES", &[2], base64), None),
+            (request("UINT8", &[1, 1, 2, 3], json!({ "data": [[[[1, 2, 3], [4, 5, 255]]]] })), None),
+        ]
+    }
+
+    #[test]
+    fn sound_requests_are_read() {
+        let counts: Vec<_> = sound().into_iter().map(|(body, length)| parsed(body, length)).collect();
+        assert_eq!(counts, [Ok(2), Ok(1), Ok(2), Ok(1)]);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let refused = |body: Vec<u8>, length| parsed(body, length).expect_err("a contradiction");
+        let (body, length) = binary("BYTES", &[1], b"\x01\0\0\0c");
+        refused([&body[..], b"x"].concat(), Some(length));
+        refused(body.clone(), None);
+        refused(body[..body.len() - 1].to_vec(), Some(length));
+        for data in [json!([256]), json!([-1]), json!([1.5]), json!(["1"])] {
+            refused(request("UINT8", &[1, 1, 1, 1], json!({ "data": data })), None);
+        }
+        refused(request("BYTES", &[1], json!({ "data": ["*"] })), None);
+        refused(request("BYTES", &[1], json!({})), None);
+    }
+
+    /// Requests broken at random end in a value or a refusal. `BGAD_FUZZ_MINUTES` makes it run so long.
+    #[test]
+    fn fuzz_broken_requests_end_in_refusals() {
+        let minutes = std::env::var("BGAD_FUZZ_MINUTES").ok().and_then(|text| text.parse::<f64>().ok());
+        let (started, mut state, mut rounds) = (Instant::now(), 1u64, 0);
+        let mut random = move |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        };
+        let words: [&[u8]; 8] =
+            [b"9223372036854775807", b"-1", b"[", b"null", b"\"", b"\xff\xff\xff\xff", b"1e99", b"{}"];
+        while minutes.map_or(rounds < 20_000, |minutes| started.elapsed().as_secs_f64() < 60.0 * minutes) {
+            let (mut body, mut length) = sound().swap_remove(random(4));
+            for _ in 0..=random(3) {
+                let at = random(body.len());
+                match random(4) {
+                    0 => body[at] ^= 1 << random(8),
+                    1 => body.truncate(at.max(1)),
+                    2 => {
+                        body.splice(at..at, words[random(words.len())].iter().copied());
+                    }
+                    _ => length = length.map(|length| (length + random(5)).saturating_sub(2)),
+                }
+            }
+            // Whether it can be read is of no interest.
+            let _ = parsed(body, length);
+            rounds += 1;
+        }
+    }
 }

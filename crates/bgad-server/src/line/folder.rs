@@ -33,6 +33,8 @@ pub(crate) struct Folder {
     path: PathBuf,
     settle: Duration,
     judged: HashSet<Identity>,
+    /// Since when a name has been there, whatever became of its content.
+    seen: BTreeMap<String, Instant>,
     /// Since when a file has been as it is.
     waiting: BTreeMap<Identity, Instant>,
     /// Between two listings when nothing happens.
@@ -65,6 +67,7 @@ impl Folder {
             path: path.to_owned(),
             settle,
             judged,
+            seen: BTreeMap::new(),
             waiting: BTreeMap::new(),
             relist,
             listed: None,
@@ -93,6 +96,10 @@ impl Folder {
             }
         }
         self.arrived.retain(|name| there.keys().any(|found| found.name == *name));
+        self.seen = there
+            .keys()
+            .map(|found| (found.name.clone(), self.seen.get(&found.name).copied().unwrap_or(now)))
+            .collect();
         self.waiting = there;
         let is_whole = |(found, since): &(&Identity, &Instant)| {
             found.size > 0 && (self.arrived.contains(&found.name) || now - **since >= self.settle)
@@ -130,7 +137,8 @@ impl Folder {
 
     /// Files that were there before `time`, whole or not.
     pub(crate) fn from_before(&self, time: Instant) -> Vec<Identity> {
-        self.waiting.iter().filter(|(_, since)| **since < time).map(|(found, _)| found.clone()).collect()
+        let before = |found: &&Identity| self.seen.get(&found.name).is_some_and(|since| *since < time);
+        self.waiting.keys().filter(before).cloned().collect()
     }
 
     /// The content of a file, if it is still the one that was found.
@@ -149,6 +157,7 @@ impl Folder {
     pub(crate) fn done(&mut self, file: Identity) {
         self.waiting.remove(&file);
         self.arrived.remove(&file.name);
+        self.seen.remove(&file.name);
         self.judged.insert(file);
     }
 }

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
@@ -31,7 +31,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::AccessError;
-use crate::refusal::Refusal;
+use crate::refusal::{Busy, Refusal};
 use crate::serve::{Addresses, ServeError, ServeOptions, run_with, runtime, system};
 use crate::server::Server;
 
@@ -175,6 +175,7 @@ fn begin(line: &WatchOptions, server: &Arc<Server>, wires: Wires) -> Result<Runn
         plc,
         calls: called,
         stop: wires.stop,
+        last_beat: Instant::now(),
     };
     let thread = std::thread::Builder::new().name("bgad-line".to_owned()).spawn(move || station.run());
     Ok((thread.map_err(system("cannot start the line"))?, webhook))
@@ -211,13 +212,13 @@ async fn trigger(
         return Refusal::invalid("a trigger has no other parameter than part_id").into_response();
     };
     let (answer, outcome) = oneshot::channel();
-    let trigger = Trigger { part_id: asked.part_id, answer: Some(answer) };
+    let trigger = Trigger { at: Instant::now(), part_id: asked.part_id, answer: Some(answer) };
     if calls.try_send(trigger).is_err() {
-        return Refusal::Busy("the line judges another part, or judges parts as they come").into_response();
+        return Refusal::Busy(Busy::Line).into_response();
     }
     match outcome.await {
         Ok(Outcome::Judged(record)) => Json(record).into_response(),
         Ok(Outcome::Fault(fault)) => Refusal::Internal(fault.error).into_response(),
-        Err(_) => Refusal::Busy("the line judges another part").into_response(),
+        Err(_) => Refusal::Busy(Busy::Line).into_response(),
     }
 }

@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -15,12 +16,12 @@ use super::panel::Panel;
 #[derive(Clone, Debug)]
 pub(crate) struct SharedPanel {
     panel: Arc<Mutex<Panel>>,
-    /// A trigger was taken.
-    triggers: mpsc::Sender<()>,
+    /// When a trigger was taken.
+    triggers: mpsc::Sender<Instant>,
 }
 
 impl SharedPanel {
-    pub(crate) fn new(triggered: bool) -> (SharedPanel, mpsc::Receiver<()>) {
+    pub(crate) fn new(triggered: bool) -> (SharedPanel, mpsc::Receiver<Instant>) {
         // A trigger is taken only if none is in work, so one place is enough.
         let (triggers, taken) = mpsc::channel(1);
         (SharedPanel { panel: Arc::new(Mutex::new(Panel::new(triggered))), triggers }, taken)
@@ -65,7 +66,7 @@ impl SharedPanel {
     fn write_coils(&self, panel: &mut Panel, at: u16, values: &[bool]) -> Result<(), ExceptionCode> {
         part(&panel.coils(), at, values.len() as u16)?;
         for (coil, &on) in (at..).zip(values) {
-            if panel.write_coil(coil, on) && self.triggers.try_send(()).is_err() {
+            if panel.write_coil(coil, on) && self.triggers.try_send(Instant::now()).is_err() {
                 // Nobody takes triggers: the line has ended or hangs.
                 panel.fail();
             }

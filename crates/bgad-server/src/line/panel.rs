@@ -108,6 +108,16 @@ impl Panel {
         self.result = None;
     }
 
+    /// A part that a call asks for; false if the panel is not ready for one.
+    pub(crate) fn begin_call(&mut self, part_id: &str) -> bool {
+        let ready = !self.standing && !self.busy;
+        if ready {
+            self.part_id = registers(part_id);
+            self.begin();
+        }
+        ready
+    }
+
     /// A part that came by itself; an earlier result that nobody has acknowledged is lost to the PLC.
     pub(crate) fn begin_unasked(&mut self, part_id: &str) {
         self.overrun |= self.result.is_some();

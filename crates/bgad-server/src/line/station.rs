@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::folder::{Folder, Identity};
 use super::journal::{Journal, Outcome};
 use super::keep::Keeper;
 use super::modbus::SharedPanel;
 use super::mqtt::Mqtt;
-use super::panel::Shown;
+use super::panel::{Panel, Shown};
 use crate::picture::Picture;
-use crate::record::{Fault, PartInfo};
+use crate::record::{Fault, PartInfo, Record};
 use crate::refusal::Refusal;
 use crate::server::Server;
 
@@ -28,6 +29,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Somebody wants the next frame judged.
 pub(crate) struct Trigger {
+    /// When: a frame that was there before is not meant.
+    pub(crate) at: Instant,
     pub(crate) part_id: Option<String>,
     /// Gets the outcome; `None` for a trigger by Modbus, which looks at the panel.
     pub(crate) answer: Option<oneshot::Sender<Outcome>>,
@@ -59,21 +62,18 @@ pub(crate) struct Station {
     pub(crate) station: Option<String>,
     pub(crate) pace: Pace,
     pub(crate) threads: usize,
-    pub(crate) plc: mpsc::Receiver<()>,
+    pub(crate) plc: mpsc::Receiver<Instant>,
     pub(crate) calls: mpsc::Receiver<Trigger>,
     pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) last_beat: Instant,
 }
 
 impl Station {
     /// Judges until told to stop.
     pub(crate) fn run(mut self) {
         self.start();
-        let mut beat = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            if beat.elapsed() >= BEAT {
-                self.panel.with(super::panel::Panel::beat);
-                beat = Instant::now();
-            }
+            self.beat();
             let busy = match self.pace {
                 Pace::Free => self.judge_new(),
                 Pace::Triggered { timeout, frame_age } => self.judge_triggered(timeout, frame_age),
@@ -85,6 +85,14 @@ impl Station {
         self.panel.with(|panel| panel.set_standing(true));
         if let Some(mqtt) = &self.mqtt {
             self.runtime.block_on(mqtt.stop());
+        }
+    }
+
+    /// Shows the PLC that this thread goes on.
+    fn beat(&mut self) {
+        if self.last_beat.elapsed() >= BEAT {
+            self.panel.with(Panel::beat);
+            self.last_beat = Instant::now();
         }
     }
 
@@ -148,7 +156,7 @@ impl Station {
             };
             self.panel.with(|panel| panel.begin_unasked(&part_id));
             if let Err(error) = self.commit(file, &image, &outcome) {
-                self.panel.with(super::panel::Panel::fail);
+                self.panel.with(Panel::fail);
                 self.standing(Some(&format!("the record cannot be written: {error}")));
                 std::thread::sleep(AGAIN);
                 break;
@@ -161,28 +169,26 @@ impl Station {
     }
 
     fn judge_triggered(&mut self, timeout: Duration, frame_age: Duration) -> bool {
-        let trigger = match (self.plc.try_recv(), self.calls.try_recv()) {
-            (Ok(()), Ok(call)) => {
-                // Both at a time: the PLC goes first, the call is told to come again.
-                drop(call);
-                Trigger { part_id: self.panel.with(|panel| panel.part_id()), answer: None }
+        let trigger = if let Ok(at) = self.plc.try_recv() {
+            Trigger { at, part_id: self.panel.with(|panel| panel.part_id()), answer: None }
+        } else if let Ok(call) = self.calls.try_recv() {
+            if !self.panel.with(|panel| panel.begin_call(call.part_id.as_deref().unwrap_or_default())) {
+                // The PLC was faster, or has a result to acknowledge; the caller is told that the line is busy.
+                return true;
             }
-            (Ok(()), Err(_)) => Trigger { part_id: self.panel.with(|panel| panel.part_id()), answer: None },
-            (Err(_), Ok(call)) => {
-                let id = call.part_id.clone().unwrap_or_default();
-                self.panel.with(|panel| panel.begin_unasked(&id));
-                call
-            }
-            (Err(_), Err(_)) => {
-                self.look_about();
-                return false;
-            }
+            call
+        } else {
+            self.look_about();
+            return false;
         };
         let outcome = self.judge_next(&trigger, timeout, frame_age);
         let outcome = outcome.unwrap_or_else(|error| {
             let part = PartInfo { part_id: trigger.part_id.clone(), ..PartInfo::default() };
             Outcome::Fault(Fault::new(part, error))
         });
+        // What has come by now is too late for this part and too early for the next.
+        self.folder.look_again();
+        self.look_about();
         self.tell(&outcome);
         if let Some(answer) = trigger.answer {
             // Whoever called may be gone.
@@ -213,9 +219,8 @@ impl Station {
             |folder: &mut Folder| folder.whole().map_err(|e| format!("the folder cannot be listed: {e}"));
         self.folder.look_again();
         list(&mut self.folder)?;
-        // A frame that is there already belongs to another part: it must not be judged for this one.
-        let started = Instant::now();
-        let oldest = started.checked_sub(frame_age).unwrap_or(started);
+        // A frame that was there already belongs to another part: it must not be judged for this one.
+        let oldest = trigger.at.checked_sub(frame_age).unwrap_or(trigger.at);
         for file in self.folder.from_before(oldest) {
             self.leave_out(&file, "the frame came before its trigger");
         }
@@ -227,9 +232,10 @@ impl Station {
                 }
                 break newest;
             }
-            if started.elapsed() > timeout || self.stop.load(Ordering::Relaxed) {
+            if trigger.at.elapsed() > timeout || self.stop.load(Ordering::Relaxed) {
                 return Err(format!("no frame came within {:.1} s of the trigger", timeout.as_secs_f64()));
             }
+            self.beat();
             std::thread::sleep(TICK);
         };
         let begun = self.begin(&newest, trigger.part_id.clone());
@@ -345,8 +351,15 @@ impl Station {
 }
 
 /// An image with what is known of it, on its way through the workers.
-type Begun =
-    Result<(bytes::Bytes, PartInfo, tokio::task::JoinHandle<Result<crate::record::Record, Refusal>>), String>;
+type Begun = Result<(bytes::Bytes, PartInfo, JoinHandle<Result<Record, Refusal>>), Unread>;
+
+/// Why a file was not read.
+enum Unread {
+    /// It is no longer the file that was found.
+    Gone(String),
+    /// The system refuses.
+    Fault(String),
+}
 
 /// The name of a file without its extension.
 fn part_id_of(name: &str) -> String {
