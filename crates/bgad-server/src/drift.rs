@@ -11,13 +11,14 @@
 //! unchanged parts alarms with probability `a` at most, unless the reference itself is one of the share `d` that is
 //! unusual. NG parts are left out on both sides: a bad batch is for the verdict, not for drift.
 //!
-//! The scores in the model file are those of images that were trained on. New good images score higher, so those cannot
-//! be the reference.
+//! The scores in the model file are those of images that its scales and thresholds rest on, and were taken before the
+//! model came to this line: they are not drawn as new ones are, so they cannot be the reference of a stated rate.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use bgad::detector::Header;
+use bgad::model::Header;
+use bgad::record::rfc3339;
 use bgad::verdict::{Thresholds, Verdict};
 use serde::Serialize;
 
@@ -124,7 +125,7 @@ impl Drift {
             false_alarms_per_window: FALSE_ALARMS,
             statistics: seen.statistics.clone(),
             alarms: seen.alarms,
-            last_alarm: seen.last_alarm.map(|at| humantime::format_rfc3339_millis(at).to_string()),
+            last_alarm: seen.last_alarm.map(|at| rfc3339(at)),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use http::{app, guard};
 pub use library::{Library, LibraryError, Source};
 pub use line::{KeepRule, LineAddresses, MqttBroker, Pace, WatchOptions, watch};
 pub use log::{LogFormat, start_log};
-pub use record::{Fault, Part, PartInfo, Recipe, Record, Times};
+pub use record::{Fault, PartInfo, Record, Times};
 pub use serve::{Addresses, ServeError, ServeOptions, serve};
 pub use server::{Limits, Server};
 pub use tls::{TlsError, TlsFiles};

@@ -1,13 +1,16 @@
-//! The result record of a part, in the manner of OPC 40100-1.
+//! The result record of the library, with what a server knows besides.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use bgad::Inspection;
-use bgad::verdict::{DefectRegion, Thresholds, Verdict};
+use bgad::record::{self, Capture, rfc3339};
 use serde::Serialize;
 
 use crate::picture::Judged;
 use crate::version::Version;
+
+/// Results of this process so far: those of one millisecond are told apart by it.
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
 /// What is known about a part besides its picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,17 +21,6 @@ pub struct PartInfo {
     pub station: Option<String>,
     /// The file, if it came as one.
     pub file: Option<String>,
-}
-
-/// Which model judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Recipe {
-    /// Name of the model.
-    pub model: String,
-    /// Version of the model.
-    pub version: String,
-    /// SHA-256 of the model file.
-    pub sha256: String,
 }
 
 /// Times in seconds.
@@ -45,8 +37,25 @@ pub struct Times {
 /// The result of one part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
-    /// Unique, and in the order of time.
-    pub result_id: String,
+    /// What every record of bgad has.
+    #[serde(flatten)]
+    pub result: record::Record,
+    /// Version of the model on this server.
+    pub version: String,
+    /// Where the picture was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub station: Option<String>,
+    /// How long it took.
+    pub times: Times,
+}
+
+/// The record of a part that could not be judged. It has no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Unique.
+    pub id: String,
+    /// `failed`, as in the records of the library. Never to be read as OK.
+    pub state: &'static str,
     /// What the line calls the part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_id: Option<String>,
@@ -56,112 +65,64 @@ pub struct Record {
     /// The file, if it came as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Which model judged.
-    pub recipe: Recipe,
-    /// When it was judged, RFC 3339, UTC.
-    pub created: String,
-    /// How long it took.
-    pub times: Times,
-    /// `Completed`: the record of a part that could not be judged is a [`Fault`].
-    pub state: &'static str,
-    /// Always false: nothing here is simulated.
-    pub simulated: bool,
-    /// OK, REVIEW or NG.
-    pub verdict: Verdict,
-    /// Nats.
-    pub score: f32,
-    /// What each further part of the score adds, nats.
-    pub parts: Vec<Part>,
-    /// Where OK ends and NG begins.
-    pub thresholds: Thresholds,
-    /// Columns of the picture.
-    pub width: usize,
-    /// Rows of the picture.
-    pub height: usize,
-    /// Where the anomalies are, the highest peak first.
-    pub regions: Vec<DefectRegion>,
-}
-
-/// A part of the score.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
-    /// Its name.
-    pub part: &'static str,
-    /// What it adds, nats.
-    pub nats: f32,
-}
-
-/// The record of a part that could not be judged. It has no verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Unique, and in the order of time.
-    pub result_id: String,
-    /// What the line calls the part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub part_id: Option<String>,
-    /// The file, if it came as one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
     /// When, RFC 3339, UTC.
     pub created: String,
-    /// `Fault`.
-    pub state: &'static str,
     /// What went wrong.
     pub error: String,
 }
 
 /// Now, RFC 3339, UTC.
 pub(crate) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    rfc3339(SystemTime::now())
 }
 
-/// An id that sorts by time.
-pub(crate) fn result_id() -> String {
-    uuid::Uuid::now_v7().to_string()
-}
-
-/// The parts of the score besides its peak.
-fn parts(inspection: &Inspection) -> Vec<Part> {
-    let all = [("coarsest", inspection.coarsest), ("cells", inspection.cells), ("whole", inspection.whole)];
-    all.into_iter().filter_map(|(part, nats)| Some(Part { part, nats: nats? })).collect()
+/// An id that no other has.
+pub(crate) fn unique_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 impl Record {
     pub(crate) fn new(version: &Version, judged: &Judged, part: PartInfo) -> Record {
         let Judged { inspection, queued, decoding, inference } = judged;
-        Record {
-            result_id: result_id(),
-            part_id: part.part_id,
-            station: part.station,
+        let capture = Capture {
             file: part.file,
-            recipe: Recipe {
-                model: version.model.clone(),
-                version: version.number.to_string(),
-                sha256: version.sha256.clone(),
-            },
-            created: now(),
+            part_id: part.part_id,
+            created: Some(SystemTime::now()),
+            sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
+            secs: Some((*decoding + *inference).as_secs_f64()),
+            ..Capture::default()
+        };
+        Record {
+            result: record::Record::new(&version.recipe, inspection, &capture),
+            version: version.number.to_string(),
+            station: part.station,
             times: Times {
                 queue: queued.as_secs_f64(),
                 decode: decoding.as_secs_f64(),
                 inference: inference.as_secs_f64(),
             },
-            state: "Completed",
-            simulated: false,
-            verdict: inspection.verdict,
-            score: inspection.score,
-            parts: parts(inspection),
-            thresholds: version.detector.header().thresholds,
-            width: inspection.original.width,
-            height: inspection.original.height,
-            regions: inspection.regions.clone(),
         }
+    }
+
+    /// A name for files, in the order of time.
+    pub(crate) fn file_name(&self) -> String {
+        file_name(self.result.created.as_deref().unwrap_or_default(), &self.result.id)
     }
 }
 
 impl Fault {
     /// A part that could not be judged.
     pub(crate) fn new(part: PartInfo, error: String) -> Fault {
-        let PartInfo { part_id, file, .. } = part;
-        Fault { result_id: result_id(), part_id, file, created: now(), state: "Fault", error }
+        let PartInfo { part_id, station, file } = part;
+        Fault { id: unique_id(), state: "failed", part_id, station, file, created: now(), error }
     }
+
+    /// A name for files, in the order of time.
+    pub(crate) fn file_name(&self) -> String {
+        file_name(&self.created, &self.id)
+    }
+}
+
+fn file_name(created: &str, id: &str) -> String {
+    format!("{}-{id}", created.replace([':', '.'], ""))
 }

@@ -10,7 +10,7 @@
 //!       pred_score    FP32 [N]                score, under the name that anomalib uses
 //!       pred_label    BOOL [N]                whether the verdict is not OK
 //!       anomaly_map   FP32 [N, h, w]          nats, at the model's input size
-//!       pred_mask     BOOL [N, h, w]          where the regions are
+//!       pred_mask     BOOL [N, h, w]          anomaly_map at and above the region threshold, if a place is flagged
 //! ```
 
 use bgad::verdict::Verdict;
@@ -260,16 +260,11 @@ fn tensor(version: &Version, judged: &[Judged], output: Output) -> Result<Tensor
     Ok(Tensor { output, shape, values })
 }
 
-/// Where the regions of an image are.
+/// Pixels of the map at and above the threshold of regions, if it is a place that is flagged.
 fn mask(version: &Version, inspection: &Inspection) -> Vec<bool> {
-    let map = &inspection.map;
-    if inspection.verdict == Verdict::Ok {
-        return vec![false; map.nats.len()];
-    }
-    // As the detector draws regions.
-    let header = version.detector.header();
-    let threshold = header.region_threshold().min(map.peak(header.options.score_pixels));
-    map.nats.iter().map(|&nats| nats >= threshold).collect()
+    let threshold = version.detector.header().region_threshold();
+    let flagged = inspection.verdict != Verdict::Ok && !inspection.whole_image;
+    inspection.map.nats.iter().map(|&nats| flagged && nats >= threshold).collect()
 }
 
 #[cfg(test)]

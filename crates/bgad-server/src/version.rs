@@ -1,14 +1,13 @@
 //! One version of a model, made ready to judge.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use bgad::detector::ModelError;
+use bgad::model::ModelError;
+use bgad::record::Recipe;
 use bgad::{Detector, Frame, Layout};
-use sha2::{Digest as _, Sha256};
 
 use crate::drift::Drift;
 use crate::picture::Judged;
@@ -20,6 +19,8 @@ pub struct Version {
     pub(crate) number: u64,
     pub(crate) sha256: String,
     pub(crate) detector: Detector,
+    /// What records say of the model.
+    pub(crate) recipe: Recipe,
     pub(crate) stamp: Stamp,
     pub(crate) usage: Usage,
     pub(crate) drift: Drift,
@@ -87,15 +88,17 @@ impl Version {
     pub(crate) fn open(model: &str, number: u64, path: &Path) -> Result<Version, VersionError> {
         let read = |source| VersionError::Read { path: path.to_owned(), source };
         let stamp = Stamp::of(path).map_err(read)?;
-        let sha256 = sha256_of(path).map_err(read)?;
+        let bytes = fs::read(path).map_err(read)?;
         let detector = Detector::open(path)?;
-        if Stamp::of(path).map_err(read)? != stamp || sha256_of(path).map_err(read)? != sha256 {
+        if Stamp::of(path).map_err(read)? != stamp || fs::read(path).map_err(read)? != bytes {
             return Err(VersionError::Changing { path: path.to_owned() });
         }
         verify(&detector, path)?;
         let drift = Drift::of(detector.header());
+        let recipe = Recipe::of(model, &bytes, detector.header());
+        let sha256 = recipe.model.sha256.clone();
         let model = model.to_owned();
-        Ok(Version { model, number, sha256, detector, stamp, usage: Usage::default(), drift })
+        Ok(Version { model, number, sha256, detector, recipe, stamp, usage: Usage::default(), drift })
     }
 }
 
@@ -108,19 +111,6 @@ fn verify(detector: &Detector, path: &Path) -> Result<(), VersionError> {
         .and_then(|grey| detector.inspect(&grey).ok())
         .map_or(f32::NAN, |found| found.score);
     if score.is_finite() { Ok(()) } else { Err(VersionError::Score { path: path.to_owned() }) }
-}
-
-fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut part = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut part)? {
-            0 => break,
-            n => hash.update(&part[..n]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Counts and times since the version was loaded.

@@ -15,3 +15,7 @@ mod learn;
 mod serve;
 #[cfg(feature = "server")]
 mod watch;
+mod archive;
+mod outputs;
+mod proposals;
+mod source;

@@ -200,7 +200,7 @@ fn answers_equal_those_of_inspect_bit_for_bit() {
     for (line, file) in lines.iter().zip(&files) {
         let record = running.post("/inspect?part_id=p1", file).ok().json();
         same(line, &record["verdict"], &record["score"], &record["regions"]);
-        assert_eq!((&record["part_id"], &record["recipe"]["version"]), (&json!("p1"), &json!("1")));
+        assert_eq!((&record["part_id"], &record["version"]), (&json!("p1"), &json!("1")));
         let part = "--B\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x.png\"\r\n\r\n";
         let form = [part.as_bytes(), file, b"\r\n--B--\r\n"].concat();
         let of_form =
@@ -342,8 +342,7 @@ fn a_new_version_takes_over_once_it_is_sound_and_can_be_taken_back() {
         line.map_or(String::new(), |line| line["state"].as_str().unwrap().to_owned())
     };
     let file = fs::read(trained().path("data/good/000.png")).unwrap();
-    let judged_by =
-        || running.post("/inspect", &file).ok().json()["recipe"]["version"].as_str().unwrap().to_owned();
+    let judged_by = || running.post("/inspect", &file).ok().json()["version"].as_str().unwrap().to_owned();
     assert_eq!(judged_by(), "1");
     // Junk, and a model that was cut, are refused; the old version stays.
     fs::write(models.make_way("models/part/2/model.bgad"), &model[..model.len() / 2]).unwrap();

@@ -139,7 +139,7 @@ async fn errors_in_json(request: Request, next: Next) -> Response {
 async fn logged(request: Request, next: Next) -> Response {
     let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let given = given.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()));
-    let id = given.map_or_else(crate::record::result_id, str::to_owned);
+    let id = given.map_or_else(crate::record::unique_id, str::to_owned);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id);
     let started = Instant::now();

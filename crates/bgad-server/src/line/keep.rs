@@ -19,7 +19,7 @@ pub struct KeepRule {
     pub quota: u64,
 }
 
-/// The folder of kept images: `VERDICT/RESULT_ID.EXT` with its record beside it.
+/// The folder of kept images: `VERDICT/TIME-ID.EXT` with its record beside it.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     folder: PathBuf,
@@ -55,14 +55,14 @@ impl Keeper {
     /// Keeps an image if the rule says so.
     pub(crate) fn keep(&mut self, outcome: &Outcome, file: &str, image: &[u8]) -> io::Result<()> {
         let (class, id) = match outcome {
-            Outcome::Fault(fault) => ("FAULT", &fault.result_id),
+            Outcome::Fault(fault) => ("FAULT", fault.file_name()),
             Outcome::Judged(record) => {
-                let class = match record.verdict {
+                let class = match record.result.verdict {
                     Verdict::Ok => "OK",
                     Verdict::Review => "REVIEW",
                     Verdict::Ng => "NG",
                 };
-                (class, &record.result_id)
+                (class, record.file_name())
             }
         };
         if class == "OK" {
@@ -120,7 +120,7 @@ mod tests {
                 keeper = Keeper::open(dir.path().to_owned(), rule).unwrap();
             }
             let fault = Fault::new(PartInfo::default(), "broken".to_owned());
-            all.push(format!("{}.png", fault.result_id));
+            all.push(format!("{}.png", fault.file_name()));
             keeper.keep(&Outcome::Fault(fault), "x.png", &[1; 1000]).unwrap();
         }
         let left = images();

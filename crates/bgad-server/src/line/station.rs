@@ -320,9 +320,9 @@ impl Station {
     fn tell(&self, outcome: &Outcome) {
         self.panel.with(|panel| match outcome {
             Outcome::Judged(record) => panel.finish(Shown {
-                verdict: record.verdict,
-                score: record.score,
-                version: record.recipe.version.parse().unwrap_or(0),
+                verdict: record.result.verdict,
+                score: record.result.score,
+                version: record.version.parse().unwrap_or(0),
             }),
             Outcome::Fault(_) => panel.fail(),
         });
@@ -331,20 +331,15 @@ impl Station {
         }
         match outcome {
             Outcome::Judged(record) => tracing::info!(
-                part_id = record.part_id,
-                verdict = %record.verdict,
-                score = record.score,
-                result_id = record.result_id,
+                part_id = record.result.part_id,
+                verdict = %record.result.verdict,
+                score = record.result.score,
+                id = record.result.id,
                 "judged"
             ),
             Outcome::Fault(fault) => {
                 self.server.metrics.fault("part");
-                tracing::warn!(
-                    part_id = fault.part_id,
-                    error = fault.error,
-                    result_id = fault.result_id,
-                    "fault"
-                );
+                tracing::warn!(part_id = fault.part_id, error = fault.error, id = fault.id, "fault");
             }
         }
     }

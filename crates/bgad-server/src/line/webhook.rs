@@ -104,7 +104,7 @@ impl Sender {
         let line = line_at(&self.folder, self.cursor).map_err(|error| error.to_string())?;
         let Some(line) = line else { return Ok(false) };
         let record = serde_json::from_slice::<Value>(&line).unwrap_or_default();
-        let id = record.get("result_id").and_then(Value::as_str).unwrap_or_default();
+        let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
         let answer = agent
             .post(&self.url)
             .header("Content-Type", "application/json")

@@ -78,7 +78,7 @@ def test_mqtt(scene):
         arrive(scene, "mqtt", "b.png", drawn(5001, (20, 20)))
         told = wait_for("results", lambda: len(listener.results()) == 2 and listener.results())
         kept = [{k: v for k, v in record.items() if k != "source"} for record in records(scene / "mqtt-out")]
-        assert sorted(told, key=lambda r: r["result_id"]) == kept
+        assert sorted(told, key=lambda r: r["created"]) == kept
 
         # The broker is away; what was judged meanwhile comes when it is back.
         listener.stop()
@@ -175,7 +175,7 @@ def test_parts_through_the_handshake(scene, plc_line):
             assert verdict == 9 and bits >> FAULT & 1 and not bits >> VALID & 1 and not bits >> PASSED & 1
         told[part_id] = {1: "OK", 2: "REVIEW", 3: "NG", 9: None}[verdict]
         passed += bits >> PASSED & 1
-    judged = {r["part_id"]: r["verdict"] for r in records(scene / f"{name}-out") if r["state"] == "Completed"}
+    judged = {r["part_id"]: r["verdict"] for r in records(scene / f"{name}-out") if r["state"] == "completed"}
     assert {part: verdict for part, verdict in told.items() if verdict} == judged
     assert passed == sum(verdict == "OK" for verdict in judged.values()) > 0
     before = plc.inputs()[0]
