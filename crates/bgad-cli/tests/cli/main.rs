@@ -13,6 +13,10 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod watch;
 mod archive;
 mod outputs;
 mod proposals;
