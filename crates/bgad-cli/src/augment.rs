@@ -15,11 +15,11 @@ use crate::args::AugmentArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, say};
 use crate::inspect::cell_text;
-use crate::{choice, machine, out, product, sheet};
+use crate::{choice, machine, out, product, recipe, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
     let options = args.anomaly.in_recipe(Recipe::default()).options(args.choice.seed, usize::MAX, 0);
-    let options = TrainOptions { input: args.input, ..options }.check()?;
+    let options = recipe::checked(TrainOptions { input: args.input, ..options })?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 

@@ -15,9 +15,9 @@ use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
+use crate::failure::{self, Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, out, shell};
+use crate::{choice, machine, out, recipe, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
             say("note: --tiles would look closer, at the price of time");
         }
     }
-    let options = options.check()?;
+    let options = recipe::checked(options)?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -83,13 +83,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     })?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
-        say(format_args!(
-            "{} files were skipped, see above; the model was trained without them",
-            progress.skipped
-        ));
-        return Ok(Outcome::Incomplete);
+        say(failure::skipped(progress.skipped, "the model was trained without them"));
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::of(0, progress.skipped))
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.
@@ -167,8 +163,8 @@ fn next(out: &mut impl Write, args: &TrainArgs, files: &Output, split: &Split) -
         Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
         None if !split.hold_out.is_empty() => writeln!(
             out,
-            "  (no promise can be proven with {} images held out: it takes {})",
-            split.hold_out.len(),
+            "  (no promise can be proven with {} held out: it takes {})",
+            failure::count(split.hold_out.len(), "image"),
             fewest_images(CONFIDENCE)
         )?,
         None => {}

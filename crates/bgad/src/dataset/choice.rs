@@ -122,8 +122,8 @@ impl Choice {
 ///
 /// A [`ChoiceError`] that names the file.
 pub fn read_split(file: &Path, data: &Path, weak: bool) -> Result<Split, ChoiceError> {
-    // A file that is no JSON but a model.
-    if Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
+    // A file that is no JSON but a model; a pipe can be read once only.
+    if file.is_file() && Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
         let model = Model::open(file)?;
         let record = model.header.training.split.as_ref();
         let record = record.ok_or_else(|| ChoiceError::NoSplit { model: file.to_owned() })?;
