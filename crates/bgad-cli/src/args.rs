@@ -342,9 +342,9 @@ mod tests {
         let rare = "--learning-rate";
         assert!(!help("train", false, true).contains(rare) && help("train", true, true).contains(rare));
         assert!(help("train", false, false).contains("bgad train --help-all"));
-        insta::assert_snapshot!("train_help", help("train", false, false));
-        insta::assert_snapshot!("inspect_help", help("inspect", false, false));
-        insta::assert_snapshot!("help", command(false).term_width(100).render_help().to_string());
+        for heading in ["Which images:", "Where to look:", "How it is learned:"] {
+            assert!(help("train", false, false).contains(heading), "{heading}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ struct BackboneInfo<'a> {
 struct TrainedOn<'a> {
     good_images: usize,
     defective_images: usize,
+    /// Good images that were kept from the flows: the scales of the score rest on them.
+    kept_images: usize,
     passes: usize,
     images_sha256: &'a [String],
 }
@@ -105,6 +107,7 @@ impl<'a> Info<'a> {
             trained_on: TrainedOn {
                 good_images: training.normal_images,
                 defective_images: training.anomalous_images,
+                kept_images: training.kept_images,
                 passes: training.passes,
                 images_sha256: &training.trained_on,
             },
@@ -130,7 +133,8 @@ impl<'a> Info<'a> {
         say("sha256", self.sha256.to_owned());
         let written = self.written.as_deref().unwrap_or("at an unknown time");
         say("written", format!("{written}, trained with bgad {}", printable(self.bgad_version)));
-        let TrainedOn { good_images, defective_images, passes, images_sha256 } = &self.trained_on;
+        let TrainedOn { good_images, defective_images, kept_images, passes, images_sha256 } =
+            &self.trained_on;
         say(
             "learned",
             format!(
@@ -144,6 +148,9 @@ impl<'a> Info<'a> {
                 counted(images_sha256.len(), "file")
             ),
         );
+        if *kept_images > 0 {
+            say("scales", format!("from {} kept from the flows", counted(*kept_images, "good image")));
+        }
         say("network", format!("{}, input {}", printable(self.backbone.name), self.options.input));
         let range = match (self.score.median_of_good, self.score.highest_of_good) {
             (Some(median), Some(highest)) => {

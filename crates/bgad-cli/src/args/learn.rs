@@ -8,8 +8,8 @@ use super::parse::threads;
 
 /// Teach a model what the line has found since: missed defects, and good parts that were stopped
 ///
-/// Training continues for a few passes over all earlier images and the new ones; the model itself knows
-/// the earlier ones. The test images and the held-out images, which are never learned from, give the figures before and
+/// Training continues for a few passes over all earlier images and the new ones; the model itself knows which
+/// these are. The test images and the held-out images, which are never learned from, give the figures before and
 /// after. The new model is written only if no more defects escape than before. Thresholds that were calibrated to a share
 /// of false alarms are calibrated again on the held-out images.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ Examples:
   bgad learn part.bgad --good stopped/ -o better.bgad
   bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
 pub(crate) struct LearnArgs {
-    /// Model file written by `bgad train`, with its split file beside it.
+    /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
@@ -39,7 +39,7 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Write the model here instead of over the one that was read; its split file goes beside it.
+    /// Write the model here instead of over the one that was read.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

@@ -155,7 +155,9 @@ impl<W: Write> Csv<W> {
 
 impl<W: Write> Exporter for Csv<W> {
     fn begin(&mut self) -> io::Result<()> {
-        self.out.write_record(FIRST.iter().chain(&PART_NAMES).chain(&LAST))?;
+        let parts = PART_NAMES.map(|name| format!("part_{name}"));
+        let head = FIRST.into_iter().chain(parts.iter().map(String::as_str)).chain(LAST);
+        self.out.write_record(head)?;
         self.out.flush()
     }
 
