@@ -8,6 +8,8 @@ mod inspect;
 mod learn;
 mod parse;
 mod recipe;
+#[cfg(feature = "server")]
+mod studio;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,8 @@ pub(crate) use inspect::{Format, InspectArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
+#[cfg(feature = "server")]
+pub(crate) use studio::StudioArgs;
 
 /// Find defects: learn from good images and a few bad ones.
 ///
@@ -48,6 +52,7 @@ Examples:
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
   bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
+  bgad studio parts/                       all of it in a browser
   bgad augment parts/ --out seen           what training would show as defects";
 
 const EXAMPLES_AND_CODES: &str = "\
@@ -57,6 +62,7 @@ Examples:
   bgad train parts/ -o part.bgad           learn from parts/good, parts/bad and parts/masks
   bgad evaluate part.bgad parts/           how good is it, on images it has not seen
   bgad inspect part.bgad new/ --out maps   verdict and heat map for each picture in new/
+  bgad studio parts/                       all of it in a browser
   bgad augment parts/ --out seen           what training would show as defects
 
 Exit codes:
@@ -80,6 +86,8 @@ pub(crate) enum Command {
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),
     Foreground(ForegroundArgs),
+    #[cfg(feature = "server")]
+    Studio(StudioArgs),
     Demo(DemoArgs),
 }
 

@@ -14,6 +14,8 @@ mod benchmark;
 mod augment;
 mod foreground;
 mod sheet;
+#[cfg(feature = "server")]
+mod studio;
 mod demo;
 mod report;
 mod overlay;
@@ -49,6 +51,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Foreground(args) => foreground::run(&args),
+        #[cfg(feature = "server")]
+        Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut io::stdout().lock())?;
             Ok(Outcome::Fine)
