@@ -9,6 +9,8 @@ mod learn;
 mod parse;
 mod recipe;
 #[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
 mod studio;
 
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ pub(crate) use inspect::{Format, InspectArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
+#[cfg(feature = "server")]
+pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
 #[cfg(feature = "server")]
 pub(crate) use studio::StudioArgs;
 
@@ -89,6 +93,8 @@ pub(crate) enum Command {
     #[cfg(feature = "server")]
     Studio(StudioArgs),
     Demo(DemoArgs),
+    #[cfg(feature = "server")]
+    Serve(Box<ServeArgs>),
 }
 
 /// Learn a model from a folder of images

@@ -17,6 +17,8 @@ mod sheet;
 #[cfg(feature = "server")]
 mod studio;
 mod demo;
+#[cfg(feature = "server")]
+mod serve;
 mod report;
 mod overlay;
 mod page;
@@ -51,6 +53,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Foreground(args) => foreground::run(&args),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "server")]
         Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
