@@ -88,7 +88,7 @@ test("the walk of docs/studio.md", { timeout: 600_000 }, async () => {
         await COMMANDS[name](page, words);
       } catch (error) {
         await page.screenshot({ path: join(import.meta.dirname, ".pictures/failed.png") }).catch(() => undefined);
-        throw new Error(`${line}: ${error.message}`);
+        throw new Error(`${line}: ${error.message}`, { cause: error });
       }
     }
   }

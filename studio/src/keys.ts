@@ -12,22 +12,29 @@ export type Shortcut = { key: string; text: Key; run: (event: KeyboardEvent) => 
 /** The shortcuts of the parts of the page that are there, the innermost last. */
 export const scopes = signal<{ name: Key; shortcuts: readonly Shortcut[] }[]>([]);
 
+/** The scope that all pages share; it is asked last. */
+const OUTERMOST: Key = "keys.everywhere";
+
 /** Offers shortcuts as long as a component is there. */
 export function useShortcuts(name: Key, shortcuts: readonly Shortcut[]): void {
   useEffect(() => {
     const scope = { name, shortcuts };
-    scopes.value = [...scopes.value.filter((other) => other.name !== name), scope];
-    return () => {
-      scopes.value = scopes.value.filter((other) => other !== scope);
-    };
+    const others = scopes.peek();
+    const at = others.findIndex((other) => other.name === name);
+    // In its place: a page that is drawn anew does not change which scope is the innermost.
+    if (at >= 0) scopes.value = others.with(at, scope);
+    else scopes.value = name === OUTERMOST ? [scope, ...others] : [...others, scope];
   });
+  useEffect(() => () => {
+    scopes.value = scopes.peek().filter((other) => other.name !== name);
+  }, [name]);
 }
 
 /** The shortcut that an event means, of the innermost scope that has one. */
 export function match(event: KeyboardEvent, among = scopes.peek(), single = singleKeys.peek()): Shortcut | undefined {
   if (event.altKey || event.isComposing) return undefined;
   const ctrl = event.ctrlKey || event.metaKey;
-  if (isTyping(event.target) && !(ctrl && event.key === "s")) return undefined;
+  if (belongsTo(event.target, event.key)) return undefined;
   if (!ctrl && event.key.length === 1 && event.key !== " " && !single) return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   for (const scope of [...among].reverse()) {
@@ -40,12 +47,14 @@ export function match(event: KeyboardEvent, among = scopes.peek(), single = sing
   return undefined;
 }
 
-function isTyping(target: EventTarget | null): boolean {
+/** Keys that a control of the page needs for itself. */
+function belongsTo(target: EventTarget | null, key: string): boolean {
   const element = target as HTMLElement | null;
   if (!element?.tagName) return false;
-  const { tagName } = element;
-  if (tagName === "INPUT") return !["checkbox", "radio", "button"].includes((element as HTMLInputElement).type);
-  return tagName === "TEXTAREA" || tagName === "SELECT" || element.isContentEditable;
+  if (element.tagName === "INPUT" && ["checkbox", "radio", "range"].includes((element as HTMLInputElement).type)) {
+    return key === " " || ["Arrow", "Page", "Home", "End"].some((start) => key.startsWith(start));
+  }
+  return ["INPUT", "TEXTAREA", "SELECT"].includes(element.tagName) || element.isContentEditable;
 }
 
 export function listen(): void {

@@ -126,14 +126,14 @@ function Settings({ open, onClose, onKeys }: { open: boolean; onClose: () => voi
   return (
     <Dialog title={t("settings")} open={open} onClose={onClose}>
       <div class="form">
-        <p class="row">
+        <div class="row">
           <span>{t("language")}</span>
           <Choice name={t("language")} value={language.value} options={languages} onChange={(value) => (language.value = value)} />
-        </p>
-        <p class="row">
+        </div>
+        <div class="row">
           <span>{t("theme")}</span>
           <Choice name={t("theme")} value={theme.value} options={themes} onChange={(value) => (theme.value = value)} />
-        </p>
+        </div>
         <label class="check">
           <input type="checkbox" checked={singleKeys.value} onChange={(event) => (singleKeys.value = event.currentTarget.checked)} />
           <span>{t("keys.single")}</span>

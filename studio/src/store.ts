@@ -123,9 +123,15 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
   }
 }
 
-export async function loadItems(): Promise<void> {
+export async function loadItems(moved: ReadonlyMap<string, string> = new Map()): Promise<void> {
   const [found, about] = await Promise.all([api.items(), api.project()]);
   batch(() => {
+    // An image that is open stays open under its new name.
+    const to = route.value.page === "edit" ? moved.get(route.value.id) : undefined;
+    if (to !== undefined && to !== route.value.id) {
+      history.replaceState(null, "", address("edit", to));
+      route.value = { page: "edit", id: to };
+    }
     items.value = found.items;
     types.value = found.types;
     project.value = about;
@@ -190,7 +196,7 @@ export async function label(ids: string[], to: Label, type?: string): Promise<st
   if (ids.length === 0) return [];
   const answer = await attempt(() => api.label(ids, to, to === "bad" ? (type ?? defectType.value) || null : null));
   if (!answer) return undefined;
-  await loadItems();
+  await attempt(() => loadItems(new Map(ids.map((id, i) => [id, answer.ids[i] ?? id]))));
   const name = t(`label.${to}`);
   say(ids.length === 1 ? t("said.label", { label: name }) : t("said.labels", { n: ids.length, label: name }), "info", true);
   return answer.ids;
@@ -204,7 +210,11 @@ export async function undo(): Promise<void> {
 }
 
 export function go(page: Page, id = ""): void {
-  location.hash = `#/${page}${id ? "/" + encodeURIComponent(id) : ""}`;
+  location.hash = address(page, id);
+}
+
+function address(page: Page, id: string): string {
+  return `#/${page}${id ? "/" + encodeURIComponent(id) : ""}`;
 }
 
 function parse(hash: string): Route {

@@ -20,17 +20,28 @@ const COLORS: Record<Layer, readonly [number, number, number, number]> = { mask:
 /** What lives as long as the image and layer that are open. */
 type Sheet = { item: Item; layer: Layer; history: History; saver: Saver };
 
+/** An image may be missing for a moment while its file is moved. */
+const PATIENCE = 3000;
+
 export function Edit(): JSX.Element {
-  const item = itemById.value.get(route.value.id);
-  if (!item) {
-    return (
-      <Empty title={t("edit.gone")}>
-        <p>{t("edit.gone.text")}</p>
-        <Button onClick={() => go("images")}>{t("page.images")}</Button>
-      </Empty>
-    );
-  }
-  return <Editor item={item} />;
+  const { id } = route.value;
+  const found = itemById.value.get(id);
+  const last = useRef<Item | undefined>(undefined);
+  const [gone, setGone] = useState("");
+  if (found) last.current = found;
+  useEffect(() => {
+    if (found) return undefined;
+    const timer = setTimeout(() => setGone(id), PATIENCE);
+    return () => clearTimeout(timer);
+  }, [id, found === undefined]);
+  const item = found ?? (gone === id ? undefined : last.current);
+  if (item) return <Editor item={item} />;
+  return (
+    <Empty title={t("edit.gone")}>
+      <p>{t("edit.gone.text")}</p>
+      <Button onClick={() => go("images")}>{t("page.images")}</Button>
+    </Empty>
+  );
 }
 
 function Editor({ item }: { item: Item }): JSX.Element {
@@ -39,6 +50,8 @@ function Editor({ item }: { item: Item }): JSX.Element {
   const hand = useRef<Hand | undefined>(undefined);
   const sheet = useRef<Sheet | undefined>(undefined);
   const current = useRef(item);
+  /** While drawing moves the file: what is drawn stays. */
+  const adopting = useRef(false);
   current.current = item;
   const [tool, setTool] = useState<Tool>("brush");
   const [size, setSize] = useState(12);
@@ -60,17 +73,23 @@ function Editor({ item }: { item: Item }): JSX.Element {
     if (!open) return;
     setArea(open.history.mask.area());
     redraw((n) => n + 1);
+    // What is drawn while the file moves is saved with the rest when it has arrived.
+    if (adopting.current) return;
     if (open.layer === "mask" && current.current.label !== "bad") void markDefective(open, tiles);
     else open.saver.changed(tiles);
   };
 
   /** Whoever draws a defect says that the image has one. */
   const markDefective = async (open: Sheet, tiles: number[]) => {
+    adopting.current = true;
     const moved = await label([current.current.id], "bad");
     const id = moved?.[0];
-    if (!id) return;
-    const there = await attempt(() => api.mask(id, "mask"));
-    if (!there) return;
+    const there = id === undefined ? undefined : await attempt(() => api.mask(id, "mask"));
+    adopting.current = false;
+    if (id === undefined || !there) {
+      setSave({ state: "failed", error: "" });
+      return;
+    }
     if (!there.mask.isEmpty()) {
       // It was labelled defective before, with this mask: what is drawn now comes on top.
       say(t("edit.parked"));
@@ -79,12 +98,9 @@ function Editor({ item }: { item: Item }): JSX.Element {
       tiles.push(...open.history.end());
       stage.current?.changedTiles(tiles);
     }
-    focused.value = id;
+    open.item = { ...open.item, id };
     open.saver = saverOf(id, "mask", open.history, there.name);
     open.saver.changed(open.history.mask.tiles.flatMap((tile, index) => (tile ? [index] : [])).concat(tiles));
-    open.item = { ...open.item, id };
-    history.replaceState(null, "", `#/edit/${encodeURIComponent(id)}`);
-    route.value = { page: "edit", id };
   };
 
   const saverOf = (id: string, of: Layer, history: History, name: string) =>
@@ -108,8 +124,10 @@ function Editor({ item }: { item: Item }): JSX.Element {
 
   // The picture and its mask; not again when drawing has moved the file.
   useEffect(() => {
-    if (sheet.current?.item.id === item.id && sheet.current.layer === layer && !window) return undefined;
+    if (adopting.current) return undefined;
     let stale = false;
+    // Nothing can be drawn until the picture that is seen is the one that is drawn on.
+    sheet.current = undefined;
     const open = async () => {
       const [about, { mask, name }] = await Promise.all([api.facts(item.id), api.mask(item.id, layer)]);
       const picture = await load(api.image(item, window));
@@ -141,14 +159,6 @@ function Editor({ item }: { item: Item }): JSX.Element {
       stale = true;
     };
   }, [window?.[0], window?.[1], item.version]);
-
-  // Changed by another program while nothing of ours is unsaved: show what is there.
-  const version = `${item.mask ?? ""}`;
-  useEffect(() => {
-    const open = sheet.current;
-    if (!open || open.item.id !== item.id || !open.saver.isSaved || layer !== "mask") return;
-    open.item = item;
-  }, [version]);
 
   useEffect(() => {
     focused.value = item.id;

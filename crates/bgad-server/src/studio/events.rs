@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Sse;
+use axum::response::{IntoResponse, Sse};
 use axum::response::sse::{Event, KeepAlive};
 use axum::routing::get;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/api/events", get(events))
 }
 
-async fn events(State(studio): State<Shared>) -> Sse<ReceiverStream<Result<Event, Infallible>>> {
+async fn events(State(studio): State<Shared>) -> impl IntoResponse {
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut jobs = studio.jobs.subscribe();
@@ -43,7 +43,7 @@ async fn events(State(studio): State<Shared>) -> Sse<ReceiverStream<Result<Event
             if now != told {
                 told = now;
                 let text = json!({ "files": now.0, "jobs": now.1, "live": now.2 }).to_string();
-                if sender.send(Ok(Event::default().data(text))).await.is_err() {
+                if sender.send(Ok::<_, Infallible>(Event::default().data(text))).await.is_err() {
                     return;
                 }
             }

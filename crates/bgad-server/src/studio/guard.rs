@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE};
 use axum::http::header::{LOCATION, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
@@ -35,7 +35,7 @@ impl Guard {
     }
 
     fn refuse(&self, method: &Method, headers: &HeaderMap) -> Option<Refusal> {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let text = |name: HeaderName| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let host = text(HOST).unwrap_or("");
         if self.token.is_none() && !is_loopback(host) {
             return Some(Refusal::new(
@@ -48,7 +48,7 @@ impl Guard {
         {
             return Some(Refusal::new(StatusCode::FORBIDDEN, "another site may not talk to the studio"));
         }
-        if text("sec-fetch-site") == Some("cross-site") && method != Method::GET {
+        if text(HeaderName::from_static("sec-fetch-site")) == Some("cross-site") && method != Method::GET {
             return Some(Refusal::new(StatusCode::FORBIDDEN, "another site may not talk to the studio"));
         }
         let reads = [Method::GET, Method::HEAD].contains(method);
