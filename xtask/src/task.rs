@@ -13,10 +13,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(&package).parent().expect("xtask lies in the workspace").to_owned()
 }
 
-/// Where tasks may keep intermediate files: cargo's target folder, which git ignores.
+/// Cargo's target folder, which git ignores.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
+}
+
+/// Where tasks may keep intermediate files.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    root().join(target).join("xtask").join(name)
+    target().join("xtask").join(name)
 }
 
 /// The Python interpreter: `PYTHON` if set, else `python3`.
@@ -49,6 +53,12 @@ impl Step {
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Step {
         self.env.push((name, value.to_owned()));
         self
+    }
+
+    /// Looks for programs in this folder before all others.
+    pub(crate) fn first_on_path(self, folder: &Path) -> Step {
+        let path = std::env::var("PATH").unwrap_or_default();
+        self.env("PATH", &format!("{}:{path}", folder.display()))
     }
 
     fn run(&self) -> Result<(), Failure> {

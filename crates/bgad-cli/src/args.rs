@@ -1,6 +1,7 @@
 //! What can be typed. The text here is the help.
 
 mod anomalies;
+mod archive;
 mod benchmark;
 mod calibrate;
 mod compare;
@@ -23,8 +24,9 @@ use clap::{Parser, Subcommand};
 use crate::demo::DemoArgs;
 
 pub(crate) use anomalies::{
-    AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, foreground_source,
+    AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, choice, foreground_source,
 };
+pub(crate) use archive::ArchiveArgs;
 pub(crate) use benchmark::{BenchmarkArgs, Method, SettingKind};
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use compare::CompareArgs;
@@ -86,6 +88,7 @@ pub(crate) enum Command {
     Calibrate(CalibrateArgs),
     Compare(CompareArgs),
     Learn(LearnArgs),
+    Restore(RestoreArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),
@@ -145,6 +148,11 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(crate) cache_limit: Option<u64>,
 
+    /// Replace the file at OUTPUT even if it is not a bgad model. A model that is replaced stays beside the new one as
+    /// NAME.previous; `bgad restore` brings it back.
+    #[arg(long)]
+    pub(crate) force: bool,
+
     /// Go on from the checkpoint of an interrupted run; give the same options as then.
     #[arg(long)]
     pub(crate) resume: bool,
@@ -165,7 +173,7 @@ pub(crate) struct TrainArgs {
 Examples:
   bgad evaluate part.bgad parts/
   bgad evaluate part.bgad parts/ --report report.html
-  bgad evaluate part.bgad parts/ --split part.split.json --json figures.json")]
+  bgad evaluate part.bgad parts/ --split part.bgad --json figures.json")]
 pub(crate) struct EvaluateArgs {
     /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
@@ -175,7 +183,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
 
-    /// Test on the test_good and test_bad of this file.
+    /// Test on the test images of this split file, or of the split that this model carries.
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
 
@@ -194,6 +202,21 @@ pub(crate) struct EvaluateArgs {
     /// Threads to use [default: one per core].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+}
+
+/// Bring back the model as it was before it was last trained, calibrated or taught.
+///
+/// Whatever replaces a model keeps the one before beside it, as MODEL.previous. This command exchanges the two; the same
+/// command again brings the newer one back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bgad calibrate part.bgad --ok 1 --ng 2     the model as it was becomes part.bgad.previous
+  bgad restore part.bgad                     and is back")]
+pub(crate) struct RestoreArgs {
+    /// Model file with its previous generation beside it.
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
 }
 
 /// Examine a data folder: what is wrong with its images and masks.

@@ -1,12 +1,11 @@
 //! `bgad augment`: a contact sheet of the anomalies that training would make.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bgad::dataset::{Sample, textures};
 use bgad::image::{InputImage, Mask};
-use bgad::options::{Preset, TrainOptions};
+use bgad::options::{Recipe, TrainOptions};
 use bgad::tiles::Source;
 use bgad::train::{FromHost, Maker};
 use image::RgbImage;
@@ -14,13 +13,13 @@ use rayon::prelude::*;
 
 use crate::args::AugmentArgs;
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
+use crate::failure::{Failure, chain, say};
 use crate::inspect::field;
-use crate::{choice, machine, sheet};
+use crate::{choice, machine, out, product, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
-    let options = args.anomaly.apply(TrainOptions::preset(Preset::Fast));
-    let options = TrainOptions { seed: args.choice.seed, input: args.input, ..options }.check()?;
+    let options = args.anomaly.in_recipe(Recipe::default()).options(args.choice.seed, usize::MAX, 0);
+    let options = TrainOptions { input: args.input, ..options }.check()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 
@@ -73,13 +72,12 @@ pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
         );
     }
 
-    fs::create_dir_all(&args.out)
-        .map_err(|e| context(format!("cannot make the folder {}", args.out.display()), e))?;
+    product::folder(&args.out)?;
     let cells = made.iter().map(|made| cell(made, &maker)).collect::<Result<Vec<_>, Failure>>()?;
     let path = args.out.join("sheet.png");
-    sheet::sheet(&cells).save(&path).map_err(|e| context(format!("cannot write {}", path.display()), e))?;
+    product::png(&path, &sheet::sheet(&cells))?;
     list(&args.out.join("list.csv"), &made, &hosts, &defect_paths)?;
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     writeln!(out, "{} anomalies on {}, of {per_pass} that a pass would show", made.len(), path.display())?;
     writeln!(out, "each: the known defect or the good image, what is shown, and what is called anomalous")?;
     if made.len() < number {
@@ -119,5 +117,5 @@ fn list(path: &Path, made: &[FromHost], hosts: &[Source], defects: &[PathBuf]) -
                 .map(|text| field(&text));
         text.push_str(&format!("{},{recipe},{host},{defect},{pixels}\n", i + 1));
     }
-    fs::write(path, text).map_err(|e| context(format!("cannot write {}", path.display()), e))
+    product::write(path, text)
 }

@@ -7,20 +7,21 @@ mod table;
 mod write;
 
 use std::collections::HashMap;
-use std::fs;
+use std::io::Write as _;
 
 use bgad::backbone::Backbone;
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Scoring};
+use bgad::model::Model;
 use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
-use bgad::train::{self, Run};
+use bgad::train::{self, Plan, Run};
 use bgad_kernels::Isa;
 
 use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
-use crate::machine;
+use crate::failure::{Failure, chain, say};
 use crate::progress::CountProgress;
+use crate::{machine, out, product};
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -32,8 +33,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     let cells = cells(&folders, args)?;
     let backbone = args.recipe.backbone(isa)?;
     let cell_folder = args.out.join("cells");
-    fs::create_dir_all(&cell_folder)
-        .map_err(|error| context(format!("cannot make the folder {}", cell_folder.display()), error))?;
+    product::folder(&cell_folder)?;
 
     let mut results = Vec::new();
     let mut failed = 0;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
         }
     }
     write::all(&args.out, &results, failed)?;
-    print!("{}", table::markdown(&table::rows(&results)));
+    write!(out::text(), "{}", table::markdown(&table::rows(&results)))?;
     say(format_args!("tables written to {}", args.out.display()));
     if failed > 0 {
         say(format_args!("{failed} of {} cells failed, see above; the tables are without them", cells.len()));
@@ -101,8 +101,7 @@ impl Bench<'_> {
     }
 
     fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
-        let mut options =
-            self.args.recipe.options(cell.seed, cell.split.train.len(), cell.split.anomalies.len());
+        let mut options = Plan::new(&self.args.recipe.recipe(), cell.seed, &cell.split).options;
         if cell.method == Method::Nfad {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();

@@ -1,220 +1,198 @@
 //! `bgad calibrate`: thresholds with a promise, from images that were not trained on.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bgad::calibrate::coverage::coverage;
-use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
-use bgad::dataset::content_hash;
-use bgad::detector::{Detector, Model, ScoredImage};
+use bgad::calibrate::session::{self, Files, Session, SessionError, check_provable, strongest_promise};
+use bgad::calibrate::{Calibration, CalibrationError, Objective, Rate};
+use bgad::dataset::Sample;
+use bgad::detector::Detector;
+use bgad::learn::split_of;
+use bgad::model::Model;
 use bgad::verdict::Thresholds;
-use bgad_kernels::Isa;
-use rayon::prelude::*;
 
 use crate::args::CalibrateArgs;
-use crate::choice;
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
+use crate::failure::{self, Failure, say};
 use crate::inspect::inputs::Inputs;
-use crate::machine;
 use crate::progress::CountProgress;
+use crate::{machine, model_file, out, shell};
 
 pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
+    let output = args.out.as_deref().unwrap_or(&args.model);
+    model_file::check(output, args.out.is_none())?;
     let mut model = Model::open(&args.model)?;
-    let detector = Detector::new(&model, isa)?;
-    let good = match (&args.good, args.by_hand()) {
-        (None, None) => held_out(&args.model, args.data.as_deref())?,
-        _ => images_of(&args.good),
+    let images = Images::find(args, &model)?;
+    let by_hand = args.by_hand().map(|(ok, ng)| Thresholds { ok, ng });
+    let objective = match by_hand {
+        Some(_) => Objective::ByHand,
+        None => args.objective()?,
     };
-    let bad = images_of(&args.bad);
-    let progress = CountProgress::new("scoring images", good.len() + bad.len());
-    let mut scored = Scored::default();
-    let good = scored.of(&detector, &good, &progress)?;
-    let bad = scored.of(&detector, &bad, &progress)?;
-    drop(progress);
-    if let Some(pair) = scored.hashes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!(
-            "{} and {} are the same picture: give every image once, good or bad",
-            pair[0].1.display(),
-            pair[1].1.display()
-        )
-        .into());
-    }
-    if good.is_empty() && bad.is_empty() && args.by_hand().is_none() {
+    if images.good.is_empty() && images.bad.is_empty() && by_hand.is_none() {
         return Err("found no image to calibrate with (png, jpg, jpeg, bmp, tif or tiff)".into());
     }
+    if args.coverage.is_none() {
+        check_provable(objective, args.confidence, images.good.len(), images.bad.len())
+            .map_err(|error| with_strongest(error, objective, args.confidence))?;
+    }
 
+    let detector = Detector::new(&model, isa)?;
+    let session = open(&detector, &images, args.confidence)?;
     if let (Some(draws), Some(rate)) = (args.coverage, args.max_false_alarms) {
-        let scores: Vec<f32> = good.iter().map(|scores| scores.image).collect();
-        let found = coverage(&scores, scores.len() / 2, rate, args.confidence, draws as usize, 0)?;
-        println!(
-            "calibrated with {} of {} good images, at most {} false alarms asked: kept in {} of {} draws ({} confidence \
-             asked); false alarms {} on average, {} at worst",
-            found.calibrated_with,
-            found.images,
-            percent(rate),
-            found.kept,
-            found.draws,
-            percent(args.confidence),
-            percent(found.mean_rate),
-            percent(found.worst_rate),
-        );
-        return Ok(Outcome::Fine);
+        let scores = session.good_scores();
+        return print_coverage(&scores, rate, args.confidence, draws as usize);
     }
-    let calibration = match args.by_hand() {
-        Some((ok, ng)) => calibrate::by_hand(&good, &bad, Thresholds { ok, ng }, args.confidence)?,
-        None => calibrate::calibrate(&good, &bad, request(&model, args.objective()?, args.confidence))?,
+    let calibration = match by_hand {
+        Some(thresholds) => session.by_hand(thresholds)?,
+        None => session.calibrate(objective)?,
     };
-    let skipped = scored.skipped;
-    let calibration = scored.into(calibration);
-    for line in in_words(&calibration) {
-        println!("{line}");
-    }
+    let words = in_words(&calibration);
     model.header.thresholds = calibration.thresholds;
     model.header.calibration = Some(calibration);
-    let out = args.out.as_ref().unwrap_or(&args.model);
-    model.save(out).map_err(|error| context(format!("cannot write {}", out.display()), error))?;
-    say(format_args!("{} judges by these thresholds now", out.display()));
-    if skipped > 0 {
-        say(format_args!("{skipped} files were skipped, see above; the promise is without them"));
-        return Ok(Outcome::Incomplete);
+    model_file::save(&model, output)?;
+    let mut out = out::text();
+    for line in words {
+        writeln!(out, "{line}")?;
     }
-    Ok(Outcome::Fine)
-}
-
-/// The good images that training held out.
-fn held_out(model: &Path, data: Option<&Path>) -> Result<Vec<PathBuf>, Failure> {
-    let file = model.with_extension("split.json");
-    let split = choice::beside(model, data)?.0;
-    if split.hold_out.is_empty() {
-        return Err(format!(
-            "{}: no good image was held out: train with --hold-out 20%, or give other good images with --good",
-            file.display()
-        )
-        .into());
+    let [file, folder] = [output, Path::new("IMAGE_OR_FOLDER")].map(shell::quoted);
+    writeln!(out, "\nnext\n  bgad inspect {file} {folder} --out maps")?;
+    out.flush()?;
+    say(format_args!("{} judges by these thresholds now", output.display()));
+    if args.out.is_none() {
+        say(format_args!("the model as it was: bgad restore {}", shell::quoted(output)));
     }
-    Ok(split.hold_out.into_iter().map(|sample| sample.path).collect())
+    if session.skipped > 0 {
+        say(format_args!("{} files were skipped, see above; the promise is without them", session.skipped));
+    }
+    Ok(Outcome::of(0, session.skipped))
 }
 
-fn images_of(folder: &Option<PathBuf>) -> Vec<PathBuf> {
-    let found = Inputs::find(folder.as_slice());
-    found.images.into_iter().map(|input| input.path).collect()
+/// The images to calibrate with.
+struct Images {
+    good: Vec<PathBuf>,
+    bad: Vec<PathBuf>,
 }
 
-/// Thresholds for a model of changed scores: what was asked before, from the good images of these files; those set by hand
-/// stay. `None` if good images alone cannot answer it.
-pub(crate) fn again(
-    model: &Model,
-    before: &Calibration,
-    good: &[PathBuf],
-    isa: Isa,
-) -> Result<Option<Calibration>, Failure> {
-    match before.objective {
-        Objective::MaxFalseAlarms(_) if !good.is_empty() => {}
-        Objective::ByHand => {
-            return Ok(Some(calibrate::by_hand(&[], &[], before.thresholds, before.confidence)?));
+impl Images {
+    /// Those that were named; otherwise the good ones that training held out, and the defective ones that it kept for the test.
+    fn find(args: &CalibrateArgs, model: &Model) -> Result<Images, Failure> {
+        let mut images = Images { good: images_of(&args.good)?, bad: images_of(&args.bad)? };
+        if args.by_hand().is_some() {
+            return Ok(images);
         }
-        _ => return Ok(None),
-    }
-    let detector = Detector::new(model, isa)?;
-    let progress = CountProgress::new("scoring images", good.len());
-    let mut scored = Scored::default();
-    let scores = scored.of(&detector, good, &progress)?;
-    drop(progress);
-    let request = request(model, before.objective, before.confidence);
-    let calibration = calibrate::calibrate(&scores, &[], request)?;
-    Ok(Some(scored.into(calibration)))
-}
-
-fn request(model: &Model, objective: Objective, confidence: f64) -> Request {
-    Request { objective, confidence, beta: model.header.options.beta }
-}
-
-/// What was scored so far.
-#[derive(Default)]
-struct Scored {
-    /// Content and file of each image.
-    hashes: Vec<(String, PathBuf)>,
-    skipped: usize,
-}
-
-impl Scored {
-    /// The calibration, with what it rests on.
-    fn into(self, calibration: Calibration) -> Calibration {
-        let images_sha256 = self.hashes.into_iter().map(|(hash, _)| hash).collect();
-        Calibration { images_sha256, ..calibration }
-    }
-
-    /// Scores images; those that cannot be read are reported and left out, one that was trained on ends it.
-    fn of(
-        &mut self,
-        detector: &Detector,
-        paths: &[PathBuf],
-        progress: &CountProgress,
-    ) -> Result<Vec<ImageScores>, Failure> {
-        let mut scores = Vec::new();
-        for share in paths.chunks(4 * rayon::current_num_threads()) {
-            let results: Vec<_> = share.par_iter().map(|path| score(detector, path)).collect();
-            for (path, result) in share.iter().zip(results) {
-                match result {
-                    Ok((hash, _)) if detector.header().trained_on(&hash) => {
-                        return Err(format!(
-                            "{}: the model was trained on this image, so its score promises nothing: calibrate \
-                             with images that were held out",
-                            path.display()
-                        )
-                        .into());
-                    }
-                    Ok((hash, found)) => {
-                        self.hashes.push((hash, path.clone()));
-                        scores.push(found);
-                    }
-                    Err(reason) => {
-                        self.skipped += 1;
-                        progress.say(&format!("skipped: {reason}"));
-                    }
+        // A promise about defects needs no good image.
+        let needs_good = args.good.is_none() && args.min_recall.is_none();
+        let needs_bad = args.bad.is_none() && (args.min_recall.is_some() || args.cost_escape.is_some());
+        if needs_good || needs_bad {
+            let split = split_of(&args.model, &model.header, args.data.as_deref());
+            let split = split.map_err(model_file::with_data_flag)?.0;
+            let paths = |samples: Vec<Sample>| samples.into_iter().map(|sample| sample.path).collect();
+            if needs_good {
+                images.good = paths(split.hold_out);
+                if images.good.is_empty() {
+                    return Err(format!(
+                        "{}: no good image was held out: train with --hold-out 20%, or give other good images with --good",
+                        args.model.display()
+                    )
+                    .into());
                 }
             }
-            progress.set(self.hashes.len() + self.skipped);
+            if needs_bad {
+                images.bad = paths(split.test_bad);
+                if images.bad.is_empty() {
+                    return Err(format!(
+                        "{}: no defective image was kept for the test: give some with --bad",
+                        args.model.display()
+                    )
+                    .into());
+                }
+            }
         }
-        self.hashes.sort();
-        Ok(scores)
+        Ok(images)
     }
 }
 
-/// The content hash and the scores of a file; the error names the file.
-fn score(detector: &Detector, path: &Path) -> Result<(String, ImageScores), String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-    let (image, original) = detector.load(path).map_err(|error| failure::chain(&error))?;
-    let ScoredImage { map, score, .. } = detector.score(&image, original);
-    Ok((content_hash(&bytes), ImageScores::of(&map, score)))
+/// The images of a folder; `None` of none.
+fn images_of(folder: &Option<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    let found = Inputs::find(folder.as_slice());
+    if found.skipped > 0 {
+        return Err("a folder could not be searched, see above".into());
+    }
+    Ok(found.images.into_iter().map(|input| input.path).collect())
+}
+
+fn open(detector: &Detector, images: &Images, confidence: f64) -> Result<Session, Failure> {
+    let progress = CountProgress::new("scoring images", images.good.len() + images.bad.len());
+    let files = Files { good: &images.good, defective: &images.bad };
+    let session = Session::open(detector, files, confidence, &mut |event| match event {
+        session::Event::Scored { done, .. } => progress.set(done),
+        session::Event::Skipped(error) => progress.say(&format!("skipped: {}", failure::chain(error))),
+    });
+    session.map_err(|error| match error {
+        SessionError::TrainedOn { is_defective: true, .. } => {
+            format!("{error}, or leave --bad out for the defective images that training kept for the test")
+                .into()
+        }
+        error => error.into(),
+    })
+}
+
+/// The error with what the images could prove.
+fn with_strongest(error: CalibrationError, objective: Objective, confidence: f64) -> Failure {
+    if let (CalibrationError::NotEnough { found, .. }, Objective::MaxFalseAlarms(_)) = (&error, objective)
+        && let Some(rate) = strongest_promise(*found, confidence)
+    {
+        return format!("{error}; they can prove --max-false-alarms {}", rate_as_typed(rate)).into();
+    }
+    error.into()
+}
+
+/// How sure a proposed promise is to hold: the default of `--confidence`.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+
+/// A share as it can be typed.
+pub(crate) fn rate_as_typed(rate: f64) -> String {
+    percent(rate).replace(' ', "")
+}
+
+fn print_coverage(scores: &[f32], rate: f64, confidence: f64, draws: usize) -> Result<Outcome, Failure> {
+    let found = coverage(scores, scores.len() / 2, rate, confidence, draws, 0)?;
+    writeln!(
+        out::text(),
+        "calibrated with {} of {} good images, at most {} false alarms asked: kept in {} of {} draws ({} confidence \
+         asked); false alarms {} on average, {} at worst",
+        found.calibrated_with,
+        found.images,
+        percent(rate),
+        found.kept,
+        found.draws,
+        percent(confidence),
+        percent(found.mean_rate),
+        percent(found.worst_rate),
+    )?;
+    Ok(Outcome::Fine)
 }
 
 /// The promise and what it rests on.
 pub(crate) fn in_words(calibration: &Calibration) -> Vec<String> {
     let Calibration { objective, confidence, threshold, thresholds, .. } = calibration;
-    let sure = format!("with {} confidence", percent(*confidence));
+    let sure = format!("with {} confidence (threshold {threshold:.3})", percent(*confidence));
     let mut lines = vec![match objective {
         Objective::MaxFalseAlarms(rate) => {
-            format!("promise     at most {} of good parts score above {threshold:.3}, {sure}", percent(*rate))
+            format!("promise     at most {} of good parts are called NG, {sure}", percent(*rate))
         }
         Objective::MinRecall(rate) => {
-            format!(
-                "promise     at least {} of defective parts score above {threshold:.3}, {sure}",
-                percent(*rate)
-            )
+            format!("promise     at least {} of defective parts are not called OK, {sure}", percent(*rate))
         }
         Objective::Cost { .. } => {
             format!("cheapest    at {threshold:.3} on these images; nothing is promised")
         }
         Objective::ByHand => "by hand     nothing is promised".to_owned(),
     }];
-    lines.push(format!(
-        "thresholds  OK up to {:.3}, NG above {:.3}, REVIEW between",
-        thresholds.ok, thresholds.ng
-    ));
+    lines.push(format!("thresholds  {}", thresholds_in_words(*thresholds)));
     for (name, what, rate, counts) in [
         ("good", "above", &calibration.false_alarms, calibration.good),
         ("defective", "not above", &calibration.escapes, calibration.defective),
@@ -227,8 +205,19 @@ pub(crate) fn in_words(calibration: &Calibration) -> Vec<String> {
             ));
         }
     }
-    lines.push("The promise is for parts like these: the same product, camera and light.".to_owned());
+    if matches!(objective, Objective::MaxFalseAlarms(_) | Objective::MinRecall(_)) {
+        lines.push("The promise is for parts like these: the same product, camera and light.".to_owned());
+    }
     lines
+}
+
+/// Where OK ends and NG begins.
+pub(crate) fn thresholds_in_words(thresholds: Thresholds) -> String {
+    let Thresholds { ok, ng } = thresholds;
+    match ok == ng {
+        true => format!("OK up to {ok:.3}, NG above, no REVIEW"),
+        false => format!("OK up to {ok:.3}, NG above {ng:.3}, REVIEW between"),
+    }
 }
 
 fn bounds(what: &str, threshold: f32, rate: &Rate) -> String {

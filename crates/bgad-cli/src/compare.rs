@@ -3,30 +3,31 @@
 use std::io::{self, Write as _};
 
 use bgad::comparison::{self, Comparison};
-use bgad::detector::{Detector, Model};
+use bgad::detector::Detector;
 use bgad::evaluation::{self, Event, Scoring};
+use bgad::model::Model;
 use serde::Serialize;
 
 use crate::args::CompareArgs;
-use crate::evaluate::{TestSet, write};
+use crate::evaluate::test_set;
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, say};
-use crate::machine;
 use crate::progress::CountProgress;
+use crate::{machine, out, product};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
+    product::check(args.json.as_deref())?;
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detectors = [&args.first, &args.second]
         .map(|path| -> Result<Detector, Failure> { Ok(Detector::new(&Model::open(path)?, isa)?) });
     let [first, second] = detectors;
     let detectors = [first?, second?];
-    let test =
-        TestSet::find(&args.data, args.split.as_deref(), &[detectors[0].header(), detectors[1].header()])?;
+    let test = test_set(&args.data, args.split.as_deref(), &[detectors[0].header(), detectors[1].header()])?;
     if test.known > 0 {
         say(format_args!("{} images were left out: one of the models knows them", test.known));
     }
-    let total = test.good.len() + test.bad.len();
+    let total = test.len();
     if total == 0 {
         return Err(format!("{}: there is no image that neither model knows", args.data.display()).into());
     }
@@ -51,20 +52,19 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     drop(progress);
     let draws = args.draws as usize;
     let found = comparison::compare(&evaluations[0], &evaluations[1], args.confidence, draws, args.seed);
-    print(&found)?;
     if let Some(path) = &args.json {
-        write(path, &json(&found)?)?;
+        product::write(path, json(&found)?)?;
     }
+    print(&found)?;
     let skipped = evaluations[0].counts.skipped;
     if skipped > 0 {
         say(format_args!("{skipped} files were skipped, see above; the comparison is without them"));
-        return Ok(Outcome::Incomplete);
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::of(0, skipped))
 }
 
 fn print(found: &Comparison) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     match (found.auroc, found.difference) {
         (Some([a, b]), Some(difference)) => {
             writeln!(out, "image AUROC  {:.2} % and {:.2} %", 100.0 * a, 100.0 * b)?;

@@ -18,13 +18,14 @@ use std::{fs, io};
 use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
+use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
 use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
 use bgad_kernels::Isa;
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, RgbImage, imageops};
+use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::*;
 
 use crate::overlay::{heat_map, legend, overlay};
@@ -179,8 +180,8 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
         total_secs,
     };
     overview(&results)?;
-    fs::write(folder.join("index.html"), page::html(&results))
-        .map_err(|error| at(&folder.join("index.html"), error))?;
+    let index = folder.join("index.html");
+    durable::replace(&index, page::html(&results).as_bytes()).map_err(|error| at(&index, error))?;
     summary(&results, out)?;
     Ok(())
 }
@@ -204,7 +205,7 @@ fn prepare(folder: &Path) -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(at(folder, error).into()),
     }
     let note = "Everything in this folder was drawn and computed by `bgad demo`, which replaces it when run again.\n";
-    fs::write(&marker, note).map_err(|error| at(&marker, error))?;
+    durable::replace(&marker, note.as_bytes()).map_err(|error| at(&marker, error))?;
     for name in ["data", "overlays", "maps"] {
         let inside = folder.join(name);
         match fs::remove_dir_all(&inside) {
@@ -463,7 +464,9 @@ fn quoted(path: &Path) -> String {
 }
 
 fn save(image: &DynamicImage, path: &Path) -> io::Result<()> {
-    image.save(path).map_err(|error| at(path, io::Error::other(error)))
+    let mut bytes = io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| at(path, io::Error::other(error)))?;
+    durable::replace(path, bytes.get_ref()).map_err(|error| at(path, error))
 }
 
 fn save_jpeg(image: &RgbImage, path: &Path) -> io::Result<()> {
@@ -471,7 +474,7 @@ fn save_jpeg(image: &RgbImage, path: &Path) -> io::Result<()> {
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode_image(image)
         .map_err(|error| at(path, io::Error::other(error)))?;
-    fs::write(path, bytes).map_err(|error| at(path, error))
+    durable::replace(path, &bytes).map_err(|error| at(path, error))
 }
 
 /// The error with the file that it is about.

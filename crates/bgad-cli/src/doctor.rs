@@ -23,7 +23,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
     })?;
     drop(progress);
 
-    let mut out = io::stdout().lock();
+    let mut out = crate::out::text();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &checkup)?;
         writeln!(out)?;
@@ -31,8 +31,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
         table(&mut out, &checkup)?;
     }
     out.flush()?;
-    let sound = checkup.count(Severity::Error) + checkup.count(Severity::Warning) == 0;
-    Ok(if sound { Outcome::Fine } else { Outcome::DefectsFound })
+    Ok(Outcome::of(checkup.count(Severity::Error) + checkup.count(Severity::Warning), 0))
 }
 
 /// The findings of each check under one heading, its fix once.

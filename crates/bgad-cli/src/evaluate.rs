@@ -1,22 +1,24 @@
 //! `bgad evaluate`: the figures of a model on images with known answers.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use bgad::dataset::{Dataset, Layout, Sample, Split, content_hash};
-use bgad::detector::{Detector, Header, Model};
-use bgad::durable;
-use bgad::evaluation::{self, Evaluation, Event, Scoring};
-use rayon::prelude::*;
+use bgad::calibrate::session::strongest_promise;
+use bgad::dataset::Role;
+use bgad::detector::Detector;
+use bgad::evaluation::{
+    self, Conclusion, Evaluation, Event, Scoring, TestSet, ThresholdRole, threshold_table,
+};
+use bgad::model::{Header, Model};
 
 use crate::args::EvaluateArgs;
+use crate::calibrate::{CONFIDENCE, rate_as_typed};
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
-use crate::machine;
+use crate::failure::{self, Failure, say};
 use crate::progress::CountProgress;
 use crate::report::Report;
 use crate::shell::quoted;
+use crate::{machine, out, product};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     if args.report.is_some() && args.scoring == Scoring::Authors {
@@ -24,14 +26,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
+    product::check(args.json.as_deref().into_iter().chain(args.report.as_deref()))?;
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
-    let test = TestSet::find(&args.data, args.split.as_deref(), &[detector.header()])?;
+    let test = test_set(&args.data, args.split.as_deref(), &[detector.header()])?;
     if test.known > 0 {
-        let calibrated = detector.header().calibration.as_ref().is_some_and(|c| !c.images_sha256.is_empty());
-        let what_with = if calibrated { "trained on or calibrated with" } else { "trained on" };
-        say(format_args!("{} images were left out: the model was {} them", test.known, what_with));
+        say(format_args!(
+            "{} images were left out: the model was {} them",
+            test.known,
+            known_by(detector.header())
+        ));
     }
-    let total = test.good.len() + test.bad.len();
+    let total = test.len();
     if total == 0 {
         return Err(format!("{}: there is no image to test on", args.data.display()).into());
     }
@@ -48,13 +53,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         })?;
     drop(progress);
 
-    let mut out = io::stdout().lock();
-    table(&mut out, &evaluation)?;
-    out.flush()?;
+    let header = detector.header();
     if let Some(path) = &args.json {
         let mut text = serde_json::to_string_pretty(&evaluation)?;
         text.push('\n');
-        write(path, &text)?;
+        product::write(path, text)?;
     }
     if let Some(path) = &args.report {
         let report = Report {
@@ -66,9 +69,16 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
             trained_on: test.known,
             skipped: &skipped,
         };
-        write(path, &report.html()?)?;
+        product::write(path, report.html()?)?;
         say(format_args!("report: {}", path.display()));
     }
+    let mut out = out::text();
+    if args.scoring == Scoring::Frozen {
+        let conclusion = Conclusion::of(&evaluation, header.thresholds, &header.training.normal_scores);
+        conclude(&mut out, args, &evaluation, header, conclusion)?;
+    }
+    table(&mut out, &evaluation)?;
+    out.flush()?;
     for reason in what_is_missing(&evaluation) {
         say(format_args!("note: {reason}"));
     }
@@ -77,14 +87,19 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
             "{} files were skipped, see above; the figures are without them",
             evaluation.counts.skipped
         ));
-        return Ok(Outcome::Incomplete);
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::of(0, evaluation.counts.skipped))
 }
 
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    durable::replace(path, text.as_bytes())
-        .map_err(|error| context(format!("cannot write {}", path.display()), error))
+/// How a model may know an image.
+fn known_by(header: &Header) -> &'static str {
+    let calibrated = header.calibration.as_ref().is_some_and(|c| !c.images_sha256.is_empty());
+    let holds = header.training.split.as_ref().is_some_and(|s| s.of_role(Role::HeldOut).next().is_some());
+    match (calibrated, holds) {
+        (true, _) => "trained on or calibrated with",
+        (false, true) => "trained on or is to be calibrated with",
+        (false, false) => "trained on",
+    }
 }
 
 /// What to type for the same report.
@@ -98,46 +113,78 @@ fn command(args: &EvaluateArgs) -> String {
     words.join(" ")
 }
 
-/// The images to test on.
-pub(crate) struct TestSet {
-    pub(crate) good: Vec<Sample>,
-    pub(crate) bad: Vec<Sample>,
-    /// How many were left out because a model knows them.
-    pub(crate) known: usize,
+/// The images to test on: those of a split file, of the split that a model carries, or of the data folder.
+pub(crate) fn test_set(data: &Path, split: Option<&Path>, models: &[&Header]) -> Result<TestSet, Failure> {
+    let Some(file) = split else { return Ok(TestSet::of_folder(data, models)?) };
+    // Tested on alone, anomalies to train on need no mask.
+    Ok(TestSet::of_split(bgad::dataset::read_split(file, data, true)?, models))
 }
 
-impl TestSet {
-    /// The test images of a data folder or a split that none of the models was trained on or calibrated with.
-    pub(crate) fn find(data: &Path, split: Option<&Path>, models: &[&Header]) -> Result<TestSet, Failure> {
-        let (good, bad) = match split {
-            Some(path) => {
-                let split = Split::read(path, data)?;
-                (split.test_good, split.test_bad)
-            }
-            None => {
-                let dataset = Dataset::open(data)?;
-                let good = match dataset.layout {
-                    Layout::Mvtec => dataset.test_good,
-                    // All are candidates: those trained on are recognised below.
-                    Layout::Plain => dataset.train_good,
-                };
-                (good, dataset.test_bad)
-            }
-        };
-        let before = good.len() + bad.len();
-        let unseen = |samples: Vec<Sample>| -> Vec<Sample> {
-            samples.into_par_iter().filter(|sample| !is_known(&sample.path, models)).collect()
-        };
-        let (good, bad) = (unseen(good), unseen(bad));
-        Ok(TestSet { known: before - good.len() - bad.len(), good, bad })
+/// The sentence that counts, what other thresholds would do, and what to try.
+fn conclude(
+    out: &mut impl Write,
+    args: &EvaluateArgs,
+    evaluation: &Evaluation,
+    header: &Header,
+    conclusion: Conclusion,
+) -> io::Result<()> {
+    writeln!(out, "{conclusion}")?;
+    if conclusion.is_foreign {
+        writeln!(
+            out,
+            "nearly every image, good ones too, lies far beyond all that the model was trained on:\n\
+             is it the right model for this product, camera and light?"
+        )?;
     }
+    let rows = threshold_table(evaluation, header.thresholds);
+    let c = &evaluation.counts;
+    if c.good > 0 && c.defective > 0 && !conclusion.is_foreign {
+        writeln!(out, "\n{:>12}  {:>16}  {:>16}", "threshold", "defects passed", "good stopped")?;
+        for row in &rows {
+            let role = match row.role {
+                Some(ThresholdRole::Ok) => "  OK ends here",
+                Some(ThresholdRole::Ng) => "  NG begins here",
+                Some(ThresholdRole::Both) => "  OK ends and NG begins here",
+                None => "",
+            };
+            let [passed, stopped] = [(row.escapes, c.defective), (row.false_alarms, c.good)]
+                .map(|(count, of)| format!("{count} of {of}"));
+            writeln!(out, "{:>12.3}  {passed:>16}  {stopped:>16}{role}", row.threshold)?;
+        }
+    }
+    let commands = what_to_try(args, header, conclusion, rows.first().map(|row| row.threshold));
+    if !commands.is_empty() {
+        writeln!(out, "\nnext")?;
+        commands.iter().try_for_each(|command| writeln!(out, "  {command}"))?;
+    }
+    writeln!(out)
 }
 
-/// Whether one of the models knows a file of this content.
-fn is_known(path: &Path, models: &[&Header]) -> bool {
-    // A file that cannot be read is reported when it is to be scored.
-    let hash = fs::read(path).map(|bytes| content_hash(&bytes));
-    hash.is_ok_and(|hash| models.iter().any(|model| model.knows(&hash)))
+/// Commands worth typing after this result, each as it stands.
+fn what_to_try(
+    args: &EvaluateArgs,
+    header: &Header,
+    conclusion: Conclusion,
+    lowest: Option<f32>,
+) -> Vec<String> {
+    let model = quoted(&args.model);
+    let mut commands = Vec::new();
+    if conclusion.is_foreign {
+        return commands;
+    }
+    let held_out = header.training.split.as_ref().map_or(0, |split| split.of_role(Role::HeldOut).count());
+    if let (None, Some(rate)) = (&header.calibration, strongest_promise(held_out, CONFIDENCE)) {
+        commands.push(format!("bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate)));
+    }
+    if let (true, Some(threshold)) = (conclusion.escapes > 0, lowest.filter(|t| *t < header.thresholds.ok)) {
+        let tried = quoted(&args.model.with_extension("stricter.bgad"));
+        commands.push(format!("bgad calibrate {model} -o {tried} --ok {threshold} --ng {threshold}"));
+    }
+    if args.report.is_none() && (conclusion.escapes > 0 || conclusion.stopped > 0) {
+        let split = args.split.as_ref().map_or(String::new(), |file| format!(" --split {}", quoted(file)));
+        commands.push(format!("bgad evaluate {model} {}{split} --report report.html", quoted(&args.data)));
+    }
+    commands
 }
 
 fn table(out: &mut impl Write, evaluation: &Evaluation) -> io::Result<()> {

@@ -46,18 +46,6 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Whether nobody reads our output any longer.
-pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
 /// A line on stderr.
 pub(crate) fn say(message: impl Display) {
     // A stderr that is closed leaves nobody to tell.

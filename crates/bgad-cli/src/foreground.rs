@@ -1,7 +1,6 @@
 //! `bgad foreground`: where the part is thought to be, as a contact sheet and as masks.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bgad::dataset::Dataset;
@@ -12,8 +11,8 @@ use rayon::prelude::*;
 
 use crate::args::{ForegroundArgs, foreground_source};
 use crate::exit::Outcome;
-use crate::failure::{Failure, context};
-use crate::{machine, sheet};
+use crate::failure::Failure;
+use crate::{machine, out, product, sheet};
 
 pub(crate) fn run(args: &ForegroundArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
@@ -36,11 +35,11 @@ pub(crate) fn run(args: &ForegroundArgs) -> Result<Outcome, Failure> {
         .map(|i| cell(i).map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
     let path = args.out.join("sheet.png");
-    sheet::sheet(&cells).save(&path).map_err(|e| context(format!("cannot write {}", path.display()), e))?;
+    product::png(&path, &sheet::sheet(&cells))?;
 
     let mut coverage: Vec<f64> = found.each.iter().map(|foreground| 100.0 * foreground.coverage()).collect();
     coverage.sort_by(f64::total_cmp);
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     if let Some(kind) = found.kind {
         writeln!(out, "taken for    {}", in_words(kind))?;
     }
@@ -64,14 +63,12 @@ fn write(masks: &Path, image: &Path, foreground: &Foreground) -> Result<(), Fail
     let parent = image.parent().and_then(Path::file_name).unwrap_or_default();
     let name = image.file_stem().unwrap_or_default();
     let folder = masks.join(parent);
-    fs::create_dir_all(&folder)
-        .map_err(|e| context(format!("cannot make the folder {}", folder.display()), e))?;
+    product::folder(&folder)?;
     let mut file = name.to_owned();
     file.push(".png");
     let path = folder.join(file);
     let pixels = foreground.inside.iter().map(|inside| 255 * inside).collect();
-    GrayImage::from_raw(foreground.width as u32, foreground.height as u32, pixels)
-        .expect("one value per pixel")
-        .save(&path)
-        .map_err(|e| context(format!("cannot write {}", path.display()), e))
+    let mask = GrayImage::from_raw(foreground.width as u32, foreground.height as u32, pixels)
+        .expect("one value per pixel");
+    product::png(&path, &mask)
 }

@@ -4,23 +4,25 @@ pub(crate) mod inputs;
 mod write;
 
 use std::fs;
-use std::io::{self, BufWriter, Cursor};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bgad::detector::{Detector, Inspection, Model};
+use bgad::detector::{Detector, Inspection};
 use bgad::durable;
 use bgad::image::InputImage;
+use bgad::model::Model;
 use bgad::verdict::Verdict;
 use image::ImageFormat;
 use rayon::prelude::*;
 
+use crate::archive;
 use crate::args::InspectArgs;
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
-use crate::machine;
+use crate::failure::{self, Failure, say};
 use crate::overlay::overlay;
 use crate::progress::CountProgress;
+use crate::{machine, out, product};
 use inputs::{Input, Inputs};
 use write::Writer;
 pub(crate) use write::field;
@@ -41,24 +43,22 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detector = Detector::new(&Model::open(&args.model)?, isa)?;
+    if let Some(manifest) = &args.archive.manifest {
+        let model = bgad::weights::sha256_hex(&fs::read(&args.model)?);
+        return archive::run(&detector, model, manifest, &args.archive);
+    }
     let Inputs { images, mut skipped } = Inputs::find(&args.inputs);
     if images.is_empty() {
         let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
     }
     if let Some(out) = &args.out {
-        fs::create_dir_all(out)
-            .map_err(|e| context(format!("cannot make the folder {}", out.display()), e))?;
+        product::folder(out)?;
     }
 
     let mut verdicts = [0; 3];
     let progress = CountProgress::new("inspecting", images.len());
-    let mut writer = Writer::new(
-        args.format,
-        detector.header().thresholds,
-        args.pixel_size,
-        BufWriter::new(io::stdout().lock()),
-    );
+    let mut writer = Writer::new(args.format, detector.header().thresholds, args.pixel_size, out::text());
     progress.suspend(|| writer.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
@@ -94,11 +94,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
         [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| verdicts[verdict as usize]);
     let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     say(format_args!("{} images: {ok} OK, {review} REVIEW, {ng} NG{skipped_too}", ok + review + ng));
-    Ok(match (skipped, review + ng) {
-        (0, 0) => Outcome::Fine,
-        (0, _) => Outcome::DefectsFound,
-        _ => Outcome::Incomplete,
-    })
+    Ok(Outcome::of(review + ng, skipped))
 }
 
 /// The error is a whole sentence that names the file.

@@ -1,223 +1,152 @@
 //! `bgad learn`: what the line has found since goes into the model, if that makes it no worse.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
-use bgad::backbone::Backbone;
-use bgad::dataset::{Kind, Sample, Split, content_hash};
-use bgad::detector::{Detector, Model};
-use bgad::evaluation::{self, Evaluation, Event, Scoring};
-use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Material, Run};
+use bgad::calibrate::session;
+use bgad::detector::Detector;
+use bgad::evaluation::{self, Evaluation};
+use bgad::learn::{Event, FineTuning, Found, LearnError, Learned, Lesson, Plan, Promise, split_of};
+use bgad::model::Model;
 use bgad_kernels::Isa;
 
 use crate::args::LearnArgs;
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
+use crate::failure::{self, Failure, chain, context, say};
 use crate::inspect::inputs::Inputs;
 use crate::progress::{CountProgress, TrainProgress, duration};
-use crate::{calibrate, choice, machine};
+use crate::{machine, model_file, out};
 
 pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
+    let output = args.out.as_deref().unwrap_or(&args.model);
+    model_file::check(output, args.out.is_none())?;
     let known = Model::open(&args.model)?;
-    let (mut split, data) = choice::beside(&args.model, args.data.as_deref())?;
-    let lesson = Lesson::find(args, &known)?;
-    lesson.add_to(&mut split);
-    let before = evaluated(&known, &split, isa)?;
-
-    let mut progress = TrainProgress::new();
-    let backbone = backbone(&known, isa)?;
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        isa,
-        material: &Material::default(),
-        checkpoint: None,
-        resume: false,
-        cache_limit: DEFAULT_CACHE_LIMIT,
-        stop: &|| false,
+    let lesson = Lesson::read(&found(args)?, &Detector::new(&known, isa)?)?;
+    for path in &lesson.already {
+        say(format_args!("note: {}: the model has learned from this image already", path.display()));
+    }
+    if lesson.is_empty() {
+        // A repeated command: what was interrupted before is completed.
+        model_file::save(&known, output)?;
+        model_file::write_split_of(&known, output)?;
+        say(format_args!("{} has learned all of it already; nothing was changed", output.display()));
+        return Ok(Outcome::Fine);
+    }
+    let (split, data) =
+        split_of(&args.model, &known.header, args.data.as_deref()).map_err(model_file::with_data_flag)?;
+    let plan = Plan::new(&known, lesson, split, data)?;
+    if plan.promise == Promise::Lost {
+        say(
+            "note: the thresholds were calibrated with images that the model does not keep; they will be the default again: \
+             run bgad calibrate as before",
+        );
+    }
+    let learned = learn(args, plan, isa)?;
+    let refused = match (learned.check(), args.force) {
+        (Err(error), false) => Some(error),
+        _ => None,
     };
-    let learned = train::fine_tune(&run, &known, args.schedule, args.learning_rate, &mut |event| {
-        progress.event(event);
-    });
-    progress.finish();
-    let mut model = learned?;
-    if progress.skipped > 0 {
-        return Err(format!(
-            "{} files could not be used, see above; {} is as it was",
-            progress.skipped,
-            args.model.display()
-        )
-        .into());
+    if refused.is_none() {
+        model_file::save(&learned.model, output)?;
     }
-    calibrate_again(&mut model, &known, &split, isa)?;
-    let after = evaluated(&model, &split, isa)?;
-    let detectors = [Detector::new(&known, isa)?, Detector::new(&model, isa)?];
-    print(&lesson, [&known, &model], [&before, &after], &detectors, started)?;
-
-    let escapes = [(&known, &before), (&model, &after)].map(|(model, e)| at_operating_point(model, e)[0]);
-    if escapes[1] > escapes[0] && !args.force {
-        return Err(format!(
-            "not written: {} defects escape instead of {}; --force writes it all the same",
-            escapes[1], escapes[0]
-        )
-        .into());
+    print(&known, &learned, isa, started)?;
+    if let Some(error) = refused {
+        return Err(format!("not written: {}; --force writes it all the same", chain(&error)).into());
     }
-    let out = args.out.as_ref().unwrap_or(&args.model);
-    // A split file of images that the model beside it does not know yet does no harm; the other way round it would.
-    split.write(&out.with_extension("split.json"), &data)?;
-    model.save(out).map_err(|error| context(format!("cannot write {}", out.display()), error))?;
-    say(format_args!("{} has learned it", out.display()));
+    model_file::write_split_of(&learned.model, output)?;
+    say(format_args!("{} has learned it", output.display()));
     Ok(Outcome::Fine)
 }
 
-fn backbone(model: &Model, isa: Isa) -> Result<Backbone, Failure> {
-    Ok(model.backbone(isa)?)
-}
-
-/// What is to be learned.
-struct Lesson {
-    defects: Vec<Sample>,
-    good: Vec<Sample>,
-    /// Contents of all of them.
-    sha256: Vec<String>,
-}
-
-impl Lesson {
-    fn find(args: &LearnArgs, known: &Model) -> Result<Lesson, Failure> {
-        if args.defect.len() != args.mask.len() {
-            return Err(format!(
-                "{} defects and {} masks: give each --defect its --mask",
-                args.defect.len(),
-                args.mask.len()
-            )
-            .into());
-        }
-        let mut lesson = Lesson { defects: Vec::new(), good: Vec::new(), sha256: Vec::new() };
-        for (image, mask) in args.defect.iter().zip(&args.mask) {
-            fs::metadata(mask)
-                .map_err(|error| context(format!("{}: cannot be read", mask.display()), error))?;
-            let folder = std::path::absolute(image)?;
-            let folder = folder.parent().and_then(Path::file_name).unwrap_or_default();
-            let kind = Kind::Defect(folder.to_string_lossy().into_owned());
-            lesson.defects.push(Sample { path: image.clone(), mask: Some(mask.clone()), kind });
-        }
-        for input in Inputs::find(&args.good).images {
-            lesson.good.push(Sample { path: input.path, mask: None, kind: Kind::Good });
-        }
-        for sample in lesson.defects.iter().chain(&lesson.good) {
-            let shown = sample.path.display();
-            let bytes =
-                fs::read(&sample.path).map_err(|error| context(format!("{shown}: cannot be read"), error))?;
-            let hash = content_hash(&bytes);
-            if known.header.trained_on(&hash) {
-                return Err(format!("{shown}: the model has learned from this image already").into());
-            }
-            if lesson.sha256.contains(&hash) {
-                return Err(format!("{shown}: the same picture twice: give every image once").into());
-            }
-            lesson.sha256.push(hash);
-        }
-        match lesson.sha256.is_empty() {
-            true => Err("nothing to learn: give --defect with --mask, or --good".into()),
-            false => Ok(lesson),
-        }
+/// What was typed, as files.
+fn found(args: &LearnArgs) -> Result<Found, Failure> {
+    if args.defect.len() != args.mask.len() {
+        return Err(format!(
+            "{} defects and {} masks: give each --defect its --mask",
+            args.defect.len(),
+            args.mask.len()
+        )
+        .into());
     }
-
-    /// Adds it to what is learned from, and takes it out of everything else.
-    fn add_to(&self, split: &mut Split) {
-        for list in [&mut split.test_good, &mut split.test_bad, &mut split.hold_out] {
-            list.retain(|sample| {
-                !fs::read(&sample.path).is_ok_and(|bytes| self.sha256.contains(&content_hash(&bytes)))
-            });
-        }
-        split.anomalies.extend(self.defects.iter().cloned());
-        split.train.extend(self.good.iter().cloned());
+    if args.defect.is_empty() && args.good.is_empty() {
+        return Err("nothing to learn: give --defect with --mask, or --good".into());
     }
-}
-
-/// The figures on the images that neither model learns from.
-fn evaluated(model: &Model, split: &Split, isa: Isa) -> Result<Evaluation, Failure> {
-    let detector = Detector::new(model, isa)?;
-    let good: Vec<Sample> = split.test_good.iter().chain(&split.hold_out).cloned().collect();
-    let progress = CountProgress::new("scoring images", good.len() + split.test_bad.len());
-    let mut on_event = |event: Event<'_>| match event {
-        Event::Scored { done, .. } => progress.set(done),
-        Event::Skipped(error) => progress.say(&format!("skipped: {}", failure::chain(error))),
-    };
-    Ok(evaluation::evaluate(&detector, &good, &split.test_bad, Scoring::Frozen, &mut on_event)?)
-}
-
-/// Carries a promise over to the new scores, or says that it is gone.
-fn calibrate_again(model: &mut Model, known: &Model, split: &Split, isa: Isa) -> Result<(), Failure> {
-    let Some(before) = &known.header.calibration else { return Ok(()) };
-    let good: Vec<PathBuf> = split.hold_out.iter().map(|sample| sample.path.clone()).collect();
-    match calibrate::again(model, before, &good, isa)? {
-        Some(calibration) => {
-            model.header.thresholds = calibration.thresholds;
-            model.header.calibration = Some(calibration);
-        }
-        None => say(
-            "note: the thresholds were calibrated and are now the default again: run bgad calibrate as before",
-        ),
+    let defects = args.defect.iter().cloned().zip(args.mask.iter().cloned()).collect();
+    let inputs = Inputs::find(&args.good);
+    if inputs.skipped > 0 {
+        return Err("a folder of good images could not be searched, see above".into());
     }
-    Ok(())
+    let good: Vec<_> = inputs.images.into_iter().map(|input| input.path).collect();
+    if let (true, Some(folder)) = (good.is_empty(), args.good.first()) {
+        return Err(format!("{}: found no image to learn from", folder.display()).into());
+    }
+    Ok(Found { defects, good })
 }
 
-/// Defective images up to the threshold of the operating point, and good ones above it.
-fn at_operating_point(model: &Model, evaluation: &Evaluation) -> [usize; 2] {
-    let threshold = model.header.operating_threshold();
-    let count = |defective: bool, above: bool| {
-        let images = evaluation.images.iter();
-        images
-            .filter(|i| i.sample.kind.defect().is_some() == defective && (i.score > threshold) == above)
-            .count()
-    };
-    [count(true, false), count(false, true)]
+fn learn(args: &LearnArgs, plan: Plan<'_>, isa: Isa) -> Result<Learned, Failure> {
+    let mut training = TrainProgress::new();
+    let mut scoring: Option<CountProgress> = None;
+    let tuning = FineTuning { schedule: args.schedule, learning_rate: args.learning_rate };
+    let learned = plan.run(tuning, isa, &|| false, &mut |event| match event {
+        Event::Training(event) => {
+            scoring = None;
+            training.event(event);
+        }
+        Event::Evaluation(evaluation::Event::Scored { done, total })
+        | Event::Calibration(session::Event::Scored { done, total }) => {
+            training.finish();
+            scoring.get_or_insert_with(|| CountProgress::new("scoring images", total)).set(done);
+        }
+        Event::Evaluation(evaluation::Event::Skipped(error))
+        | Event::Calibration(session::Event::Skipped(error)) => {
+            say(format_args!("skipped: {}", failure::chain(error)));
+        }
+    });
+    training.finish();
+    drop(scoring);
+    learned.map_err(|error| match error {
+        LearnError::Skipped { .. } => format!("{error}; {} is as it was", args.model.display()).into(),
+        error => error.into(),
+    })
 }
 
-fn print(
-    lesson: &Lesson,
-    models: [&Model; 2],
-    evaluations: [&Evaluation; 2],
-    detectors: &[Detector; 2],
-    started: Instant,
-) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+fn print(known: &Model, learned: &Learned, isa: Isa, started: Instant) -> Result<(), Failure> {
+    let mut out = out::text();
+    let Learned { before, after, lesson, model, thresholds, .. } = learned;
     let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2}", 100.0 * share));
-    let c = &evaluations[0].counts;
-    let at = [0, 1].map(|i| at_operating_point(models[i], evaluations[i]));
+    let both = |of: &dyn Fn(&Evaluation) -> String| [of(before), of(after)];
+    let at = learned.at_operating_point();
     writeln!(out, "{:<28}{:>9}  {:>9}", "on images kept apart", "before", "after")?;
     let rows = [
-        ("image AUROC, %".to_owned(), evaluations.map(|e| percent(e.image_auroc))),
-        ("AUPRO, %".to_owned(), evaluations.map(|e| percent(e.aupro))),
-        ("threshold, nats".to_owned(), models.map(|m| format!("{:.3}", m.header.operating_threshold()))),
-        (format!("escapes, of {} defective", c.defective), at.map(|[escapes, _]| escapes.to_string())),
-        (format!("false alarms, of {} good", c.good), at.map(|[_, alarms]| alarms.to_string())),
+        ("image AUROC, %".to_owned(), both(&|e| percent(e.image_auroc))),
+        ("AUPRO, %".to_owned(), both(&|e| percent(e.aupro))),
+        ("threshold, nats".to_owned(), thresholds.map(|threshold| format!("{threshold:.3}"))),
+        (
+            format!("escapes, of {} defective", before.counts.defective),
+            at.map(|[escapes, _]| escapes.to_string()),
+        ),
+        (format!("false alarms, of {} good", before.counts.good), at.map(|[_, alarms]| alarms.to_string())),
     ];
     for (name, [before, after]) in rows {
         writeln!(out, "{name:<28}{before:>9}  {after:>9}")?;
     }
     writeln!(out, "\nlearned")?;
-    for sample in lesson.defects.iter().chain(&lesson.good) {
-        let [before, after] = detectors.each_ref().map(|detector| detector.inspect_file(&sample.path));
-        let (before, after) = (before?, after?);
-        writeln!(
-            out,
-            "  {} {:.3} -> {} {:.3}  {}",
-            before.verdict,
-            before.score,
-            after.verdict,
-            after.score,
-            sample.path.display()
-        )?;
+    let detectors = [Detector::new(known, isa)?, Detector::new(model, isa)?];
+    for sample in lesson.samples() {
+        let [before, after] = detectors.each_ref().map(|detector| inspected(detector, &sample.path));
+        writeln!(out, "  {} -> {}  {}", before?, after?, sample.path.display())?;
     }
     writeln!(out, "\n{}", duration(started.elapsed().as_secs_f64()))?;
     out.flush()?;
     Ok(())
+}
+
+fn inspected(detector: &Detector, path: &Path) -> Result<String, Failure> {
+    let found =
+        detector.inspect_file(path).map_err(|error| context(format!("judging {}", path.display()), error))?;
+    Ok(format!("{} {:.3}", found.verdict, found.score))
 }

@@ -7,7 +7,10 @@ mod train;
 mod evaluate;
 mod compare;
 mod learn;
+mod restore;
+mod model_file;
 mod inspect;
+mod archive;
 mod calibrate;
 mod doctor;
 mod benchmark;
@@ -26,9 +29,10 @@ mod progress;
 mod machine;
 mod shell;
 mod failure;
+mod out;
+mod product;
 mod exit;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -38,7 +42,21 @@ use exit::Outcome;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    exit::code(run(Args::parse().command))
+    match Args::try_parse() {
+        Ok(args) => exit::code(run(args.command)),
+        Err(said) => exit::code(not_parsed(&said)),
+    }
+}
+
+/// What the parser has to say: help and version on stdout, errors on stderr.
+fn not_parsed(said: &clap::Error) -> Result<Outcome, Failure> {
+    if said.use_stderr() {
+        // A stderr that is closed leaves nobody to tell.
+        let _ = said.print();
+        return Ok(Outcome::Incomplete);
+    }
+    out::help(said);
+    Ok(Outcome::Fine)
 }
 
 fn run(command: Command) -> Result<Outcome, Failure> {
@@ -49,6 +67,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),
@@ -58,7 +77,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         #[cfg(feature = "server")]
         Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
-            demo::run(&args, &mut io::stdout().lock())?;
+            demo::run(&args, &mut out::text())?;
             Ok(Outcome::Fine)
         }
     }

@@ -10,8 +10,8 @@
 //! of nats in every picture of a model, and a good part stays grey. Because lightness falls along the scale, it can be
 //! read without telling red from green.
 
-use bgad::anomaly_map::AnomalyMap;
 use bgad::image::{InputImage, OriginalSize};
+use bgad::score::AnomalyMap;
 use bgad::verdict::{DefectRegion, Thresholds};
 use image::{Rgb, RgbImage};
 

@@ -1,23 +1,23 @@
 //! `bgad train`: from a folder of images to a model file.
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, Write};
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bgad::dataset::Split;
-use bgad::detector::Model;
+use bgad::calibrate::session::{fewest_images, strongest_promise};
+use bgad::dataset::{Setting, Split, SplitRecord};
+use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Run, TrainError};
+use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
 
 use crate::args::TrainArgs;
+use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, shell};
+use crate::{choice, machine, out, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -26,13 +26,26 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
     // What costs nothing to find out is found out before an hour of training.
     args.recipe.check()?;
-    let files = Files::beside(&args.output)?;
-    files.check_resume(args.resume)?;
+    let files = Output::beside(&args.output, args.force)?;
+    if files.check_resume(args.resume)? {
+        let checkpoint = files.checkpoint.display();
+        say(format_args!(
+            "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
+        ));
+    }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
-    split.check_contents()?;
-    let options = args.recipe.options(args.choice.seed, split.train.len(), split.anomalies.len()).check()?;
+    let record = SplitRecord::of(&split, &args.data)?;
+    record.check_contents()?;
+    let Plan { options, input } = Plan::new(&args.recipe.recipe(), args.choice.seed, &split);
+    if let Some(input) = &input {
+        say(format_args!("input {input}"));
+        if input.asks_for_tiles() {
+            say("note: --tiles would look closer, at the price of time");
+        }
+    }
+    let options = options.check()?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -49,14 +62,25 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     };
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
-    let saved = trained.map_err(Failure::from).and_then(|model| {
-        files.save(&model, &split, &args.data)?;
+    let saved = trained.map_err(Failure::from).and_then(|mut model| {
+        match files.save(&mut model, record, &split, &args.data) {
+            // The model is whole.
+            Err(error @ OutputError::Leftover { .. }) => say(chain(&error)),
+            saved => saved?,
+        }
         Ok(model)
     });
-    let model = saved.map_err(|error| files.with_what_is_kept(error, args.resume || progress.checkpoint))?;
-    if let Err(error) = train::remove_checkpoint(&files.checkpoint) {
-        say(format_args!("cannot remove {}: {error}", files.checkpoint.display()));
-    }
+    let model = saved.map_err(|error| {
+        let kept = match files.kept_after(error.as_ref(), args.resume || progress.checkpoint) {
+            None => return error,
+            Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
+            Some(Kept::Checkpoint) => format!(
+                "the checkpoint {} is kept: the same command with --resume goes on from there",
+                files.checkpoint.display()
+            ),
+        };
+        Failure::from(format!("{}; {kept}", chain(error.as_ref())))
+    })?;
     summary(args, &files, &model, &split, started)?;
     if progress.skipped > 0 {
         say(format_args!(
@@ -82,91 +106,9 @@ fn stop_on_interrupt() -> Result<(), Failure> {
 /// Normal images below which a model scores its own so much lower than new ones that it should be said.
 const FEW_NORMAL: usize = 100;
 
-/// The files that training writes.
-struct Files {
-    model: PathBuf,
-    split: PathBuf,
-    checkpoint: PathBuf,
-}
-
-impl Files {
-    /// The files for this output, or why it cannot be written.
-    fn beside(output: &Path) -> Result<Files, Failure> {
-        let refuse =
-            |why: &str| Failure::from(format!("cannot write the model to {}: {why}", output.display()));
-        let Some(name) = output.file_name() else { return Err(refuse("expected a file name")) };
-        match fs::metadata(output) {
-            Ok(found) if found.is_dir() => return Err(refuse("it is a folder, expected a file name")),
-            // A device or a pipe would be replaced by the file.
-            Ok(found) if !found.is_file() => return Err(refuse("it is not an ordinary file")),
-            _ => {}
-        }
-        let with = |suffix: &str| {
-            let mut name = OsString::from(name);
-            name.push(suffix);
-            output.with_file_name(name)
-        };
-        let folder =
-            output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(refuse(&format!("there is no folder {}", folder.display())));
-        }
-        let mut probe_name = OsString::from(".");
-        probe_name.push(name);
-        probe_name.push(format!(".{}.probe", process::id()));
-        let probe = output.with_file_name(probe_name);
-        let written = OpenOptions::new().write(true).create_new(true).open(&probe).map(drop);
-        written.and_then(|()| fs::remove_file(&probe)).map_err(|error| refuse(&error.to_string()))?;
-        Ok(Files {
-            model: output.to_owned(),
-            split: output.with_extension("split.json"),
-            checkpoint: with(".checkpoint"),
-        })
-    }
-
-    fn check_resume(&self, resume: bool) -> Result<(), Failure> {
-        let checkpoint = self.checkpoint.display();
-        match (resume, self.checkpoint.is_file()) {
-            (true, false) => {
-                let finished = match self.model.is_file() {
-                    true => "; the model is there, so training may have been finished",
-                    false => "; train without --resume",
-                };
-                Err(format!("there is no checkpoint {checkpoint} to resume from{finished}").into())
-            }
-            (false, true) => {
-                say(format_args!(
-                    "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
-                ));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), Failure> {
-        model.save(&self.model)?;
-        split.write(&self.split, data)?;
-        Ok(())
-    }
-
-    /// The error, with what an interrupted or failed run leaves behind.
-    fn with_what_is_kept(&self, error: Failure, has_checkpoint: bool) -> Failure {
-        let kept = if has_checkpoint && self.checkpoint.is_file() {
-            let checkpoint = self.checkpoint.display();
-            format!("the checkpoint {checkpoint} is kept: the same command with --resume goes on from there")
-        } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
-            "there is no checkpoint of this run yet, nothing was written".to_owned()
-        } else {
-            return error;
-        };
-        format!("{}; {kept}", chain(error.as_ref())).into()
-    }
-}
-
 fn summary(
     args: &TrainArgs,
-    files: &Files,
+    files: &Output,
     model: &Model,
     split: &Split,
     started: Instant,
@@ -174,7 +116,7 @@ fn summary(
     let header = &model.header;
     let options = &header.options;
     let megabytes = fs::metadata(&files.model)?.len() as f64 / 1e6;
-    let mut out = io::stdout().lock();
+    let mut out = out::text();
     writeln!(out, "model       {} ({megabytes:.1} MB)", files.model.display())?;
     writeln!(out, "split       {}", files.split.display())?;
     writeln!(
@@ -187,13 +129,17 @@ fn summary(
         options.schedule,
         options.seed,
     )?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "held out    {} good images to calibrate with", split.hold_out.len())?;
-    }
     writeln!(
         out,
-        "verdict     OK up to a score of {:.3} nats, NG above {:.3}, REVIEW between",
-        header.thresholds.ok, header.thresholds.ng
+        "kept        {} good images held out to calibrate with, {} good and {} defective to test on",
+        split.hold_out.len(),
+        split.test_good.len(),
+        split.test_bad.len()
+    )?;
+    writeln!(
+        out,
+        "verdict     {} (scores in nats; nothing is promised yet)",
+        thresholds_in_words(header.thresholds)
     )?;
     if split.hold_out.is_empty() && header.training.normal_images < FEW_NORMAL {
         writeln!(
@@ -208,13 +154,32 @@ fn summary(
         )?;
     }
     writeln!(out, "time        {}", duration(started.elapsed().as_secs_f64()))?;
-    let [model, split_file, data] = [&files.model, &files.split, &args.data].map(|path| shell::quoted(path));
-    writeln!(out, "\nnext")?;
-    if !split.hold_out.is_empty() {
-        writeln!(out, "  bgad calibrate {model} --max-false-alarms 5%")?;
-    }
-    writeln!(out, "  bgad evaluate {model} {data} --split {split_file}")?;
-    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")?;
+    next(&mut out, args, files, split)?;
     out.flush()?;
     Ok(())
+}
+
+/// Commands that lead on, each as it can be typed.
+fn next(out: &mut impl Write, args: &TrainArgs, files: &Output, split: &Split) -> io::Result<()> {
+    let [model, data] = [&files.model, &args.data].map(|path| shell::quoted(path));
+    writeln!(out, "\nnext")?;
+    match strongest_promise(split.hold_out.len(), CONFIDENCE) {
+        Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
+        None if !split.hold_out.is_empty() => writeln!(
+            out,
+            "  (no promise can be proven with {} images held out: it takes {})",
+            split.hold_out.len(),
+            fewest_images(CONFIDENCE)
+        )?,
+        None => {}
+    }
+    if !(split.test_good.is_empty() && split.test_bad.is_empty()) {
+        // A setting that leaves a type of defect out of the test is known to the split alone.
+        let split = match args.choice.setting {
+            Setting::General => String::new(),
+            Setting::Hard(_) => format!(" --split {model}"),
+        };
+        writeln!(out, "  bgad evaluate {model} {data}{split}")?;
+    }
+    writeln!(out, "  bgad inspect {model} IMAGE_OR_FOLDER --out maps")
 }

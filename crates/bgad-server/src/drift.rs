@@ -17,7 +17,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use bgad::detector::Header;
+use bgad::model::Header;
 use bgad::verdict::{Thresholds, Verdict};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use bgad::Inspection;
+use bgad::{Inspection, PartKind};
 use bgad::verdict::{DefectRegion, Thresholds, Verdict};
 use serde::Serialize;
 
@@ -122,8 +122,8 @@ pub(crate) fn result_id() -> String {
 
 /// The parts of the score besides its peak.
 fn parts(inspection: &Inspection) -> Vec<Part> {
-    let all = [("coarsest", inspection.coarsest), ("cells", inspection.cells), ("whole", inspection.whole)];
-    all.into_iter().filter_map(|(part, nats)| Some(Part { part, nats: nats? })).collect()
+    let besides = inspection.parts.iter().filter(|(kind, _)| *kind != PartKind::Peak);
+    besides.map(|&(kind, nats)| Part { part: kind.name(), nats }).collect()
 }
 
 impl Record {

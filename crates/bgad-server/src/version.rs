@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use bgad::detector::ModelError;
+use bgad::model::ModelError;
 use bgad::{Detector, Frame, Layout};
 use sha2::{Digest as _, Sha256};
 

@@ -17,12 +17,13 @@
 mod beta;
 mod binomial;
 pub mod coverage;
+pub mod session;
 
 use std::{error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::anomaly_map::AnomalyMap;
+use crate::score::AnomalyMap;
 use crate::verdict::{Thresholds, Verdict};
 pub use binomial::{Rate, allowed, at_most_k, needed};
 

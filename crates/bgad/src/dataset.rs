@@ -15,27 +15,33 @@
 //! JPEG, BMP and TIFF files. Whatever does not pair or is not understood is a [`Finding`], by name, and never guessed.
 //! Everything is sorted by the bytes of its path below the root, so that a seed means the same on every machine.
 
+mod choice;
 pub mod doctor;
 mod error;
 mod folder;
 mod foregrounds;
 mod hash;
+mod input;
 mod kolektor;
 mod manifest;
 mod masks;
 mod split;
 mod split_file;
+mod split_record;
 mod textures;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use choice::{Choice, ChoiceError, Chosen, read_split};
 pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::content_hash;
+pub use input::{ImageShapes, InputChoice};
 pub use split::{Setting, SettingError, Split, SplitOptions};
+pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
 use folder::{Entry, Survey};

@@ -1,18 +1,13 @@
 //! Load a model file, inspect an image.
 //!
 //! ```no_run
-//! use bgad::detector::Detector;
+//! use bgad::Detector;
 //!
 //! let detector = Detector::open("part.bgad".as_ref())?;
 //! let found = detector.inspect_file("photo.png".as_ref())?;
 //! println!("{}: {:.2} nats, {} regions", found.verdict, found.score, found.regions.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
-mod area;
-mod level;
-mod model;
-mod reading;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -21,37 +16,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bgad_kernels::Isa;
 use rayon::prelude::*;
 
-use crate::anomaly_map::{AnomalyMap, ScoreConstants};
 use crate::backbone::{Backbone, Workspace};
-use crate::cells;
-use crate::flow::{Flow, PreparedWhitening};
 use crate::frame::Frame;
-use crate::gaussian;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
-use crate::image_score::PartScale;
+use crate::model::{Header, Model, ModelError};
 use crate::pyramid::Pyramid;
+use crate::score::{
+    AnomalyMap, Framing, PartKind, PreparedScorer, Reading, Rule, Score, ScoreConstants, View, area_of,
+};
 use crate::tiles::{self, Blend};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
-use crate::whole_image;
-
-pub use area::ScoringArea;
-pub(crate) use area::area_of;
-pub(crate) use level::ScoringLevel;
-pub use model::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ModelError, TrainingSummary};
-pub(crate) use reading::Reading;
 
 /// A trained model, ready to inspect. Shared between threads as it is.
 #[derive(Debug)]
 pub struct Detector {
     header: Header,
+    framing: Framing,
     backbone: Backbone,
-    levels: Vec<ScoringLevel>,
-    /// A second flow of the coarsest level and its `M`, where that is part of the score.
-    companion: Option<(ScoringLevel, f32)>,
-    /// How usual each cell is, where that is part of the score.
-    cells: Option<(Vec<PreparedWhitening>, PartScale)>,
-    /// How usual whole images are, where that is part of the score.
-    whole: Option<(PreparedWhitening, PartScale)>,
+    scorer: PreparedScorer,
     /// Buffers not in use, one set for each thread that has inspected at a time.
     free: Mutex<Vec<Buffers>>,
     /// Images that are in the backbone at this moment.
@@ -66,45 +48,31 @@ struct Buffers {
     workspace: Workspace,
 }
 
-/// The score of an image and where it comes from.
-#[derive(Clone, Debug)]
-pub struct ScoredImage {
-    /// Anomaly per pixel, without what is beside an image that keeps its proportions and with everything outside the scoring area
-    /// called normal.
-    pub map: AnomalyMap,
-    /// Nats: see [`image_score`](crate::image_score).
-    pub score: f32,
-    /// What the coarsest level adds to the [`peak`](AnomalyMap::peak) of the map, nats: below 0 where it finds less than the map does. `None`
-    /// if the model does not look at that level alone.
-    pub coarsest: Option<f32>,
-    /// The part of the score that is of the oddest cell for its place, nats: below 0 where it is more usual than in half of the good
-    /// images. `None` if the model does not look at that.
-    pub cells: Option<f32>,
-    /// The part of the score that belongs to no place but to the image as a whole, nats: below 0 where it is more usual than half of
-    /// the good ones. `None` if the model does not look at that.
-    pub whole: Option<f32>,
-}
-
 /// What was found in an image.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Score in nats: about 0 is as normal as training images get.
+    /// Nats: about e^−score of good images score higher, under a model of today.
     pub score: f32,
-    /// As [`ScoredImage::coarsest`].
-    pub coarsest: Option<f32>,
-    /// As [`ScoredImage::cells`].
-    pub cells: Option<f32>,
-    /// As [`ScoredImage::whole`].
-    pub whole: Option<f32>,
+    /// What each part of the score adds to it, nats; see [`PartKind`].
+    pub parts: Vec<(PartKind, f32)>,
     /// OK, REVIEW or NG.
     pub verdict: Verdict,
-    /// Anomaly per pixel at the input size, without what is beside an image that keeps its proportions.
+    /// Whether the image is flagged as a whole: no place of its map reaches the OK threshold.
+    pub whole_image: bool,
+    /// Anomaly per pixel at the input size, in the unit of the score, without what is beside an image that keeps its proportions.
     pub map: AnomalyMap,
     /// Connected parts of the map above [`Header::region_threshold`], the highest peak first, in pixels of the original
-    /// image; none if the verdict is OK. Where nothing is above it and yet the verdict is not OK, the most anomalous places.
+    /// image; none if the verdict is OK or the image is flagged as a whole.
     pub regions: Vec<DefectRegion>,
     /// Size of the image as it came, upright.
     pub original: OriginalSize,
+}
+
+impl Inspection {
+    /// What a part adds to the score, nats; `None` if the model has no such part.
+    pub fn part(&self, kind: PartKind) -> Option<f32> {
+        self.parts.iter().find(|(part, _)| *part == kind).map(|(_, nats)| *nats)
+    }
 }
 
 impl Detector {
@@ -123,29 +91,11 @@ impl Detector {
     ///
     /// As [`Model::backbone`].
     pub fn new(model: &Model, isa: Isa) -> Result<Detector, ModelError> {
-        let backbone = model.backbone(isa)?;
-        let scoring = |flow: &Flow, (level, header): (&LevelModel, &LevelHeader)| {
-            let (whitening, grid) = (level.whitening.as_ref(), (header.height, header.width));
-            let anywhere = model.header.options.tile_overlap.is_some();
-            ScoringLevel::new(flow, whitening, grid, anywhere, isa)
-        };
-        let of_model = || model.levels.iter().zip(&model.header.levels);
-        let levels = of_model().map(|level| scoring(&level.0.flow, level)).collect();
-        let coarsest = of_model().next_back().expect("one level at least");
-        let companion = model.companion.as_ref().zip(model.header.companion_max);
-        let companion = companion.map(|(flow, max)| (scoring(flow, coarsest), max));
-        let cells = model.cells.as_ref().zip(model.header.cells);
-        let cells =
-            cells.map(|(gaussians, scale)| (gaussians.iter().map(|g| g.prepare(isa)).collect(), scale));
-        let whole = model.whole.as_ref().zip(model.header.whole);
-        let whole = whole.map(|(gaussian, scale)| (gaussian.prepare(isa), scale));
         Ok(Detector {
             header: model.header.clone(),
-            backbone,
-            levels,
-            companion,
-            cells,
-            whole,
+            framing: model.scorer.framing,
+            backbone: model.backbone(isa)?,
+            scorer: model.scorer.prepare(isa),
             free: Mutex::default(),
             running: AtomicUsize::new(0),
         })
@@ -156,9 +106,14 @@ impl Detector {
         &self.header
     }
 
+    /// Where an image is looked at.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// Size that images are brought to.
     pub fn input(&self) -> InputSize {
-        self.header.options.input
+        self.framing.size()
     }
 
     /// Reads and inspects an image file.
@@ -203,17 +158,17 @@ impl Detector {
     ///
     /// An [`ImageError`] that names the file and says what is wrong with it.
     pub fn load(&self, path: &Path) -> Result<(InputImage, OriginalSize), ImageError> {
-        match self.header.options.tile_overlap {
-            Some(_) => InputImage::load_whole(path),
-            None => InputImage::load_with_original_size(path, self.input()),
+        match self.framing {
+            Framing::Tiles { .. } => InputImage::load_whole(path),
+            Framing::Whole(size) => InputImage::load_with_original_size(path, size),
         }
     }
 
     /// Size of the images that [`Detector::load`] gives of an original.
     pub fn loaded_size(&self, original: OriginalSize) -> InputSize {
-        match self.header.options.tile_overlap {
-            Some(_) => original.as_input(),
-            None => self.input(),
+        match self.framing {
+            Framing::Tiles { .. } => original.as_input(),
+            Framing::Whole(size) => size,
         }
     }
 
@@ -223,18 +178,23 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::loaded_size`].
     pub fn inspect_input(&self, image: &InputImage, original: OriginalSize) -> Inspection {
-        let ScoredImage { map, score, coarsest, cells, whole } = self.score(image, original);
+        let Score { nats: score, parts, map, is_of_a_place } = self.score(image, original);
         let verdict = self.header.thresholds.verdict(score);
-        let regions = match verdict {
-            Verdict::Ok => Vec::new(),
+        let threshold = self.header.region_threshold();
+        let regions = match (verdict, is_of_a_place) {
+            (Verdict::Ok, _) | (_, false) => Vec::new(),
             _ => {
-                // Most of the score may come from elsewhere: then the highest places are the ones to look at.
-                let highest = map.peak(self.header.options.score_pixels);
-                let threshold = self.header.region_threshold().min(highest);
+                let combination = &self.scorer.combination;
+                // In models of format 1 most of the score may come from no place: then the highest places are the ones to look at.
+                let threshold = match combination.rule {
+                    Rule::Sum => threshold.min(map.peak(combination.pixels)),
+                    Rule::Surprise => threshold,
+                };
                 defect_regions(&map, threshold, (original.height, original.width))
             }
         };
-        Inspection { score, coarsest, cells, whole, verdict, map, regions, original }
+        let whole_image = verdict != Verdict::Ok && !is_of_a_place;
+        Inspection { score, parts, verdict, whole_image, map, regions, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.
@@ -243,11 +203,7 @@ impl Detector {
     ///
     /// If the image is not of the size [`Detector::input`].
     pub fn likelihoods(&self, image: &InputImage) -> Vec<Vec<f32>> {
-        self.with_features(image, |pyramid| self.likelihoods_of(pyramid))
-    }
-
-    fn likelihoods_of(&self, pyramid: &Pyramid) -> Vec<Vec<f32>> {
-        self.levels.iter().zip(&pyramid.levels).map(|(level, features)| level.logp(&features.hwc)).collect()
+        self.with_features(image, |pyramid| self.scorer.likelihoods(pyramid))
     }
 
     /// What `work` makes of the features of an image.
@@ -275,76 +231,63 @@ impl Detector {
         result
     }
 
-    /// The anomaly map of an image from its [`Detector::likelihoods`], not limited to the model's
-    /// [`ScoringArea`](Header::area).
+    /// The map of all levels of an image from its [`Detector::likelihoods`] and other constants: what the authors' rule is computed from.
     ///
     /// # Panics
     ///
     /// If the likelihoods are not of this model's levels.
-    pub fn map(&self, likelihoods: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
-        Reading { constants, ..self.reading() }.map(likelihoods)
+    pub fn map_with(&self, likelihoods: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
+        self.scorer.combination.map_with(likelihoods, constants)
     }
-}
 
-impl Detector {
+    /// Score of an image of these [`Detector::likelihoods`] in which nothing else is odder than in the middle good image.
+    ///
+    /// # Panics
+    ///
+    /// As [`Detector::map_with`].
+    pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
+        self.scorer.combination.score_of_places(likelihoods)
+    }
+
     /// Map and score of an image from [`Detector::load`].
     ///
     /// # Panics
     ///
     /// As [`Detector::inspect_input`].
-    pub fn score(&self, image: &InputImage, original: OriginalSize) -> ScoredImage {
-        let size = self.input();
-        if let Some(overlap) = self.header.options.tile_overlap {
-            let map = self.map_of_tiles(image, original, overlap);
-            let score = map.peak(self.header.options.score_pixels);
-            return ScoredImage { map, score, coarsest: None, cells: None, whole: None };
-        }
-        let scored = self.header.area.of(image);
-        let seen = area_of(size, size.window(original), scored.as_ref());
-        let (likelihoods, of_companion, cells, whole) = self.with_features(image, |pyramid| {
-            let coarsest = pyramid.levels.last().expect("one level at least");
-            let likelihoods = self.likelihoods_of(pyramid);
-            let companion = self.companion.as_ref();
-            let of_companion = companion.map(|(companion, max)| (companion.logp(&coarsest.hwc), *max));
-            let cells = self.cells.as_ref().map(|(gaussians, scale)| {
-                scale.nats_of(cells::distance(gaussians, &cells::of_map(coarsest, seen.as_ref())))
-            });
-            let whole = self.whole.as_ref().map(|(gaussian, scale)| {
-                scale.nats_of(gaussian::distance(gaussian, &whole_image::of_map(coarsest, seen.as_ref())))
-            });
-            (likelihoods, of_companion, cells, whole)
-        });
-        let limited = |mut map: AnomalyMap| {
-            if let Some(area) = &scored {
-                map.limit_to(area);
+    pub fn score(&self, image: &InputImage, original: OriginalSize) -> Score {
+        match self.framing {
+            Framing::Tiles { overlap, .. } => {
+                self.scorer.combination.score_of_tiles(self.map_of_tiles(image, original, overlap))
             }
-            map.cropped(size.window(original))
-        };
-        let of_companion = of_companion.as_ref().map(|(l, max)| (&l[..], *max));
-        let (map, places) = self.reading().map_and_places(&likelihoods, of_companion, seen.as_ref(), limited);
-        let options = &self.header.options;
-        let coarsest = options.score_parts.coarsest.then(|| places - map.peak(options.score_pixels));
-        let score = places + cells.unwrap_or(0.0) + whole.unwrap_or(0.0);
-        ScoredImage { map, score, coarsest, cells, whole }
+            Framing::Whole(_) => {
+                self.viewed(image, original, |reading, view| self.scorer.combination.score(&reading, view))
+            }
+        }
     }
 
-    /// Score of an image of these [`Detector::likelihoods`] in which a companion finds nothing odder, and that is as usual in its cells and as a
-    /// whole as the middle one of the good ones.
-    ///
-    /// # Panics
-    ///
-    /// As [`Detector::map`].
-    pub fn score_of_likelihoods(&self, likelihoods: &[Vec<f32>]) -> f32 {
-        self.reading().map_and_places(likelihoods, None, None, |map| map).1
+    /// What `work` makes of what the networks say of an image, and of what is looked at of it.
+    pub(crate) fn viewed<T>(
+        &self,
+        image: &InputImage,
+        original: OriginalSize,
+        work: impl FnOnce(Reading, &View<'_>) -> T,
+    ) -> T {
+        let size = self.input();
+        let window = size.window(original);
+        let area = self.header.area.of(image);
+        let seen = area_of(size, window, area.as_ref());
+        let reading = self.with_features(image, |pyramid| self.scorer.read(pyramid, seen.as_ref()));
+        work(reading, &View { window, area: area.as_ref(), seen: seen.as_ref() })
     }
 
-    fn reading(&self) -> Reading<'_> {
-        let Header { options, constants, .. } = &self.header;
-        Reading { options, levels: &self.levels, constants }
-    }
-
-    fn map_of_tiles(&self, image: &InputImage, original: OriginalSize, overlap: usize) -> AnomalyMap {
-        let (size, constants) = (self.input(), &self.header.constants);
+    /// The map of an image put together from those of its tiles, not scaled yet.
+    pub(crate) fn map_of_tiles(
+        &self,
+        image: &InputImage,
+        original: OriginalSize,
+        overlap: usize,
+    ) -> AnomalyMap {
+        let size = self.input();
         assert_eq!(
             (image.height, image.width),
             (original.height, original.width),
@@ -355,14 +298,15 @@ impl Detector {
         let share = rayon::current_num_threads();
         for (i, corners) in corners.chunks(share).enumerate() {
             let map = |&corner: &(usize, usize)| {
-                self.map(&self.likelihoods(&tiles::tile(image, corner, size)), constants)
+                let likelihoods = self.likelihoods(&tiles::tile(image, corner, size));
+                self.scorer.combination.tile_map(&likelihoods)
             };
             let maps: Vec<AnomalyMap> = corners.par_iter().map(map).collect();
             maps.iter().enumerate().for_each(|(j, map)| blend.add(i * share + j, map));
         }
         let mut map = blend.finish();
         if let Some(area) = self.header.area.common() {
-            map.limit_to(&area.resized(original));
+            map.limit_to(&area.resized(original), self.scorer.combination.calm(&map));
         }
         map
     }

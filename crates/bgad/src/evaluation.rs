@@ -3,6 +3,9 @@
 //! Image figures compare the scores of good and defective images; pixel figures compare the map with the mask at the
 //! input size, over good images and those defective ones that have a mask.
 
+mod conclusion;
+mod test_set;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 use std::{error, fmt};
@@ -10,13 +13,16 @@ use std::{error, fmt};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::anomaly_map::{AnomalyMap, MaxLogp, ScoreConstantsError, authors_form};
 use crate::dataset::Sample;
-use crate::detector::{self, Detector};
+use crate::detector::Detector;
 use crate::foreground::Foreground;
 use crate::image::{ImageError, Mask, Window};
 use crate::metrics::{self, PixelScores};
+use crate::score::{AnomalyMap, MaxLogp, Score, ScoreConstantsError, authors_form};
 use crate::verdict::Verdict;
+
+pub use conclusion::{Conclusion, ThresholdRole, ThresholdRow, threshold_table};
+pub use test_set::TestSet;
 
 /// Images that are scored between two reports.
 const SHARE: usize = 32;
@@ -182,7 +188,7 @@ impl Scored {
             (Some(_), Some(path)) => Some(Mask::load(path, size, Some((&sample.path, original)))?),
         };
         let mask = mask.map(|mask| mask.cropped(window).defective);
-        let detector::ScoredImage { map, score, .. } = detector.score(&image, original);
+        let Score { map, nats: score, .. } = detector.score(&image, original);
         let (likelihoods, area) = match scoring {
             Scoring::Frozen => (Vec::new(), None),
             Scoring::Authors => (detector.likelihoods(&image), detector.header().area.of(&image)),
@@ -201,10 +207,10 @@ fn rescale_as_authors(detector: &Detector, kept: &mut [(Sample, Scored)]) -> Res
     }
     let constants = max.constants().map_err(EvaluationError::Constants)?;
     let mut maps: Vec<AnomalyMap> =
-        kept.par_iter().map(|(_, scored)| detector.map(&scored.likelihoods, &constants)).collect();
+        kept.par_iter().map(|(_, scored)| detector.map_with(&scored.likelihoods, &constants)).collect();
     authors_form(&mut maps, levels);
     for ((_, scored), mut map) in kept.iter_mut().zip(maps) {
-        scored.area.iter().for_each(|area| map.limit_to(area));
+        scored.area.iter().for_each(|area| map.limit_to(area, 0.0));
         scored.map = map.cropped(scored.window);
         scored.score = scored.map.peak(1);
     }

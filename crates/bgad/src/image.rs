@@ -23,7 +23,7 @@ use std::path::Path;
 use ::image::DynamicImage;
 
 pub(crate) use annotation::coco_names;
-pub(crate) use decode::{MAX_SIDE, decode, decode_with_orientation, read};
+pub(crate) use decode::{MAX_SIDE, decode, decode_with_orientation, original_size, read};
 pub use error::{ImageError, ImageProblem};
 pub use mask::Mask;
 pub(crate) use mask::{decode_mask, is_black};

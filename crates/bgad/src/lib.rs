@@ -4,7 +4,9 @@
 
 // The modules in reading order.
 pub mod detector;
+pub mod model;
 pub mod verdict;
+pub mod record;
 pub mod frame;
 pub mod image;
 pub mod tiles;
@@ -16,19 +18,18 @@ pub mod likelihood;
 pub mod boundary;
 pub mod focal;
 pub mod loss;
-pub mod anomaly_map;
 pub mod gaussian;
-pub mod cells;
-pub mod whole_image;
-pub mod image_score;
+pub mod score;
 pub mod foreground;
 pub mod augment;
 pub mod dataset;
 pub mod train;
 pub mod calibrate;
+pub mod learn;
 pub mod metrics;
 pub mod evaluation;
 pub mod comparison;
+pub mod archive;
 pub mod weights;
 pub mod options;
 pub mod durable;
@@ -36,6 +37,8 @@ mod written;
 
 pub use detector::{Detector, Inspection};
 pub use frame::{Frame, FrameError, Layout};
+pub use model::Model;
+pub use score::PartKind;
 
 #[cfg(test)]
 mod golden;

@@ -2,6 +2,7 @@
 
 mod normalizer;
 mod pseudo_kinds;
+mod recipe;
 mod schedule;
 mod score_parts;
 
@@ -15,6 +16,7 @@ use crate::pyramid::Levels;
 use normalizer::NORMALIZER_ALLOWED;
 pub use normalizer::Normalizer;
 pub use pseudo_kinds::PseudoKinds;
+pub use recipe::{Recipe, RecipeError};
 use schedule::SCHEDULE_ALLOWED;
 pub use schedule::Schedule;
 pub use score_parts::ScoreParts;
@@ -56,12 +58,13 @@ pub enum BoundaryRule {
 }
 
 /// A named set of training choices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// The authors' schedule: 25 meta-epochs of 8 passes.
     Reference,
     /// Fifteen to twenty-five passes over whitened features at a higher rate, with equal steps at every level.
+    #[default]
     Fast,
 }
 
@@ -87,6 +90,10 @@ pub struct TrainOptions {
     pub step_positions: usize,
     /// Positions of a step at the other levels.
     pub stepping: Stepping,
+    /// Positions of the finest level that a pass takes of each image at most, a random choice each time; of other levels in proportion. `None` for
+    /// all. At least 16.
+    #[serde(default)]
+    pub image_positions: Option<usize>,
     /// Whether features are whitened with the mean and covariance of the normal ones before the flow.
     pub whiten: bool,
     /// `β`: share of normal positions allowed below the boundary. In `[0, 0.5]`.
@@ -169,8 +176,8 @@ impl TrainOptions {
     ///
     /// `fast` makes 15 passes, and up to 25 over fewer than 200 images, for which fifteen are too few optimizer steps; at a higher rate
     /// too where no defect is known. Still more passes made AUPRO fall again on sets of thirty images, and the higher rate cost image
-    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/experiments.md. The coarsest level is
-    /// part of the score from 200 on: docs/decisions/score.md.
+    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/experiments.md. The companion of the
+    /// coarsest level is part of the score from 200 on: docs/decisions/companion.md.
     pub fn preset_for(preset: Preset, normal_images: usize, anomalous_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
@@ -182,6 +189,7 @@ impl TrainOptions {
             batch_images: 32,
             step_positions: 4096,
             stepping: Stepping::SamePositions,
+            image_positions: None,
             whiten: false,
             beta: 0.05,
             tau: 0.1,
@@ -213,11 +221,13 @@ impl TrainOptions {
                     learning_rate: if are_few && anomalous_images == 0 { 4.5e-3 } else { 3e-3 },
                     step_positions: 2048,
                     stepping: Stepping::SameSteps,
+                    // Those of an image of 256 x 256: a larger input takes no more steps.
+                    image_positions: Some(4096),
                     whiten: true,
                     // One position of the coarsest level, 16 x 16: docs/decisions/score.md.
                     score_pixels: 256,
-                    // Few images are known by heart to the coarsest level: what is new lies far beyond them, good or not.
-                    score_parts: ScoreParts { coarsest: !are_few, companion: !are_few, ..ScoreParts::ALL },
+                    // A second flow is worth its time where there are images enough to train it.
+                    score_parts: ScoreParts { companion: !are_few, ..ScoreParts::ALL },
                     ..reference
                 }
             }
@@ -232,7 +242,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 16] = [
+        let rules: [(&'static str, bool, String, &'static str); 17] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -252,6 +262,12 @@ impl TrainOptions {
                 (16..=65_536).contains(&o.step_positions),
                 o.step_positions.to_string(),
                 "16 to 65536",
+            ),
+            (
+                "image-positions",
+                o.image_positions.is_none_or(|most| most >= 16),
+                o.image_positions.unwrap_or_default().to_string(),
+                "16 or more",
             ),
             ("beta", in_unit(o.beta, 0.0, 0.5), o.beta.to_string(), "0 to 0.5"),
             ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),
@@ -295,9 +311,10 @@ impl TrainOptions {
                 "score-parts",
                 (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
                     && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole))
-                    && (o.score_parts.coarsest || !o.score_parts.companion),
+                    && (o.score_parts.coarsest || !o.score_parts.companion)
+                    && (o.whiten || !o.score_parts.head),
                 o.score_parts.to_string(),
-                "map with tiles, without cells and whole where the part alone is scored, and with coarsest where there is companion",
+                "map with tiles, without cells and whole where the part alone is scored, with coarsest where there is companion, without head where features are not whitened",
             ),
             ("repeats", (1..=1000).contains(&o.repeats), o.repeats.to_string(), "1 to 1000"),
             ("schedule", o.schedule.is_allowed(), o.schedule.to_string(), SCHEDULE_ALLOWED),
@@ -390,7 +407,7 @@ mod tests {
             );
             assert_eq!(
                 options.score_parts,
-                ScoreParts { coarsest: images >= 200, companion: images >= 200, ..ScoreParts::ALL },
+                ScoreParts { companion: images >= 200, ..ScoreParts::ALL },
                 "{images} images"
             );
         }

@@ -14,8 +14,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::anomaly_map::AnomalyMap;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize, Window};
+use crate::score::AnomalyMap;
 
 /// Tiles begin at multiples of this, the coarsest stride of a pyramid.
 const STRIDE: usize = 16;

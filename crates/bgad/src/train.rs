@@ -5,7 +5,7 @@
 //! phase 1    first meta-epoch: normal images, L_ml            phase 2    normal and anomalous images, L
 //!            from here the coarsest level may have a companion: its flow so far, which goes on as if there were no anomalies
 //! a pass     images in random order, batches of 32, each level's positions shuffled and cut into steps
-//! at the end M, boundary and thresholds from all normal training images, frozen into the model; thresholds of few images from stand-ins too
+//! at the end M and boundary from the normal images learned from; scales and thresholds from good images kept from the flows, or stand-ins
 //! ```
 //!
 //! Images that are known to be defective, but not where, show those positions that stand out under the flows so far, chosen anew at each
@@ -17,12 +17,15 @@
 mod cache;
 mod checkpoint;
 mod error;
+mod finish;
 mod images;
 mod level;
 mod making;
 mod order;
+mod output;
+mod plan;
+mod reference;
 mod schedule;
-mod stand_ins;
 mod standing;
 mod store;
 mod trainer;
@@ -34,14 +37,16 @@ use bgad_kernels::Isa;
 
 use crate::backbone::Backbone;
 use crate::dataset::{DatasetError, ForegroundSource, Split, read_area};
-use crate::detector::Model;
 use crate::foreground::Foreground;
 use crate::image::{ImageError, Mask};
+use crate::model::Model;
 use crate::options::{Checked, Schedule, TrainOptions};
 pub use error::TrainError;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
+pub use output::{Kept, Output, OutputError, is_replaceable};
+pub use plan::Plan;
 use trainer::Trainer;
 
 /// What training works on, besides its options.
@@ -181,7 +186,7 @@ pub fn train(
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     let mut first_pass = 0;
     if let Some(checkpoint) = resumed {
-        first_pass = checkpoint.progress.passes;
+        first_pass = checkpoint.state.passes;
         trainer.restore(checkpoint, &images, run)?;
         progress(Event::Resumed { passes: first_pass });
     }
@@ -209,7 +214,7 @@ pub fn fine_tune(
     let options = &options.check().map_err(TrainError::Options)?;
     let roi = known.header.area.common();
     let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
-    let whitenings: Vec<_> = known.levels.iter().map(|level| level.whitening.clone()).collect();
+    let whitenings: Vec<_> = known.scorer.levels.iter().map(|level| level.whitening.clone()).collect();
     images.apply(&whitenings, run)?;
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     trainer.first_phase = 0;

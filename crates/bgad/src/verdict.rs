@@ -1,27 +1,19 @@
 //! OK, REVIEW or NG.
 //!
 //! ```text
-//! m = median, q = int(β n)-th largest (counting from 0) of the scores of the n normal training images; q′ the same of their stand-ins
-//! t_ok = max(m + f (q − m), q′)          t_ng = t_ok + ν τ            f = 3
 //! OK: score ≤ t_ok        REVIEW: t_ok < score ≤ t_ng          NG: t_ng < score
 //! ```
 //!
-//! `q` does for images what `b_n` does for positions: a share β of the normal ones lies beyond it. The images a model was
-//! trained on score lower and closer together than new ones, hence the factor on their spread, and where they are few, the stand-ins: images
-//! made from them that were not learned from. `ν τ` is the gap between the two explicit
-//! boundaries, in nats per channel, which is the unit of the score too: the band in which the method itself says "neither".
-//! A default, not a promise of a false-alarm rate; see docs/decisions/thresholds.md.
+//! The score is a rarity ([`score`](crate::score)): about e^−score of good images score higher. By default OK ends where about one good
+//! image in thirty would be looked at; between lots that share grows to about one in fifteen. NG begins far enough out that about one good image in two hundred is stopped: tails are heavier than exponential. Neither is a
+//! promise of a false-alarm rate; `calibrate` makes those. See docs/decisions/thresholds.md.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::anomaly_map::AnomalyMap;
-use crate::image_score::middle_and_spread;
 use crate::metrics::regions;
-
-/// `f`: what the upper spread of the training scores is multiplied with.
-const SPREAD: f32 = 3.0;
+use crate::score::AnomalyMap;
 
 /// What the model says of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,20 +47,8 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The default rule, from the scores of normal training images and of their stand-ins, if there are any; `gap = ν τ`, nats per channel.
-    ///
-    /// `beta` is the share of them above `q`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no score.
-    pub fn from_normal_scores(scores: &[f32], stand_ins: &[f32], beta: f32, gap: f32) -> Thresholds {
-        let (median, spread) = middle_and_spread(scores, beta).expect("one score at least");
-        let of_training = median + SPREAD * spread;
-        let of_stand_ins = middle_and_spread(stand_ins, beta).map(|(median, spread)| median + spread);
-        let ok = of_stand_ins.map_or(of_training, |ok| ok.max(of_training));
-        Thresholds { ok, ng: ok + gap }
-    }
+    /// Those of a new model, in nats of rarity.
+    pub const DEFAULT: Thresholds = Thresholds { ok: 3.4, ng: 8.0 };
 
     /// The verdict on an image with this score.
     pub fn verdict(self, score: f32) -> Verdict {
@@ -165,14 +145,6 @@ mod tests {
 
     #[test]
     fn thresholds_divide_the_scores() {
-        let of = |scores: &[f32], stand_ins: &[f32], beta| {
-            Thresholds::from_normal_scores(scores, stand_ins, beta, 0.5)
-        };
-        let scores = [1.0, 5.0, 2.0, 3.0, 4.0];
-        assert_eq!(of(&scores, &[], 0.2).ok, 6.0);
-        assert_eq!(of(&scores, &[9.0, 1.0, 5.0, 8.0, 7.0], 0.2).ok, 8.0);
-        assert_eq!(of(&scores, &[3.0, 2.0, 4.0, 1.0, 5.0], 0.2).ok, 6.0);
-        assert_eq!(of(&[2.0], &[], 0.05), Thresholds { ok: 2.0, ng: 2.5 });
         let t = Thresholds { ok: 3.0, ng: 4.0 };
         let cases = [
             (-1.0, Verdict::Ok),

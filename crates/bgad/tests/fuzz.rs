@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bgad::backbone::Backbone;
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
-use bgad::detector::Model;
 use bgad::image::{InputImage, InputSize, Mask, OriginalSize};
+use bgad::model::Model;
 use bgad::options::{Preset, Schedule, TrainOptions};
 use bgad::train::{Material, Run, train};
 use bgad_kernels::Isa;

@@ -339,6 +339,7 @@ export function HeatPicture({ id, address, model, scale, opacity }: { id: string
   return (
     <span ref={host} class="heat" style={{ "--opacity": String(opacity) }}>
       <img src={address} alt="" loading="lazy" />
+      {found?.whole_image && <span class="whole">{t("map.whole")}</span>}
     </span>
   );
 }

@@ -24,16 +24,16 @@ pub(crate) struct CalibrateArgs {
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
-    /// Folder of good images that the model was not trained on [default: those that `bgad train --hold-out` held out, by
-    /// the split file beside the model].
+    /// Folder of good images that the model was not trained on [default: those that `bgad train --hold-out` held out].
     #[arg(long, value_name = "DIR")]
     pub(crate) good: Option<PathBuf>,
 
     /// Where the data folder of the training is now, if it was moved.
-    #[arg(long, value_name = "DATA", conflicts_with = "good")]
+    #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Folder of defective images that the model was not trained on.
+    /// Folder of defective images that the model was not trained on [default, where they are needed: those that training
+    /// kept for the test].
     #[arg(long, value_name = "DIR")]
     pub(crate) bad: Option<PathBuf>,
 
@@ -42,11 +42,11 @@ pub(crate) struct CalibrateArgs {
     pub(crate) max_false_alarms: Option<f64>,
 
     /// Of defective parts at least this share shall not be called OK.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "bad", conflicts_with_all = ["cost_escape", "ok"])]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with_all = ["cost_escape", "ok"])]
     pub(crate) min_recall: Option<f64>,
 
     /// What a defective part that passes costs; the threshold is then the cheapest on these images.
-    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", requires = "bad", conflicts_with = "ok")]
+    #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", conflicts_with = "ok")]
     pub(crate) cost_escape: Option<f64>,
 
     /// What a good part that is thrown away costs.

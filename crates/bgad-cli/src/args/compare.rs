@@ -12,7 +12,7 @@ use super::parse::{share, threads};
 #[command(after_help = "\
 Examples:
   bgad compare old.bgad new.bgad parts/
-  bgad compare old.bgad new.bgad parts/ --split new.split.json --json changes.json")]
+  bgad compare old.bgad new.bgad parts/ --split new.bgad --json changes.json")]
 pub(crate) struct CompareArgs {
     /// Model file written by `bgad train`.
     #[arg(value_name = "FIRST")]
@@ -26,7 +26,7 @@ pub(crate) struct CompareArgs {
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
 
-    /// Compare on the test_good and test_bad of this file.
+    /// Compare on the test images of this split file, or of the split that this model carries.
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
 

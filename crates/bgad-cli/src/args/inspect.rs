@@ -13,14 +13,15 @@ use super::parse::{not_negative, positive, threads};
 Examples:
   bgad inspect part.bgad photo.png
   bgad inspect part.bgad new/ --out maps
-  bgad inspect part.bgad new/ --format jsonl > results.jsonl")]
+  bgad inspect part.bgad new/ --format jsonl > results.jsonl
+  bgad inspect part.bgad --manifest list.csv --shard 1/8 --resume -o 1.csv")]
 pub(crate) struct InspectArgs {
     /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
     /// Images, or folders of images.
-    #[arg(value_name = "IMAGE|FOLDER", required = true)]
+    #[arg(value_name = "IMAGE|FOLDER", required_unless_present = "manifest")]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// Write a picture with the heat map for each image into this folder, as NAME.overlay.png.
@@ -44,6 +45,9 @@ pub(crate) struct InspectArgs {
     /// Threads to use [default: one per core].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) archive: super::ArchiveArgs,
 }
 
 /// Form of the results of `bgad inspect`.

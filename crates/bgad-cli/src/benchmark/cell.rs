@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use bgad::dataset::Sample;
-use bgad::durable;
 use bgad::evaluation::Evaluation;
 use bgad::options::TrainOptions;
 use bgad::weights::sha256_hex;
 use serde::{Deserialize, Serialize};
 
 use super::grid::Cell;
-use crate::failure::{Failure, context};
+use crate::failure::Failure;
+use crate::product;
 
 /// What is known about a cell after it has run; figures are shares between 0 and 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,8 +93,7 @@ impl CellResult {
 
     pub(super) fn save(&self, path: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        durable::replace(path, text.as_bytes())
-            .map_err(|error| context(format!("cannot write {}", path.display()), error))
+        product::write(path, text)
     }
 
     pub(super) fn in_short(&self) -> String {

@@ -2,20 +2,15 @@
 
 use std::path::Path;
 
-use bgad::durable;
-
 use super::cell::CellResult;
 use super::table::{COLUMNS, markdown, rows};
-use crate::failure::{Failure, context};
+use crate::failure::Failure;
+use crate::product;
 
 /// Writes every table into `folder`.
 pub(super) fn all(folder: &Path, results: &[CellResult], failed: usize) -> Result<(), Failure> {
     let rows = rows(results);
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        durable::replace(&path, text.as_bytes())
-            .map_err(|error| context(format!("cannot write {}", path.display()), error))
-    };
+    let put = |name: &str, text: String| product::write(&folder.join(name), text);
     let mut note = String::new();
     if failed > 0 {
         note = format!("\n{failed} cells failed; the table is without them.\n");

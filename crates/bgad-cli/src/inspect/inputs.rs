@@ -29,7 +29,7 @@ pub(crate) struct Inputs {
     /// In the order of the arguments, within a folder by name.
     pub(crate) images: Vec<Input>,
     /// Folders that could not be searched; they have been reported.
-    pub(super) skipped: usize,
+    pub(crate) skipped: usize,
 }
 
 impl Inputs {

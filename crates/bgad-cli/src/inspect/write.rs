@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use bgad::PartKind;
 use bgad::verdict::{DefectRegion, Thresholds, Verdict};
 use serde::Serialize;
 
@@ -95,9 +96,9 @@ impl<W: Write> Writer<W> {
                     .collect();
                 // Flagged for no place of the map: whoever looks should look at all of it.
                 let beyond = [
-                    ("coarsest level", inspection.coarsest),
-                    ("cells", inspection.cells),
-                    ("whole image", inspection.whole),
+                    ("coarsest level", inspection.part(PartKind::Coarsest)),
+                    ("cells", inspection.part(PartKind::Cells)),
+                    ("whole image", inspection.part(PartKind::Whole)),
                 ];
                 let of_map = inspection.score - beyond.iter().filter_map(|(_, nats)| *nats).sum::<f32>();
                 let flagged = inspection.verdict != Verdict::Ok && of_map <= self.thresholds.ok;
@@ -113,9 +114,9 @@ impl<W: Write> Writer<W> {
                 file: file.into_owned(),
                 verdict: inspection.verdict,
                 score: inspection.score,
-                coarsest: inspection.coarsest,
-                cells: inspection.cells,
-                whole: inspection.whole,
+                coarsest: inspection.part(PartKind::Coarsest),
+                cells: inspection.part(PartKind::Cells),
+                whole: inspection.part(PartKind::Whole),
                 width: inspection.original.width,
                 height: inspection.original.height,
                 regions: regions
@@ -150,9 +151,9 @@ impl<W: Write> Writer<W> {
                     field(&file),
                     inspection.verdict,
                     inspection.score,
-                    part(inspection.coarsest),
-                    part(inspection.cells),
-                    part(inspection.whole),
+                    part(inspection.part(PartKind::Coarsest)),
+                    part(inspection.part(PartKind::Cells)),
+                    part(inspection.part(PartKind::Whole)),
                     regions.len(),
                     field(overlay.as_deref().unwrap_or_default()),
                 )
@@ -194,9 +195,9 @@ pub(crate) fn field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bgad::anomaly_map::AnomalyMap;
     use bgad::detector::Inspection;
     use bgad::image::OriginalSize;
+    use bgad::score::AnomalyMap;
 
     fn written(format: Format) -> String {
         written_with(format, Thresholds { ok: 5.0, ng: 6.0 })
@@ -218,9 +219,8 @@ mod tests {
         };
         let inspection = Inspection {
             score: 7.5,
-            coarsest: Some(0.5),
-            cells: Some(-0.25),
-            whole: Some(0.75),
+            parts: vec![(PartKind::Coarsest, 0.5), (PartKind::Cells, -0.25), (PartKind::Whole, 0.75)],
+            whole_image: false,
             verdict: Verdict::Ng,
             map: AnomalyMap { nats: vec![7.5], h: 1, w: 1 },
             regions: vec![region],

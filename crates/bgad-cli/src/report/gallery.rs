@@ -4,9 +4,9 @@ use std::io::{self, Cursor};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bgad::anomaly_map::AnomalyMap;
 use bgad::evaluation::ScoredImage;
 use bgad::image::{ImageError, InputImage, InputSize, Mask, OriginalSize};
+use bgad::score::AnomalyMap;
 use bgad::verdict::{DefectRegion, Thresholds};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bgad::detector::Header;
 use bgad::evaluation::ScoredImage;
+use bgad::model::Header;
 
 use super::{Report, name, percent, verdicts};
 use crate::page::{badge, escaped, plain, tile};

@@ -75,7 +75,7 @@ fn images_that_were_trained_on_are_refused_by_name() {
 
 #[test]
 fn thresholds_by_hand_and_what_is_asked_wrongly() {
-    let scene = scene("thresholds_by_hand", 1);
+    let scene = scene("thresholds_by_hand", 6);
     scene.run(&["calibrate", "m.bgad", "--ok", "2", "--ng", "1"]).exits(2).says(&["OK not above NG"]);
     scene.run(&["calibrate", "m.bgad", "--good", "held"]).exits(2).says(&["--max-false-alarms"]);
     scene.run(&["calibrate", "m.bgad", "--good", "none", "--max-false-alarms", "5%"]).exits(2);
@@ -96,7 +96,7 @@ fn what_training_held_out_calibrates() {
     let ran =
         scene.run(&[&["train", "data", "-o", "m.bgad", "--hold-out", "25%"][..], &SMALL].concat()).exits(0);
     assert!(
-        ran.stdout.contains("held out    8 good images"),
+        ran.stdout.contains("8 good images held out to calibrate with"),
         "a quarter of the 32 to train on: {}",
         ran.stdout
     );
@@ -114,7 +114,7 @@ fn what_training_held_out_calibrates() {
         )
         .exits(0);
     let refused = scene.run(&["calibrate", "all.bgad", "--max-false-alarms", "40%"]);
-    refused.exits(2).says(&["all.split.json", "--hold-out"]);
+    refused.exits(2).says(&["all.bgad", "--hold-out"]);
 
     // Two models on what neither knows: the calibration images are left out too.
     let ran = scene

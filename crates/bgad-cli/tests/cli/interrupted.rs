@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use bgad::detector::Model;
+use bgad::model::Model;
 
 use crate::scene::{Ran, Scene};
 
@@ -64,7 +64,7 @@ fn resume_ends_in_the_same_model() {
 fn ctrl_c_keeps_the_checkpoint_and_the_old_model() {
     let scene = Scene::with_data("ctrl_c");
     fs::write(scene.path("m.bgad"), "an old model").expect("a file");
-    let child = start(&scene, &["--schedule", "5000x1"]);
+    let child = start(&scene, &["--schedule", "5000x1", "--force"]);
     wait_for(&scene.path("m.bgad.checkpoint"));
     let pid = child.id().to_string();
     let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
@@ -85,7 +85,7 @@ fn a_full_disk_leaves_the_old_model() {
     let limited = |schedule: &str| {
         let mut command = std::process::Command::new("sh");
         let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
-        command.args(["-c", script, binary]).args(TRAIN).args(["--schedule", schedule]);
+        command.args(["-c", script, binary]).args(TRAIN).args(["--force", "--schedule", schedule]);
         Ran::of(command.current_dir(&scene.folder).output().expect("a shell"))
     };
     limited("1x1").exits(2).says(&["cannot write the model file m.bgad: File too large"]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bgad::detector::Model;
+use bgad::model::Model;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
         assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
     }
     assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before, "the old model stays");
-    let has_companion = |file: &str| Model::open(&scene.path(file)).expect("a model").companion.is_some();
+    let has_companion = |file: &str| Model::open(&scene.path(file)).expect("a model").flows().count() == 4;
     assert!(has_companion("new.bgad") && !has_companion("m.bgad"), "it comes with the first defect");
     let new = split(&scene, "new.split.json");
     assert_eq!(new["anomalies"].as_array().map(Vec::len), Some(1), "{new}");
@@ -83,16 +83,16 @@ fn what_cannot_be_learned_is_said_and_leaves_the_model() {
     scene
         .run(&["learn", "m.bgad", "--good", "found/broken.png"])
         .exits(2)
-        .says(&["broken.png", "is as it was"]);
+        .says(&["broken.png: expected an image"]);
+    assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before);
     let twice = ["learn", "m.bgad", "--good", "found/new.png", "--good", "found/new.png"];
     scene.run(&twice).exits(2).says(&["give every image once"]);
     // A defect that is called good makes the model blind to its kind: more escape, and nothing is written.
     scene.run(&["calibrate", "m.bgad", "--ok", "10", "--ng", "11"]).exits(0);
     fs::rename(scene.path("data"), scene.path("moved")).expect("a folder");
     let good = ["learn", "m.bgad", "--good", "found/new.png"];
-    scene.run(&good).exits(2).says(&["m.split.json"]);
+    scene.run(&good).exits(2).says(&["data", "--data"]);
     let ran = scene
         .run(&[&good[..], &["--data", "moved", "--learning-rate", "0.003", "--schedule", "6x2"]].concat());
     ran.exits(2).says(&["not written", "--force"]);
-    assert_ne!(before.len(), 0);
 }

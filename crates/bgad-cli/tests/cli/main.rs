@@ -11,3 +11,7 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+mod archive;
+mod outputs;
+mod proposals;
+mod source;

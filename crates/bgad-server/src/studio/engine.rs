@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bgad::backbone::Backbone;
-use bgad::calibrate::{self, Calibration, ImageScores, Objective, Rate, Request};
+use bgad::calibrate::session::{self, Files, Session};
+use bgad::calibrate::{self, Calibration, Objective, Rate};
 use bgad::dataset::doctor::{self, Checkup, DoctorOptions};
-use bgad::dataset::{Dataset, Kind, Layout, Sample, Setting, Split, SplitOptions, content_hash};
-use bgad::detector::Model;
+use bgad::dataset::{Choice, Dataset, Sample, Split, SplitRecord, content_hash};
 use bgad::image::{InputSize, Mask, OriginalSize};
-use bgad::options::{DEFAULT_ANOMALIES, DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
-use bgad::train::{self, Event, Material, PassReport, Run, TrainError};
+use bgad::learn::{self, FineTuning, Found, Plan as LearnPlan};
+use bgad::model::Model;
+use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Recipe, Schedule, TrainOptions};
+use bgad::train::{self, Event, Material, Output, PassReport, Plan, Run, TrainError};
 use bgad::verdict::{Thresholds, Verdict};
 use bgad::{Detector, Inspection};
 use bgad_kernels::Isa;
@@ -25,14 +27,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::bitmask::Bitmask;
-use super::listing::below;
 
 /// How sure bounds in the judge view are.
 pub(super) const CONFIDENCE: f64 = 0.95;
 /// Passes of a first look.
 const QUICK: Schedule = Schedule { meta_epochs: 2, sub_epochs: 1 };
 /// Passes of learning from a few images, and their learning rate: those of `bgad learn`.
-const LEARN: (Schedule, f32) = (Schedule { meta_epochs: 3, sub_epochs: 1 }, 3e-4);
+const LEARN: FineTuning =
+    FineTuning { schedule: Schedule { meta_epochs: 3, sub_epochs: 1 }, learning_rate: 3e-4 };
 /// Images scored between two reports.
 const SHARE: usize = 16;
 
@@ -100,8 +102,6 @@ pub(super) struct Scored {
     pub version: String,
     pub sha256: String,
     pub score: f32,
-    /// For the threshold of pixels, see `bgad::calibrate`.
-    pub pixel: f32,
 }
 
 /// A model ready to judge.
@@ -135,36 +135,24 @@ fn isa() -> Isa {
     Isa::best()
 }
 
-/// The drawing of a split, as `bgad train` does it.
-fn split(root: &Path, request: &TrainRequest) -> Result<Split, Failure> {
-    let dataset = Dataset::open(root)?;
-    let trainable = dataset.trainable_anomalies(&Setting::General, false);
-    let defective = dataset.test_bad.len();
-    let usual = match trainable.min(DEFAULT_ANOMALIES) >= defective {
-        true => defective / 2,
-        false => trainable.min(DEFAULT_ANOMALIES),
-    };
-    let anomalies = request.anomalies.unwrap_or(usual).min(trainable);
-    let seed = request.seed;
-    let options =
-        SplitOptions { anomalies, setting: Setting::General, weak: false, limit_normal: None, seed };
-    let mut split = Split::draw(&dataset, &options)?;
-    if request.hold_out > 0.0 {
-        split.hold_out(request.hold_out.min(0.9), seed);
+impl TrainRequest {
+    fn split(&self, root: &Path) -> Result<Split, Failure> {
+        let hold_out = Some(self.hold_out).filter(|share| *share > 0.0 && *share < 1.0);
+        let choice =
+            Choice { anomalies: self.anomalies, hold_out, seed: self.seed, ..Choice::default() };
+        Ok(choice.of(root)?.split)
     }
-    Ok(split)
-}
 
-fn options(request: &TrainRequest, split: &Split) -> Result<TrainOptions, Failure> {
-    let preset = TrainOptions::preset_for(Preset::Fast, split.train.len(), split.anomalies.len());
-    let schedule = match (&request.schedule, request.preset.as_str()) {
-        (Some(schedule), _) => Schedule::from_str(schedule)?,
-        (None, "quick") => QUICK,
-        (None, "fast") => preset.schedule,
-        (None, other) => return Err(format!("expected the preset quick or fast, found {other}").into()),
-    };
-    let input = request.input.as_deref().map(InputSize::from_str).transpose()?.unwrap_or(preset.input);
-    Ok(TrainOptions { schedule, input, seed: request.seed, ..preset })
+    fn options(&self, split: &Split) -> Result<TrainOptions, Failure> {
+        let schedule = match (&self.schedule, self.preset.as_str()) {
+            (Some(schedule), _) => Some(Schedule::from_str(schedule)?),
+            (None, "quick") => Some(QUICK),
+            (None, "fast") => None,
+            (None, other) => return Err(format!("expected the preset quick or fast, found {other}").into()),
+        };
+        let input = self.input.as_deref().map(InputSize::from_str).transpose()?;
+        Ok(Plan::new(&Recipe { schedule, input, ..Recipe::default() }, self.seed, split).options)
+    }
 }
 
 fn material(root: &Path) -> Material {
@@ -174,8 +162,8 @@ fn material(root: &Path) -> Material {
 
 /// What `request` would train on and how long it would take, measured by training a little.
 pub(super) fn estimate(root: &Path, request: &TrainRequest, control: &dyn Control) -> Result<Estimate, Failure> {
-    let full = split(root, request)?;
-    let wanted = options(request, &full)?;
+    let full = request.split(root)?;
+    let wanted = request.options(&full)?;
     let few = Split {
         train: full.train.iter().take(4).cloned().collect(),
         anomalies: full.anomalies.iter().take(1).cloned().collect(),
@@ -216,23 +204,25 @@ pub(super) fn estimate(root: &Path, request: &TrainRequest, control: &dyn Contro
     })
 }
 
-/// Trains `models/NAME.bgad` and writes its split beside it, as `bgad train` would. `Ok(false)` if it was stopped; a
-/// checkpoint may then be there to go on from.
+/// Trains `models/NAME.bgad` as `bgad train` would. `Ok(false)` if it was stopped; a checkpoint may then be there to go on
+/// from.
 pub(super) fn train(root: &Path, request: &TrainRequest, control: &dyn Control) -> Result<bool, Failure> {
-    let files = ModelFiles::new(root, &request.name);
-    // After an interruption the same images go on, whatever has come since.
-    let resume = files.checkpoint.is_file() && files.plan.is_file();
-    let split = match resume {
-        true => Split::read_weak(&files.plan, root)?,
-        false => split(root, request)?,
-    };
-    split.check_contents()?;
-    let options = options(request, &split)?.check()?;
     fs::create_dir_all(root.join("models"))?;
     fs::create_dir_all(root.join("runs"))?;
+    let output = Output::beside(&model_path(root, &request.name), false)?;
+    let plan = plan_path(root, &request.name);
+    // After an interruption the same images go on, whatever has come since.
+    let resume = output.checkpoint.is_file() && plan.is_file();
+    let split = match resume {
+        true => Split::read_weak(&plan, root)?,
+        false => request.split(root)?,
+    };
+    let record = SplitRecord::of(&split, root)?;
+    record.check_contents()?;
+    let options = request.options(&split)?.check()?;
     if !resume {
-        train::remove_checkpoint(&files.checkpoint)?;
-        split.write(&files.plan, root)?;
+        train::remove_checkpoint(&output.checkpoint)?;
+        split.write(&plan, root)?;
     }
     let backbone = Backbone::embedded(DEFAULT_BACKBONE, isa())?;
     let run = Run {
@@ -240,49 +230,36 @@ pub(super) fn train(root: &Path, request: &TrainRequest, control: &dyn Control) 
         backbone: &backbone,
         isa: isa(),
         material: &material(root),
-        checkpoint: Some(&files.checkpoint),
+        checkpoint: Some(&output.checkpoint),
         resume,
         cache_limit: DEFAULT_CACHE_LIMIT,
         stop: &|| control.stop(),
     };
     let mut told = TrainReport::new(control);
-    let model = match train::train(&run, &options, &mut |event| told.event(event)) {
+    let mut model = match train::train(&run, &options, &mut |event| told.event(event)) {
         Err(TrainError::Stopped) => return Ok(false),
         trained => trained?,
     };
-    split.write(&files.split, root)?;
-    model.save(&files.model)?;
-    train::remove_checkpoint(&files.checkpoint)?;
-    train::remove_checkpoint(&files.plan)?;
+    output.save(&mut model, record, &split, root)?;
+    train::remove_checkpoint(&plan)?;
     Ok(true)
 }
 
 /// Throws away what an abandoned training left to go on from.
 pub(super) fn forget(root: &Path, name: &str) -> io::Result<()> {
-    let files = ModelFiles::new(root, name);
-    train::remove_checkpoint(&files.checkpoint)?;
-    train::remove_checkpoint(&files.plan)
+    let mut checkpoint = model_path(root, name).into_os_string();
+    checkpoint.push(".checkpoint");
+    train::remove_checkpoint(Path::new(&checkpoint))?;
+    train::remove_checkpoint(&plan_path(root, name))
 }
 
-/// The files of a model, named as the command line names them.
-struct ModelFiles {
-    model: PathBuf,
-    split: PathBuf,
-    checkpoint: PathBuf,
-    /// The split of a training under way.
-    plan: PathBuf,
+fn model_path(root: &Path, name: &str) -> PathBuf {
+    root.join("models").join(format!("{name}.bgad"))
 }
 
-impl ModelFiles {
-    fn new(root: &Path, name: &str) -> ModelFiles {
-        let models = root.join("models");
-        ModelFiles {
-            model: models.join(format!("{name}.bgad")),
-            split: models.join(format!("{name}.split.json")),
-            checkpoint: models.join(format!("{name}.bgad.checkpoint")),
-            plan: root.join("runs").join(format!("{name}.plan.json")),
-        }
-    }
+/// The split of a training under way.
+fn plan_path(root: &Path, name: &str) -> PathBuf {
+    root.join("runs").join(format!("{name}.plan.json"))
 }
 
 /// Turns what the library reports into progress.
@@ -443,9 +420,8 @@ impl Judge {
     fn score(&self, id: &str, version: &str, path: &Path) -> Result<Scored, Failure> {
         let bytes = fs::read(path)?;
         let found = self.detector.inspect_bytes(&bytes)?;
-        let ImageScores { image, pixel } = ImageScores::of(&found.map, found.score);
         let sha256 = content_hash(&bytes);
-        Ok(Scored { id: id.to_owned(), version: version.to_owned(), sha256, score: image, pixel })
+        Ok(Scored { id: id.to_owned(), version: version.to_owned(), sha256, score: found.score })
     }
 }
 
@@ -455,25 +431,24 @@ pub(super) fn bounds(images: usize) -> Vec<f64> {
 }
 
 /// Sets thresholds by hand, or by a promise about false alarms from good images that were held out.
-pub(super) fn set_thresholds(model: &Path, wanted: &Wanted, scores: &[Scored]) -> Result<Calibration, Failure> {
-    let mut known = Model::open(model)?;
+pub(super) fn set_thresholds(root: &Path, name: &str, wanted: &Wanted) -> Result<Calibration, Failure> {
+    let path = model_path(root, name);
+    let mut model = Model::open(&path)?;
     let calibration = match *wanted {
         Wanted::ByHand { ok, ng } => calibrate::by_hand(&[], &[], Thresholds { ok, ng }, CONFIDENCE)?,
         Wanted::MaxFalseAlarms { share, confidence } => {
-            let good: Vec<&Scored> = scores.iter().filter(|s| !known.header.trained_on(&s.sha256)).collect();
-            let images: Vec<ImageScores> =
-                good.iter().map(|s| ImageScores { image: s.score, pixel: s.pixel }).collect();
+            let split = learn::split_of(&path, &model.header, Some(root))?.0;
+            let good: Vec<PathBuf> = split.hold_out.into_iter().map(|sample| sample.path).collect();
             let objective = Objective::MaxFalseAlarms(share);
-            let request = Request { objective, confidence, beta: known.header.options.beta };
-            let found = calibrate::calibrate(&images, &[], request)?;
-            let mut images_sha256: Vec<String> = good.iter().map(|s| s.sha256.clone()).collect();
-            images_sha256.sort();
-            Calibration { images_sha256, ..found }
+            session::check_provable(objective, confidence, good.len(), 0)?;
+            let detector = Detector::new(&model, isa())?;
+            let files = Files { good: &good, defective: &[] };
+            Session::open(&detector, files, confidence, &mut |_| {})?.calibrate(objective)?
         }
     };
-    known.header.thresholds = calibration.thresholds;
-    known.header.calibration = Some(calibration.clone());
-    known.save(model)?;
+    model.header.thresholds = calibration.thresholds;
+    model.header.calibration = Some(calibration.clone());
+    model.save(&path)?;
     Ok(calibration)
 }
 
@@ -483,12 +458,6 @@ pub(super) fn set_thresholds(model: &Path, wanted: &Wanted, scores: &[Scored]) -
 pub(super) enum Wanted {
     ByHand { ok: f32, ng: f32 },
     MaxFalseAlarms { share: f64, confidence: f64 },
-}
-
-/// The ids that the split beside a model holds out to calibrate with.
-pub(super) fn held_out(root: &Path, name: &str) -> Result<Vec<String>, Failure> {
-    let split = Split::read_weak(&ModelFiles::new(root, name).split, root)?;
-    Ok(split.hold_out.iter().filter_map(|sample| below(root, &sample.path)).collect())
 }
 
 /// Examines the project.
@@ -537,74 +506,48 @@ pub(super) fn learn(
     samples: &[(String, Sample)],
     control: &dyn Control,
 ) -> Result<Option<Lesson>, Failure> {
-    let (old, new) = (ModelFiles::new(root, from), ModelFiles::new(root, to));
-    let known = Model::open(&old.model)?;
-    let mut split = Split::read_weak(&old.split, root)?;
-    let taught: Vec<&PathBuf> = samples.iter().map(|(_, sample)| &sample.path).collect();
-    for (id, sample) in samples {
-        if known.header.trained_on(&content_hash(&fs::read(&sample.path)?)) {
-            return Err(format!("{id}: the model has learned from this image already").into());
+    let path = model_path(root, from);
+    let known = Model::open(&path)?;
+    let old = Detector::new(&known, isa())?;
+    let mut found = Found::default();
+    for (_, Sample { path, mask, .. }) in samples {
+        match mask {
+            Some(mask) => found.defects.push((path.clone(), mask.clone())),
+            None => found.good.push(path.clone()),
         }
     }
-    for list in [&mut split.test_good, &mut split.test_bad, &mut split.hold_out] {
-        list.retain(|sample| !taught.contains(&&sample.path));
-    }
-    for (_, sample) in samples {
-        match sample.kind {
-            Kind::Good => split.train.push(sample.clone()),
-            Kind::Defect(_) => split.anomalies.push(sample.clone()),
-        }
-    }
-    split.check_contents()?;
-    let backbone = known.backbone(isa())?;
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        isa: isa(),
-        material: &Material::default(),
-        checkpoint: None,
-        resume: false,
-        cache_limit: DEFAULT_CACHE_LIMIT,
-        stop: &|| control.stop(),
-    };
+    let lesson = learn::Lesson::read(&found, &old)?;
+    let (split, data) = learn::split_of(&path, &known.header, Some(root))?;
+    let plan = LearnPlan::new(&known, lesson, split, data)?;
     let mut told = TrainReport::new(control);
-    let learned = train::fine_tune(&run, &known, LEARN.0, LEARN.1, &mut |event| told.event(event));
-    let model = match learned {
-        Err(TrainError::Stopped) => return Ok(None),
+    let learned = plan.run(LEARN, isa(), &|| control.stop(), &mut |event| {
+        if let learn::Event::Training(event) = event {
+            told.event(event);
+        }
+    });
+    let mut learned = match learned {
+        Err(learn::LearnError::Train(TrainError::Stopped)) => return Ok(None),
         learned => learned?,
     };
-    let judges = [Detector::new(&known, isa())?, Detector::new(&model, isa())?];
-    let [before, after] = [count(&judges[0], &split)?, count(&judges[1], &split)?];
+    let new = Detector::new(&learned.model, isa())?;
     let judged = |detector: &Detector, path: &Path| -> Result<(f32, Verdict), Failure> {
         let found = detector.inspect_file(path)?;
         Ok((found.score, found.verdict))
     };
-    let mut learned = Vec::with_capacity(samples.len());
+    let mut images = Vec::with_capacity(samples.len());
     for (id, Sample { path, .. }) in samples {
-        let (before, after) = (judged(&judges[0], path)?, judged(&judges[1], path)?);
-        learned.push(Learned { id: id.clone(), before, after });
+        let (before, after) = (judged(&old, path)?, judged(&new, path)?);
+        images.push(Learned { id: id.clone(), before, after });
     }
-    split.write(&new.split, root)?;
-    model.save(&new.model)?;
-    Ok(Some(Lesson { from: from.to_owned(), to: to.to_owned(), learned, before, after }))
-}
-
-/// Mistakes on the images that a split keeps apart: a defect that is OK, a good part that is not.
-fn count(detector: &Detector, split: &Split) -> Result<Counts, Failure> {
-    let ok = |samples: &[&Sample]| -> Result<usize, Failure> {
-        let verdicts: Result<Vec<Verdict>, _> =
-            samples.par_iter().map(|s| detector.inspect_file(&s.path).map(|found| found.verdict)).collect();
-        Ok(verdicts?.into_iter().filter(|&verdict| verdict == Verdict::Ok).count())
-    };
-    let good: Vec<&Sample> = split.test_good.iter().chain(&split.hold_out).collect();
-    let bad: Vec<&Sample> = split.test_bad.iter().collect();
-    let passed = ok(&good)?;
-    Ok(Counts {
-        escapes: ok(&bad)?,
-        defective: bad.len(),
-        false_alarms: good.len() - passed,
-        good: good.len(),
-    })
+    let [before, after] = [0, 1].map(|i| {
+        let counts = [&learned.before.counts, &learned.after.counts][i];
+        let [escapes, false_alarms] = learned.at_operating_point()[i];
+        Counts { escapes, defective: counts.defective, false_alarms, good: counts.good }
+    });
+    let output = Output::beside(&model_path(root, to), false)?;
+    let record = learned.model.header.training.split.take().ok_or("the model has lost its split")?;
+    output.save(&mut learned.model, record, &learned.split, &learned.data)?;
+    Ok(Some(Lesson { from: from.to_owned(), to: to.to_owned(), learned: images, before, after }))
 }
 
 /// A mask of any format that bgad reads, in pixels of its image.
@@ -625,11 +568,7 @@ pub(super) struct Import {
 /// The images of a folder in any layout that bgad reads.
 pub(super) fn survey(folder: &Path) -> Result<Vec<Import>, Failure> {
     let dataset = Dataset::open(folder)?;
-    let lists = match dataset.layout {
-        Layout::Mvtec | Layout::Plain => {
-            [&dataset.train_good, &dataset.test_good, &dataset.train_bad, &dataset.test_bad]
-        }
-    };
+    let lists = [&dataset.train_good, &dataset.test_good, &dataset.train_bad, &dataset.test_bad];
     let import = |sample: &Sample| Import {
         image: sample.path.clone(),
         defect: sample.kind.defect().map(str::to_owned),

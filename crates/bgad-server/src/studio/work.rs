@@ -281,6 +281,8 @@ async fn inspect(State(studio): State<Shared>, Query(of): Query<OfModel>) -> Rep
         let facts = json!({
             "score": found.score,
             "verdict": found.verdict,
+            // The map explains nothing then: it is the image as a whole that is unusual.
+            "whole_image": found.whole_image,
             "regions": found.regions,
             "width": found.map.w,
             "height": found.map.h,
@@ -314,32 +316,12 @@ struct SetThresholds {
 
 async fn thresholds(State(studio): State<Shared>, Json(request): Json<SetThresholds>) -> Reply<Json<Value>> {
     blocking(move || {
-        let path = studio.model_path(&request.model)?;
-        let scores = match request.wanted {
-            Wanted::ByHand { .. } => Vec::new(),
-            Wanted::MaxFalseAlarms { .. } => held_out_scores(&studio, &request.model)?,
-        };
+        studio.model_path(&request.model)?;
         let _writing = studio.write()?;
-        let calibration = engine::set_thresholds(&path, &request.wanted, &scores)?;
+        let calibration = engine::set_thresholds(&studio.root, &request.model, &request.wanted)?;
         Ok(Json(json!({ "thresholds": calibration.thresholds, "false_alarms": calibration.false_alarms })))
     })
     .await
-}
-
-/// Scores of the good images that the model's split holds out.
-fn held_out_scores(studio: &Studio, model: &str) -> Reply<Vec<Scored>> {
-    let ids = engine::held_out(&studio.root, model)?;
-    if ids.is_empty() {
-        return Err(Refusal::conflict(
-            "no good image was held out when this model was trained: train with a hold-out, then promise",
-        ));
-    }
-    let known = Scores::read(studio, model, &studio.judge(model)?.identity())?;
-    let scores: Vec<Scored> = known.scores.into_iter().filter(|scored| ids.contains(&scored.id)).collect();
-    if scores.len() < ids.len() {
-        return Err(Refusal::conflict("not all held-out images are scored: score the images first"));
-    }
-    Ok(scores)
 }
 
 async fn checkup(State(studio): State<Shared>) -> Reply<Json<Value>> {

@@ -30,6 +30,23 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
     Ok(bytes)
 }
 
+/// The size of an image file, upright, from its header alone.
+pub(crate) fn original_size(path: &Path) -> Result<OriginalSize, ImageError> {
+    let unreadable = |error| ImageError::from(ImageProblem::Unreadable(error)).of_file(path);
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)?;
+    let damaged = |error| ImageError::from(classify(error, 0)).of_file(path);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let size = OriginalSize { height: height as usize, width: width as usize };
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    Ok(match decoder.orientation().map_err(damaged)? {
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => {
+            OriginalSize { height: size.width, width: size.height }
+        }
+        _ => size,
+    })
+}
+
 /// Decodes and turns upright.
 pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
     Ok(decode_with_orientation(bytes)?.0)

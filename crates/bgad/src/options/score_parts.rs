@@ -6,10 +6,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::OptionError;
+use crate::score::PartKind;
 use crate::written::written_as_text;
 
-/// What the score of an image is made of, besides its map: see [`image_score`](crate::image_score). Written `map`, with any of
-/// `coarsest`, `companion`, `cells` and `whole` after it, as in `map,cells,whole`.
+/// What the score of an image is made of, besides its map: see [`score`](crate::score). Written `map`, with any of
+/// `coarsest`, `companion`, `cells`, `whole` and `head` after it, as in `map,cells,whole`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScoreParts {
@@ -21,13 +22,29 @@ pub struct ScoreParts {
     pub cells: bool,
     /// The image as a whole.
     pub whole: bool,
+    /// The direction of the known defects, where there are any with a mask.
+    pub head: bool,
 }
 
 impl ScoreParts {
     /// The map alone, as in the paper.
-    pub const MAP: ScoreParts = ScoreParts { coarsest: false, companion: false, cells: false, whole: false };
+    pub const MAP: ScoreParts =
+        ScoreParts { coarsest: false, companion: false, cells: false, whole: false, head: false };
     /// All there is.
-    pub const ALL: ScoreParts = ScoreParts { coarsest: true, companion: true, cells: true, whole: true };
+    pub const ALL: ScoreParts =
+        ScoreParts { coarsest: true, companion: true, cells: true, whole: true, head: true };
+
+    /// The parts that a score is made of, the peak of the map first.
+    pub(crate) fn kinds(self) -> impl Iterator<Item = PartKind> {
+        let optional = [
+            (self.coarsest, PartKind::Coarsest),
+            (self.cells, PartKind::Cells),
+            (self.whole, PartKind::Whole),
+            (self.head, PartKind::Head),
+        ];
+        let asked = optional.into_iter().filter(|(asked, _)| *asked).map(|(_, kind)| kind);
+        std::iter::once(PartKind::Peak).chain(asked)
+    }
 }
 
 impl FromStr for ScoreParts {
@@ -37,7 +54,7 @@ impl FromStr for ScoreParts {
         let wrong = || OptionError {
             option: "score-parts",
             found: text.to_owned(),
-            allowed: "map, with any of coarsest, companion (with coarsest), cells and whole after it, as in map,cells,whole",
+            allowed: "map, with any of coarsest, companion (with coarsest), cells, whole and head after it, as in map,cells,whole",
         };
         let mut words = text.split(',').map(str::trim);
         if words.next() != Some("map") {
@@ -50,6 +67,7 @@ impl FromStr for ScoreParts {
                 "companion" => parts.companion = true,
                 "cells" => parts.cells = true,
                 "whole" => parts.whole = true,
+                "head" => parts.head = true,
                 _ => return Err(wrong()),
             }
         }
@@ -68,7 +86,8 @@ impl fmt::Display for ScoreParts {
         f.write_str(if self.coarsest { ",coarsest" } else { "" })?;
         f.write_str(if self.companion { ",companion" } else { "" })?;
         f.write_str(if self.cells { ",cells" } else { "" })?;
-        f.write_str(if self.whole { ",whole" } else { "" })
+        f.write_str(if self.whole { ",whole" } else { "" })?;
+        f.write_str(if self.head { ",head" } else { "" })
     }
 }
 
@@ -84,7 +103,7 @@ mod tests {
             "map,coarsest",
             "map,whole",
             "map,cells",
-            "map,coarsest,cells,whole",
+            "map,coarsest,cells,whole,head",
             "map,coarsest,companion",
         ] {
             assert_eq!(text.parse::<ScoreParts>().expect(text).to_string(), text);
@@ -100,6 +119,7 @@ mod tests {
         assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
         assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
         assert_eq!(refused(|o| o.score_parts.coarsest = false), Err("score-parts"));
+        assert_eq!(refused(|o| o.whiten = false), Err("score-parts"));
         let coarsest = ScoreParts { coarsest: true, ..ScoreParts::MAP };
         let options = TrainOptions {
             foreground_score: true,

@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
-use crate::detector::area_of;
 use crate::foreground::{Foreground, any_in_cells};
 use crate::image::{ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
 use crate::pyramid::Pyramid;
+use crate::score::area_of;
 use crate::tiles::{self, Source};
 
 /// Per level, a mark for each position.

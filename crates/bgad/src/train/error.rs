@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::{error, fmt};
 
-use crate::anomaly_map::ScoreConstantsError;
 use crate::dataset::DatasetError;
-use crate::detector::ModelError;
+use crate::model::ModelError;
 use crate::options::OptionError;
+use crate::score::ScoreConstantsError;
 
 /// Why training ended without a model.
 #[derive(Debug)]

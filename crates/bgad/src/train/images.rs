@@ -1,37 +1,33 @@
 //! All images of a run, read and encoded.
 
+use std::path::PathBuf;
+
 use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Loaded};
 use super::store::Store;
-use super::{Event, Run, TrainError};
+use super::{Event, Run, TrainError, reference};
 use crate::backbone::Workspace;
-use crate::cells;
-use crate::dataset::Sample;
-use crate::detector::area_of;
+use crate::dataset::{Sample, content_hash};
 use crate::flow::Whitening;
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::{Checked, OptionError};
+use crate::score::{Means, PartKind, area_of};
 use crate::tiles::Source;
-use crate::whole_image;
 
 /// Images that are encoded between two reports.
 const ENCODE_SHARE: usize = 32;
-
-/// What an image is cell by cell and as a whole; `None` where nobody asks.
-pub(super) struct Overview {
-    pub cells: Option<Vec<Option<Vec<f32>>>>,
-    pub whole: Option<Vec<f32>>,
-}
 
 /// Everything that is read from disk, encoded.
 pub(super) struct Images {
     pub normal: Vec<Encoded>,
     /// Where the hosts of pasted anomalies are.
     pub normal_sources: Vec<Source>,
-    /// What each normal image is beyond its positions.
-    pub normal_overviews: Vec<Overview>,
+    /// What describes the regions of each normal image, for each part of regions that the score has.
+    pub normal_regions: Vec<Vec<Means>>,
+    /// Good images that were kept from the flows.
+    pub kept: Vec<PathBuf>,
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
@@ -64,17 +60,26 @@ impl Images {
             normal: Vec::new(),
             normal_sources: Vec::new(),
             normal_areas: Vec::new(),
-            normal_overviews: Vec::new(),
+            normal_regions: Vec::new(),
+            kept: Vec::new(),
             anomalous: Vec::new(),
             weak: Vec::new(),
             defects: Vec::new(),
             sha256: Vec::new(),
             files: [0; 2],
         };
-        let samples: Vec<(&Sample, bool)> = run
-            .split
-            .train
-            .iter()
+        let (learned, kept) = reference::divide(&run.split.train);
+        for sample in kept {
+            match crate::image::read(&sample.path) {
+                Ok(bytes) => {
+                    images.sha256.push(content_hash(&bytes));
+                    images.kept.push(sample.path.clone());
+                }
+                Err(error) => progress(Event::Skipped(&error)),
+            }
+        }
+        let samples: Vec<(&Sample, bool)> = learned
+            .into_iter()
             .map(|sample| (sample, false))
             .chain(run.split.anomalies.iter().map(|sample| (sample, true)))
             .collect();
@@ -87,13 +92,10 @@ impl Images {
             let encode = |loaded: Loaded, area: Option<Foreground>, workspace: &mut Workspace| {
                 let pyramid = cache::features(run.backbone, &loaded.image, workspace);
                 let coarsest = pyramid.levels.last().expect("one level at least");
-                let asked = |part: bool| part && !loaded.anomalous;
-                let overview = Overview {
-                    cells: asked(options.score_parts.cells).then(|| cells::of_map(coarsest, area.as_ref())),
-                    whole: asked(options.score_parts.whole)
-                        .then(|| whole_image::of_map(coarsest, area.as_ref())),
-                };
-                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), overview, loaded, area)
+                let regions = options.score_parts.kinds().filter_map(PartKind::regions);
+                let means = regions.filter(|_| !loaded.anomalous).map(|r| r.means(coarsest, area.as_ref()));
+                let means: Vec<Means> = means.collect();
+                (Encoded::new(pyramid, loaded.mask.as_ref(), area.as_ref()), means, loaded, area)
             };
             match options.tile_overlap {
                 None => {
@@ -158,7 +160,7 @@ impl Images {
 
     fn take(
         &mut self,
-        (mut encoded, overview, loaded, area): (Encoded, Overview, Loaded, Option<Foreground>),
+        (mut encoded, means, loaded, area): (Encoded, Vec<Means>, Loaded, Option<Foreground>),
         store: &mut Store,
     ) -> Result<(), TrainError> {
         encoded
@@ -173,7 +175,7 @@ impl Images {
             // normal image would, so it stays an anomaly with no anomalous position.
             None => {
                 self.normal.push(encoded);
-                self.normal_overviews.push(overview);
+                self.normal_regions.push(means);
                 self.normal_sources.push(loaded.source);
                 self.normal_areas.push(area);
             }

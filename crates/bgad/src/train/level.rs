@@ -44,6 +44,8 @@ pub(super) struct LevelTrainer {
     anywhere: bool,
     /// Positions of a full step.
     step_positions: usize,
+    /// Positions that a pass takes of each image at most, a random choice; `None` for all.
+    pub image_positions: Option<usize>,
     isa: Isa,
     gradient: Vec<f32>,
     prepared: Option<Prepared>,
@@ -93,6 +95,7 @@ impl LevelTrainer {
             grid,
             anywhere,
             step_positions,
+            image_positions: None,
             isa,
             gradient: vec![0.0; len],
             prepared: None,
@@ -137,6 +140,9 @@ impl LevelTrainer {
             };
             let mut order: Vec<u32> = (0..(batch.len() * positions) as u32).filter(inside).collect();
             order.shuffle(&mut rng);
+            if let Some(most) = self.image_positions {
+                order.truncate(most * batch.len());
+            }
             if order.is_empty() {
                 continue;
             }

@@ -1,9 +1,9 @@
 //! Features of all images of a run: in memory up to a limit, past it in a file that has no name.
 //!
-//! A file is removed as soon as it is open, so nothing stays behind however training ends. Values come back as they
+//! The file has no name once it is open, so nothing stays behind however training ends. Values come back as they
 //! went in, bit for bit: where they lie does not change the model.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,16 +94,16 @@ impl Store {
     }
 
     fn create(&self) -> io::Result<Arc<Mutex<File>>> {
-        let path = self.folder.join(format!(".bgad-features.{}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        // The open file lives on without its name.
-        fs::remove_file(&path)?;
+        // Created without a name, or exclusively under one that cannot be guessed and is removed at once.
+        let file = tempfile::tempfile_in(&self.folder)?;
         Ok(Arc::new(Mutex::new(file)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn in_memory(features: &Features) -> bool {

@@ -8,23 +8,19 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Marks};
+use super::checkpoint::{self, Checkpoint, FlowState, State};
 use super::images::Images;
 use super::level::{LevelImage, LevelReport, LevelTrainer, Pass};
 use super::making::{FromHost, Maker};
 use super::order::{Purpose, ordered, stream};
-use super::standing::Standing;
-use super::{Event, PassReport, Run, TrainError, checkpoint, schedule, stand_ins};
-use crate::boundary::Boundary;
-use crate::cells;
+use super::{Event, PassReport, Run, TrainError, schedule};
 use crate::dataset::{ForegroundSource, Foregrounds, textures};
-use crate::detector::{FORMAT_VERSION, Header, LevelHeader, LevelModel, Model, ScoringArea, TrainingSummary};
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
-use crate::gaussian;
 use crate::image::InputImage;
-use crate::image_score::PartScale;
+use crate::model::Model;
 use crate::options::{Checked, Normalizer, Stepping};
-use crate::verdict::Thresholds;
+use crate::score::ScoringArea;
 use crate::weights::sha256_hex;
 
 /// An image of a pass.
@@ -41,7 +37,7 @@ pub(super) struct Trainer<'a> {
     pub(super) levels: Vec<LevelTrainer>,
     /// The companion of the coarsest level: shown normal images alone, from the first anomaly on.
     pub(super) companion: Option<LevelTrainer>,
-    whitenings: Vec<Option<Whitening>>,
+    pub(super) whitenings: Vec<Option<Whitening>>,
     /// `(height, width)` of each level.
     pub(super) grids: Vec<(usize, usize)>,
     /// Where the part is in the normal images, if anything asks for it.
@@ -118,8 +114,7 @@ impl<'a> Trainer<'a> {
             progress(Event::Pass(report));
             let meta_epoch_ends = (pass + 1).is_multiple_of(schedule.sub_epochs);
             if let Some(path) = run.checkpoint.filter(|_| meta_epoch_ends && pass + 1 < schedule.passes()) {
-                let state = self.progress(pass + 1, images);
-                checkpoint::save(path, self.model(images, run), &state, self.flows())?;
+                checkpoint::save(path, &self.state(pass + 1, images, run), self.flows())?;
                 progress(Event::Checkpoint(path));
             }
         }
@@ -242,168 +237,79 @@ impl<'a> Trainer<'a> {
         self.levels.iter().chain(&self.companion)
     }
 
-    fn progress(&self, passes: usize, images: &Images) -> checkpoint::Progress {
-        checkpoint::Progress {
-            passes,
-            steps: self.flows().map(|flow| flow.steps).collect(),
-            running: self.flows().map(|flow| flow.running).collect(),
-            normalizers: self.flows().map(|flow| flow.normalizer).collect(),
+    fn state(&self, passes: usize, images: &Images, run: &Run<'_>) -> State {
+        let of_flow = |flow: &LevelTrainer| FlowState {
+            channels: flow.shape().channels,
+            steps: flow.steps,
+            running: flow.running,
+            normalizer: flow.normalizer,
+        };
+        State {
+            format_version: State::version(),
+            options: (**self.options).clone(),
+            area: self.area.clone(),
+            backbone_sha256: run.backbone.weights_sha256().to_owned(),
             images_sha256: sha256_hex(images.sha256.concat().as_bytes()),
+            passes,
+            losses: self.losses.clone(),
+            flows: self.flows().map(of_flow).collect(),
         }
     }
 
     pub(super) fn restore(
         &mut self,
-        checkpoint: checkpoint::Checkpoint,
+        checkpoint: Checkpoint,
         images: &Images,
         run: &Run<'_>,
     ) -> Result<(), TrainError> {
-        let checkpoint::Checkpoint { model, progress: state, moments } = checkpoint;
-        let other = |what: &'static str| Err(TrainError::OtherRun { what });
-        if model.header.options != **self.options {
-            return other("options");
+        let Checkpoint { state, flows } = checkpoint;
+        let own = self.state(0, images, run);
+        let differs = [
+            ("options", state.options != own.options),
+            ("scoring area", state.area != own.area),
+            ("backbone", state.backbone_sha256 != own.backbone_sha256),
+            ("images", state.images_sha256 != own.images_sha256),
+        ];
+        if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            return Err(TrainError::OtherRun { what });
         }
-        if model.header.area != self.area {
-            return other("scoring area");
+        match flows.len().checked_sub(self.levels.len()) {
+            Some(0) => {}
+            Some(1) => self.companion = Some(self.levels.last().expect("one level at least").fork()),
+            _ => return Err(TrainError::OtherRun { what: "flows" }),
         }
-        if model.header.backbone_sha256 != run.backbone.weights_sha256() {
-            return other("backbone");
-        }
-        if state.images_sha256 != self.progress(0, images).images_sha256 {
-            return other("images");
-        }
-        self.take_flows(&model);
-        self.losses = model.header.training.losses;
-        let flows = self.levels.iter_mut().chain(&mut self.companion);
-        for (i, (flow, [m, v])) in flows.zip(moments).enumerate() {
-            (flow.m, flow.v) = (m, v);
-            (flow.steps, flow.running) = (state.steps[i], state.running[i]);
-            flow.normalizer = state.normalizers[i];
+        self.losses = state.losses;
+        let all = self.levels.iter_mut().chain(&mut self.companion);
+        for ((trainer, (flow, [m, v])), of) in all.zip(flows).zip(state.flows) {
+            if of.channels != trainer.shape().channels {
+                return Err(TrainError::OtherRun { what: "flows" });
+            }
+            (trainer.flow, trainer.m, trainer.v) = (flow, m, v);
+            (trainer.steps, trainer.running, trainer.normalizer) = (of.steps, of.running, of.normalizer);
         }
         Ok(())
     }
 
     /// Goes on with the flows of a model.
     pub(super) fn take_flows(&mut self, model: &Model) {
-        for (trainer, level) in self.levels.iter_mut().zip(&model.levels) {
+        for (trainer, level) in self.levels.iter_mut().zip(&model.scorer.levels) {
             trainer.flow = level.flow.clone();
         }
-        self.companion = model.companion.as_ref().map(|flow| {
+        self.companion = model.scorer.companion.as_ref().map(|flow| {
             let mut companion = self.levels.last().expect("one level at least").fork();
             companion.flow = flow.clone();
             companion
         });
     }
 
-    /// The model as it is, its constants not computed yet.
-    fn model(&self, images: &Images, run: &Run<'_>) -> Model {
-        let unset = Boundary { normal: 0.0, anomalous: 0.0 };
-        let header = Header {
-            format_version: FORMAT_VERSION,
-            backbone: run.backbone.name().to_owned(),
-            backbone_sha256: run.backbone.weights_sha256().to_owned(),
-            options: (**self.options).clone(),
-            levels: self
-                .levels
-                .iter()
-                .zip(&self.grids)
-                .map(|(level, &(height, width))| LevelHeader {
-                    channels: level.shape().channels,
-                    height,
-                    width,
-                    boundary_normalized: unset,
-                    boundary_nats_per_channel: unset,
-                })
-                .collect(),
-            constants: vec![0.0; self.levels.len()].try_into().expect("finite constants"),
-            thresholds: Thresholds { ok: 0.0, ng: 0.0 },
-            calibration: None,
-            area: self.area.clone(),
-            companion_max: self.companion.as_ref().map(|_| 0.0),
-            cells: None,
-            whole: None,
-            training: TrainingSummary {
-                bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
-                normal_images: images.files[0],
-                anomalous_images: images.files[1],
-                passes: self.losses.len(),
-                losses: self.losses.clone(),
-                normal_scores: Vec::new(),
-                trained_on: images.sha256.clone(),
-                checkpoint: None,
-            },
-        };
-        let levels = self.levels.iter().zip(&self.whitenings);
-        Model {
-            header,
-            levels: levels
-                .map(|(level, whitening)| LevelModel {
-                    flow: level.flow.clone(),
-                    whitening: whitening.clone(),
-                })
-                .collect(),
-            companion: self.companion.as_ref().map(|companion| companion.flow.clone()),
-            cells: None,
-            whole: None,
-            backbone_weights: run.backbone.carried_weights().map(<[u8]>::to_vec),
-        }
+    /// The flows in training, with `ν` of each.
+    pub(super) fn normalizers(&self) -> Vec<f32> {
+        self.levels.iter().map(|level| level.normalizer).collect()
     }
 
-    /// Freezes the constants, boundary and thresholds from all normal training images.
-    pub(super) fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
-        let options = self.options;
-        let mut model = self.model(images, run);
-        let normalizers: Vec<f32> = self.levels.iter().map(|level| level.normalizer).collect();
-        let (scoring, companion) = (self.scoring(run.isa), self.scoring_companion(run.isa));
-        let Standing { boundaries, constants, companion_max, places, .. } =
-            self.standing(&scoring, companion.as_ref(), images)?;
-        for ((header, boundary), normalizer) in
-            model.header.levels.iter_mut().zip(boundaries).zip(&normalizers)
-        {
-            header.boundary_normalized = boundary;
-            header.boundary_nats_per_channel =
-                Boundary { normal: boundary.normal * normalizer, anomalous: boundary.anomalous * normalizer };
-        }
-        model.header.constants = constants;
-        model.header.companion_max = companion_max;
-        let mut scores = places.clone();
-        let mut add = |distances: &[f32]| {
-            let scale = PartScale::of_normal(&places, distances)?;
-            scores.iter_mut().zip(distances).for_each(|(score, d)| *score += scale.nats_of(*d));
-            Some(scale)
-        };
-        if let Some((gaussians, distances)) = self.cells(images, run)
-            && let Some(scale) = add(&distances)
-        {
-            (model.cells, model.header.cells) = (Some(gaussians), Some(scale));
-        }
-        if let Some((gaussian, distances)) = self.whole(images, run)
-            && let Some(scale) = add(&distances)
-        {
-            (model.whole, model.header.whole) = (Some(gaussian), Some(scale));
-        }
-        scores.sort_by(f32::total_cmp);
-        let normalizer = normalizers.iter().sum::<f32>() / normalizers.len() as f32;
-        let stand_ins = stand_ins::scores(&model, images, run)?;
-        let gap = normalizer * options.tau;
-        model.header.thresholds = Thresholds::from_normal_scores(&scores, &stand_ins, options.beta, gap);
-        model.header.training.normal_scores = scores;
-        Ok(model)
-    }
-
-    /// How usual cells are, and how far each normal image is from the others in its oddest one; `None` if nobody asks, or if there are
-    /// too few to tell.
-    fn cells(&self, images: &Images, run: &Run<'_>) -> Option<(Vec<Whitening>, Vec<f32>)> {
-        let overviews = images.normal_overviews.iter();
-        let all: Vec<_> = overviews.map(|overview| overview.cells.as_deref()).collect::<Option<_>>()?;
-        cells::fit(&all, run.isa)
-    }
-
-    /// How usual whole images are, and how far each normal one is from the others; `None` as for cells.
-    fn whole(&self, images: &Images, run: &Run<'_>) -> Option<(Whitening, Vec<f32>)> {
-        let overviews = images.normal_overviews.iter();
-        let all: Vec<_> = overviews.map(|overview| overview.whole.as_deref()).collect::<Option<_>>()?;
-        gaussian::fit(&all).zip(gaussian::held_out(&all, run.isa))
+    /// Per pass and level, the mean loss of a step.
+    pub(super) fn losses(&self) -> &[Vec<f32>] {
+        &self.losses
     }
 }
 
@@ -420,7 +326,11 @@ fn initial(run: &Run<'_>, options: &Checked, grids: &[(usize, usize)]) -> Vec<Le
                 Stepping::SameSteps => (options.step_positions * height * width).div_ceil(finest),
             };
             let anywhere = options.tile_overlap.is_some();
-            LevelTrainer::new(flow, (width, height), anywhere, positions, options.normalizer, run.isa)
+            let grid = (width, height);
+            let mut trainer = LevelTrainer::new(flow, grid, anywhere, positions, options.normalizer, run.isa);
+            let share = |most: usize| (most * height * width).div_ceil(finest);
+            trainer.image_positions = options.image_positions.map(share);
+            trainer
         })
         .collect()
 }

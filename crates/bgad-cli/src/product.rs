@@ -1,0 +1,42 @@
+//! Files that commands write. All of them go through [`durable`].
+
+use std::fs;
+use std::io::{Cursor, Error};
+use std::path::Path;
+
+use bgad::durable;
+use image::{ImageBuffer, ImageFormat, PixelWithColorType};
+
+use crate::failure::{Failure, context};
+
+/// Writes a file, replacing what was there.
+pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+    durable::replace(path, bytes.as_ref())
+        .map_err(|error| context(format!("cannot write {}", path.display()), error))
+}
+
+/// Writes a picture as PNG.
+pub(crate) fn png<P>(path: &Path, picture: &ImageBuffer<P, Vec<u8>>) -> Result<(), Failure>
+where
+    P: PixelWithColorType<Subpixel = u8>,
+{
+    let mut bytes = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|error| context(format!("cannot write {}", path.display()), Error::other(error)))?;
+    write(path, bytes.into_inner())
+}
+
+/// Makes a folder and those that it is in.
+pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path)
+        .map_err(|error| context(format!("cannot make the folder {}", path.display()), error))
+}
+
+/// Refuses files that could not be written, before the work that they are to hold.
+pub(crate) fn check<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+    for path in paths {
+        durable::check(path).map_err(|error| context(format!("cannot write {}", path.display()), error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+"""Many images, or many models, on a Ray cluster. Needs ``pip install bgad[ray]``.
+
+Images: :func:`inspect` scores a Parquet list of paths and can be resumed; :class:`Inspector` is its part for pipelines of your own::
+
+    ray.data.read_parquet("list.parquet").map_batches(
+        bgad.ray.Inspector, fn_constructor_args=("part.bgad",), batch_format="pyarrow", num_cpus=1, concurrency=32)
+
+Models: :func:`train_many` trains one for each row of a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import ray
+import ray.data
+from ray.data.checkpoint import CheckpointConfig
+
+from bgad._bgad import BgadError
+from bgad._detector import Detector
+from bgad._table import begin, inspect_table
+from bgad._train import train
+
+
+class Inspector:
+    """A detector for ``map_batches`` with ``batch_format="pyarrow"``: one for each actor, each on ``threads`` cores.
+
+    ``model`` is the path of a model file that every node can read, or its bytes. ``column`` names the files, which every node can
+    read; relative paths start at ``root``. With ``content`` the bytes in that column are inspected instead. Give the actors
+    ``num_cpus=threads``. The columns in ``keep`` are handed on before those of the results.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        *,
+        column: str = "path",
+        content: str | None = None,
+        root: str | None = None,
+        keep: tuple[str, ...] = (),
+        threads: int = 1,
+    ) -> None:
+        load = Detector.from_bytes if isinstance(model, bytes) else Detector.load
+        self.detector = load(model, threads=threads)  # type: ignore[arg-type]
+        self.column, self.content, self.root, self.keep = column, content, root, keep
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        results = inspect_table(self.detector, batch, self.column, content=self.content, root=self.root)
+        for place, name in enumerate(self.keep):
+            results = results.add_column(place, name, batch.column(name))
+        return results
+
+
+def inspect(
+    model: str | os.PathLike[str],
+    manifest: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    workers: int = 1,
+    threads: int = 1,
+    batch_size: int = 64,
+    column: str = "path",
+    row: str = "row",
+    root: str | None = None,
+    resume: bool = False,
+) -> None:
+    """Inspects the images of a Parquet list and writes Parquet files into the folder ``output``, one row for each image.
+
+    The list has a column of paths and a column ``row`` of numbers, each only once, by which a resumed run knows what is done.
+    ``workers`` actors take ``threads`` cores each. An actor or a node that dies is replaced, and its batches are done again; after
+    the driver has died, the same call with ``resume=True`` does what is left. The state is in ``output`` with ``.checkpoint``
+    behind it; every node must reach both folders. The list must not change in between.
+
+    Raises ``FileExistsError`` if the output was begun and is not resumed, ``ValueError`` if it was begun with another model.
+    """
+    # The model travels with the job: a file that changes in the middle changes nothing.
+    data = Path(model).read_bytes()
+    folder = os.fspath(output)
+    begin(folder, {"model_sha256": hashlib.sha256(data).hexdigest(), "manifest": os.path.abspath(manifest)}, resume)
+    context = ray.data.DataContext.get_current()
+    before = context.checkpoint_config
+    context.checkpoint_config = CheckpointConfig(
+        id_column=row,
+        checkpoint_path=os.path.abspath(folder) + ".checkpoint",
+        delete_checkpoint_on_success=False,
+    )
+    try:
+        listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column])
+        listed.map_batches(
+            Inspector,
+            fn_constructor_args=(data,),
+            fn_constructor_kwargs={"column": column, "root": root, "keep": (row,), "threads": threads},
+            batch_format="pyarrow",
+            batch_size=batch_size,
+            num_cpus=threads,
+            concurrency=workers,
+        ).write_parquet(os.path.abspath(folder))
+    finally:
+        context.checkpoint_config = before
+
+
+def train_many(
+    table: Iterable[Mapping[str, Any]], *, threads: int = 1, retries: int = 3
+) -> list[dict[str, Any]]:
+    """Trains a model for each row of a table, side by side, and returns a row for each, in the order of the table.
+
+    A row has ``data`` and ``output``, the folder and the model file, which every node can reach, and any option of
+    :func:`bgad.train`. A table of pandas goes in as ``frame.to_dict("records")``, one of pyarrow as ``table.to_pylist()``; options
+    that are ``None`` are as if they were not there. Each model takes ``threads`` cores.
+
+    The result has ``data``, ``output``, ``sha256`` of the model, ``good`` and ``defective`` images, the thresholds ``ok`` and ``ng``
+    (nats), ``seconds`` and ``error``: a model that could not be trained is a row that says why. It is written beside the model as
+    ``OUTPUT.result.json``, too: models that are done with the same options are not trained again when the call is repeated, and
+    one that was interrupted goes on from its checkpoint.
+    """
+    rows = [dict(row) for row in table]
+    _check(rows)
+    task = ray.remote(num_cpus=threads, max_retries=retries)(_train_row)
+    results: list[dict[str, Any]] = ray.get([task.remote(row, threads) for row in rows])
+    return results
+
+
+def _check(rows: list[dict[str, Any]]) -> None:
+    """Refuses a table in which a model could not be told from another."""
+    seen: set[str] = set()
+    for number, row in enumerate(rows):
+        missing = [name for name in ("data", "output") if not row.get(name)]
+        if missing:
+            raise ValueError(f"row {number}: expected a value for {missing[0]!r}")
+        output = os.path.abspath(row["output"])
+        if output in seen:
+            raise ValueError(f"row {number}: the model {row['output']} is another row's, too")
+        seen.add(output)
+
+
+def _train_row(row: dict[str, Any], threads: int) -> dict[str, Any]:
+    """One model: nothing if it is done, else what is left of it."""
+    options = {name: value for name, value in row.items() if value is not None}
+    data, output = os.fspath(options.pop("data")), Path(options.pop("output"))
+    asked = hashlib.sha256(json.dumps([data, options], sort_keys=True, default=str).encode()).hexdigest()
+    begun, done = (output.with_name(output.name + end) for end in (".begun.json", ".result.json"))
+    result = _read(done)
+    if result and result["asked"] == asked and _sha256(output) == result["sha256"]:
+        return {name: value for name, value in result.items() if name != "asked"}
+    same = (_read(begun) or {}).get("asked") == asked
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    started = time.monotonic()
+    result = {"data": data, "output": str(output), "sha256": None, "good": None, "defective": None, "ok": None, "ng": None}
+    try:
+        _write(begun, {"asked": asked})
+        trained = train(data, output, threads=threads, resume=same and checkpoint.is_file(), **options)
+        ok, ng = trained.thresholds
+        skipped = f"{len(trained.skipped)} images were skipped: {trained.skipped[0]}" if trained.skipped else None
+        result |= {"sha256": _sha256(output), "good": trained.good, "defective": trained.defective, "ok": ok, "ng": ng}
+        result |= {"seconds": time.monotonic() - started, "error": skipped}
+        _write(done, {"asked": asked, **result})
+        begun.unlink(missing_ok=True)
+    except (BgadError, OSError, TypeError) as error:
+        result |= {"seconds": time.monotonic() - started, "error": str(error)}
+    return result
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        read: dict[str, Any] = json.loads(path.read_text())
+        return read
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".new", delete=False) as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)

@@ -1,0 +1,46 @@
+//! `bgad._bgad`: the library as Python sees it. Values are translated here, nothing is decided; the classes that users meet are in
+//! `python/bgad`.
+#![deny(unsafe_code)]
+#![deny(missing_docs)]
+
+mod archive;
+mod data;
+mod detector;
+mod error;
+mod evaluate;
+mod json;
+mod operating_point;
+mod picture;
+mod record;
+mod threads;
+mod train;
+mod watch;
+
+use pyo3::prelude::*;
+
+/// The native part of the package bgad; use the names of `bgad` itself.
+#[pymodule(gil_used = false)]
+mod _bgad {
+    #[pymodule_export]
+    use super::data::{doctor, info};
+    #[pymodule_export]
+    use super::detector::Detector;
+    #[pymodule_export]
+    use super::error::{
+        BgadError, CalibrateError, DataError, ImageError, LearningError, ModelChangedError, ModelError,
+        OptionError, TrainError,
+    };
+    #[pymodule_export]
+    use super::evaluate::evaluate;
+    #[pymodule_export]
+    use super::operating_point::{calibrate, learn};
+    #[pymodule_export]
+    use super::train::train;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import bgad
+import pytest
+import scene
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data` and the model `m.bgad` that the command line has trained on it."""
+    folder = tmp_path_factory.mktemp("scene")
+    scene.write_data(folder / "data")
+    scene.run("train", "data", "-o", "m.bgad", *scene.flags(scene.SMALL), cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(folder: Path) -> Path:
+    return folder / "m.bgad"
+
+
+@pytest.fixture(scope="session")
+def detector(model: Path) -> bgad.Detector:
+    return bgad.Detector.load(model)

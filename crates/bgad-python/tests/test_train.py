@@ -1,0 +1,168 @@
+"""Training from Python gives the models of the command line, can be watched, and can be stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import bgad
+import numpy as np
+import pytest
+import scene
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"seed": 7, "anomalies": 3, "hold_out": 0.2},
+        {"anomalies": 0, "pseudo": "nsa,perlin", "threads": 1},
+        {"preset": "reference", "input": "48x64", "limit_normal": 12, "setting": "general"},
+    ],
+    ids=["plain", "choice", "pseudo", "reference"],
+)
+def test_models_are_those_of_the_command_line_bit_for_bit(folder, tmp_path, options):
+    options = {**scene.SMALL, **options}
+    by_cli = tmp_path / "cli" / "m.bgad"
+    by_python = tmp_path / "python" / "m.bgad"
+    for path in [by_cli, by_python]:
+        path.parent.mkdir()
+    scene.run("train", folder / "data", "-o", by_cli, *scene.flags(options), cwd=tmp_path)
+    trained = bgad.train(folder / "data", by_python, **options)
+    assert by_python.read_bytes() == by_cli.read_bytes()
+    assert trained.model == by_python
+    assert json.loads(trained.split.read_text()) == json.loads((by_cli.parent / "m.split.json").read_text())
+    assert trained.thresholds == pytest.approx(bgad.Detector.load(by_python).thresholds)
+
+
+def test_progress_says_how_far_it_has_come(folder, tmp_path):
+    events: list[dict] = []
+    trained = bgad.train(folder / "data", tmp_path / "m.bgad", progress=events.append, anomalies=2, **scene.SMALL)
+    encoded = [event for event in events if event["event"] == "encoded"]
+    assert encoded[-1]["done"] == encoded[-1]["total"] == trained.good + trained.defective
+    passes = [event for event in events if event["event"] == "pass"]
+    assert [event["pass"] for event in passes] == [1, 2, 3, 4]
+    assert all(event["passes"] == 4 and len(event["loss"]) == 3 for event in passes)
+    assert any(event["event"] == "checkpoint" for event in events)
+
+
+@pytest.mark.parametrize("how", ["exception", "Ctrl-C"])
+def test_a_training_can_be_stopped_and_resumed(folder, tmp_path, how):
+    class Enough(Exception):
+        pass
+
+    def stop(event):
+        if event["event"] == "checkpoint":
+            if how == "Ctrl-C":
+                signal.raise_signal(signal.SIGINT)
+            else:
+                raise Enough
+
+    output = tmp_path / "m.bgad"
+    options = {**scene.SMALL, "schedule": "40x1"}
+    raised, words = (KeyboardInterrupt, "resume=True") if how == "Ctrl-C" else (Enough, "")
+    with pytest.raises(raised, match=words):
+        bgad.train(folder / "data", output, progress=stop, **options)
+    assert not output.exists() and output.with_name("m.bgad.checkpoint").exists()
+    events: list[dict] = []
+    bgad.train(folder / "data", output, progress=events.append, resume=True, **options)
+    assert any(event["event"] == "resumed" and event["pass"] >= 1 for event in events)
+    assert not output.with_name("m.bgad.checkpoint").exists()
+    scene.run("train", folder / "data", "-o", tmp_path / "whole.bgad", *scene.flags(options), cwd=tmp_path)
+    assert output.read_bytes() == (tmp_path / "whole.bgad").read_bytes()
+
+
+def test_what_cannot_be_is_refused_in_the_words_of_the_command_line(folder, tmp_path):
+    data, output = folder / "data", tmp_path / "m.bgad"
+    for raised, options in [
+        (bgad.OptionError, {"blocks": 100}),
+        (bgad.DataError, {"anomalies": 100}),
+        (bgad.DataError, {"setting": "hard:none"}),
+        (bgad.DataError, {"foreground": str(tmp_path / "none")}),
+    ]:
+        with pytest.raises(raised) as found:
+            bgad.train(data, output, **{**scene.SMALL, **options})
+        done = scene.run("train", data, "-o", output, *scene.flags({**scene.SMALL, **options}), cwd=tmp_path, code=2)
+        assert str(found.value) == scene.said(done)
+    with pytest.raises(bgad.DataError) as found:
+        bgad.train(tmp_path / "none", output)
+    assert str(found.value) == scene.said(scene.run("train", "none", "-o", output, cwd=tmp_path, code=2)).replace(
+        "none", str(tmp_path / "none"), 1
+    )
+    with pytest.raises(bgad.OptionError, match="unknown option `blokcs`"):
+        bgad.train(data, output, blokcs=3)
+    with pytest.raises(bgad.OptionError, match="schedule"):
+        bgad.train(data, output, schedule="5")
+    with pytest.raises(bgad.TrainError, match="there is no folder"):
+        bgad.train(data, tmp_path / "none" / "m.bgad")
+    with pytest.raises(bgad.TrainError, match="to resume from"):
+        bgad.train(data, output, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_all_used(folder, tmp_path):
+    data = folder / "data"
+    good = [bgad.Sample(path) for path in sorted((data / "good").iterdir())[:20]]
+    bad = [
+        bgad.Sample(path, "spot", data / f"masks/spot/{path.stem}_mask.png")
+        for path in sorted((data / "bad/spot").iterdir())[:3]
+    ]
+    trained = bgad.train([*good, *bad], tmp_path / "m.bgad", **scene.SMALL)
+    assert (trained.good, trained.defective, trained.skipped) == (20, 3, ())
+    with pytest.raises(bgad.OptionError, match="anomalies is for a folder"):
+        bgad.train(good, tmp_path / "m.bgad", anomalies=3)
+
+
+def test_an_image_that_cannot_be_used_is_named(tmp_path):
+    data = scene.write_data(tmp_path / "data")
+    (data / "good/000.png").write_bytes(b"no image")
+    trained = bgad.train(data, tmp_path / "m.bgad", seed=1, **scene.SMALL)
+    assert len(trained.skipped) == 1 and "000.png" in trained.skipped[0]
+
+
+def test_the_estimator_has_pyod_s_names(folder, tmp_path):
+    good = sorted((folder / "data/good").iterdir())
+    estimator = bgad.BGAD(seed=3, **scene.SMALL)
+    assert estimator.fit(good[:30]) is estimator
+    assert estimator.decision_scores_.shape == estimator.labels_.shape == (30,)
+    assert estimator.threshold_ == estimator.detector_.thresholds[0]
+    np.testing.assert_array_equal(estimator.labels_, estimator.decision_scores_ > estimator.threshold_)
+    images = [scene.picture(500), scene.picture(501, (20, 20))]
+    scores = estimator.decision_function(images)
+    assert scores.tolist() == [estimator.detector_.inspect(image).score for image in images]
+    assert estimator.predict(images).tolist() == [0, 1]
+    assert bgad.BGAD(**estimator.get_params()).get_params() == estimator.get_params()
+    with pytest.raises(ValueError, match="fit first"):
+        bgad.BGAD().predict(images)
+    with pytest.raises(ValueError, match="a label for each"):
+        estimator.fit(good, [0])
+    bad = sorted((folder / "data/bad/spot").iterdir())
+    taught = bgad.BGAD(tmp_path / "m.bgad", **scene.SMALL).fit([*good, *bad[:4]], [0] * len(good) + [1] * 4)
+    assert (tmp_path / "m.bgad").is_file()
+    assert taught.predict(bad[4:]).tolist() == [1] * 4
+
+
+def test_info_says_what_the_file_says_about_itself(model, detector):
+    info = bgad.info(model)
+    assert info == detector.header
+    assert info["options"]["blocks"] == 2
+    assert (info["thresholds"]["ok"], info["thresholds"]["ng"]) == pytest.approx(detector.thresholds)
+    with pytest.raises(bgad.ModelError):
+        bgad.info(model.with_suffix(".split.json"))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_doctor_finds_what_the_command_line_finds(tmp_path, quick):
+    data = scene.write_data(tmp_path / "data")
+    (data / "good/001.png").write_bytes(b"no image")
+    (data / "masks/spot/002_mask.png").unlink()
+    events: list[dict] = []
+    found = bgad.doctor(data, quick=quick, input=64, progress=events.append)
+    done = scene.run("doctor", data, "--json", "--input", 64, *(["--quick"] if quick else []), cwd=tmp_path, code=1)
+    assert found == json.loads(done.stdout)
+    assert {"unreadable", "mask-missing"} <= {finding["check"] for finding in found["findings"]}
+    assert events[-1]["done"] == events[-1]["total"]
+    with pytest.raises(bgad.DataError):
+        bgad.doctor(tmp_path / "none")
+    with pytest.raises(bgad.OptionError, match="input size"):
+        bgad.doctor(data, input="tiny")

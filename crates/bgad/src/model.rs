@@ -1,0 +1,263 @@
+//! The model file: one safetensors file with everything a verdict needs.
+//!
+//! ```text
+//! tensors    levelI.parameters [K, block]   levelI.rotations [K, C, C]
+//!            levelI.whitening.mean [C]      levelI.whitening.matrix [C, C]         if features are whitened
+//!            companion.parameters, companion.rotations   as of the coarsest level   if a companion is scored
+//!            cells.mean [n, C]              cells.matrix [n, C, C]                 if cells are scored, n of them; C: of the coarsest level
+//!            whole.mean [4 C]               whole.matrix [4 C, 4 C]                if whole images are scored
+//!            headI.weights [C]              headI.bias [1]                         of each level I that has a linear head
+//!            backbone.weights [bytes]                                              if they are not built in
+//! metadata   "bgad": JSON, see [`Header`] and the parts of the score with their scales
+//! ```
+//!
+//! A file is checked whole before anything is built from it: format version, every name, shape and number. Nothing in
+//! it is ever executed. Files of format 1 are read too and score as they did ([`Rule::Sum`]).
+
+mod error;
+mod file;
+mod read;
+
+use std::path::Path;
+
+use bgad_kernels::Isa;
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::Backbone;
+use crate::boundary::Boundary;
+use crate::calibrate::Calibration;
+use crate::dataset::SplitRecord;
+use crate::durable;
+use crate::flow::Flow;
+use crate::image::InputSize;
+use crate::options::TrainOptions;
+#[cfg(doc)]
+use crate::score::Rule;
+use crate::score::{ScoreConstants, Scorer, ScoringArea};
+use crate::verdict::Thresholds;
+use crate::weights::Weights;
+
+pub use error::ModelError;
+pub(crate) use file::{CHECKPOINT_KEY, Tensors};
+pub(crate) use read::{read_finite, read_flow};
+
+/// Version of the layout in this module's header.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// What the model says about itself.
+    pub header: Header,
+    /// What a score is made of.
+    pub(crate) scorer: Scorer,
+    /// The backbone's weights as a safetensors file, where they are not built in.
+    pub(crate) backbone_weights: Option<Vec<u8>>,
+}
+
+/// What a model file says about itself, in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Format version of the file it came from; [`FORMAT_VERSION`] of a new model.
+    pub format_version: u32,
+    /// The backbone's name.
+    pub backbone: String,
+    /// SHA-256 of its weights.
+    pub backbone_sha256: String,
+    /// The choices it was trained with; the input size among them.
+    pub options: TrainOptions,
+    /// Per level: sizes and boundary.
+    pub levels: Vec<LevelHeader>,
+    /// `M` of each level, nats per channel, from normal training images.
+    pub constants: ScoreConstants,
+    /// Where OK ends and NG begins, in nats of the image score.
+    pub thresholds: Thresholds,
+    /// What the thresholds promise and rest on; `None` for the default of a training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Which pixels are scored.
+    #[serde(default)]
+    pub area: ScoringArea,
+    /// How the model came about.
+    pub training: TrainingSummary,
+}
+
+/// One level in the [`Header`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelHeader {
+    /// Channels of the feature map.
+    pub channels: usize,
+    /// Rows of the feature map.
+    pub height: usize,
+    /// Columns of the feature map.
+    pub width: usize,
+    /// The boundary over all normal training positions, in units of `l / ν`.
+    pub boundary_normalized: Boundary,
+    /// The same in nats per channel.
+    pub boundary_nats_per_channel: Boundary,
+}
+
+/// How a model came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    /// Version of bgad.
+    pub bgad_version: String,
+    /// Normal images trained on.
+    pub normal_images: usize,
+    /// Anomalous images trained on.
+    pub anomalous_images: usize,
+    /// Good images that were kept from the flows: scales and thresholds rest on them.
+    #[serde(default)]
+    pub kept_images: usize,
+    /// Passes over the images.
+    pub passes: usize,
+    /// Per pass and level, the mean loss of a step.
+    pub losses: Vec<Vec<f32>>,
+    /// Scores of good images that the flows did not learn from, sorted; nats. Of format 1, of the training images.
+    pub normal_scores: Vec<f32>,
+    /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
+    pub trained_on: Vec<String>,
+    /// Which image was used for what; `None` in models of a time when they did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRecord>,
+}
+
+impl Model {
+    /// Writes the model. Whoever reads the file while this runs, or after it was interrupted, finds the old one or the
+    /// new one, whole; the old one stays beside it as its [previous generation](durable::previous).
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Write`] if the system does not take it; the old file is then untouched.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let bytes = self.to_bytes();
+        durable::replace_keeping_previous(path, &bytes)
+            .map_err(|source| ModelError::Write { path: path.to_owned(), source })
+    }
+
+    /// All flows: a level's each, the finest first, and the companion of the coarsest if there is one.
+    #[doc(hidden)]
+    pub fn flows(&self) -> impl Iterator<Item = &Flow> {
+        self.scorer.levels.iter().map(|level| &level.flow).chain(&self.scorer.companion)
+    }
+
+    /// Reads a model.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] that says what is wrong with the file; none is ever half accepted.
+    pub fn open(path: &Path) -> Result<Model, ModelError> {
+        let in_file = |source| ModelError::InFile { path: path.to_owned(), source: Box::new(source) };
+        let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
+        Model::from_weights(&weights).map_err(in_file)
+    }
+
+    /// Reads a model that is in memory already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, ModelError> {
+        Model::from_weights(&Weights::from_bytes(bytes).map_err(ModelError::Weights)?)
+    }
+
+    /// Builds the backbone this model was trained with.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Backbone`] if it cannot be built, [`ModelError::OtherBackbone`] if its weights are not those the
+    /// model was trained with.
+    pub fn backbone(&self, isa: Isa) -> Result<Backbone, ModelError> {
+        let backbone = match &self.backbone_weights {
+            None => Backbone::embedded(&self.header.backbone, isa),
+            Some(bytes) => {
+                let weights = Weights::from_bytes(bytes.clone()).map_err(ModelError::Weights)?;
+                Backbone::load(&self.header.backbone, &weights, isa)
+            }
+        }
+        .map_err(ModelError::Backbone)?
+        .with_levels(self.header.options.levels);
+        if backbone.weights_sha256() != self.header.backbone_sha256 {
+            return Err(ModelError::OtherBackbone {
+                name: self.header.backbone.clone(),
+                expected: self.header.backbone_sha256.clone(),
+                found: backbone.weights_sha256().to_owned(),
+            });
+        }
+        let grid = backbone.grid((self.header.options.input.height, self.header.options.input.width));
+        let channels = backbone.channels();
+        for (i, level) in self.header.levels.iter().enumerate() {
+            if (level.channels, (level.height, level.width)) != (channels[i], grid[i]) {
+                return Err(ModelError::Inconsistent {
+                    what: format!("level {i} does not fit {}", backbone.name()),
+                });
+            }
+        }
+        Ok(backbone)
+    }
+}
+
+impl Header {
+    /// Numbers that JSON lets through but no model has.
+    fn check(&self) -> Result<(), ModelError> {
+        let wrong = |what: &str| Err(ModelError::Inconsistent { what: what.to_owned() });
+        if let Err(e) = self.options.clone().check() {
+            return wrong(&e.to_string());
+        }
+        let levels = [self.options.levels.chosen().count(), self.constants.max_logp_per_level().len()];
+        if levels != [self.levels.len(); 2] {
+            return wrong("a model has the levels of its options and a score constant for each");
+        }
+        if self.levels.iter().any(|l| !(2..=4096).contains(&l.channels)) {
+            return wrong("a level has 2 to 4096 channels");
+        }
+        let InputSize { height, width, .. } = self.options.input;
+        let size = self.options.tile_overlap.is_none().then_some((height, width));
+        if !self.area.fits(size) {
+            return wrong("the scoring area covers an image");
+        }
+        let Thresholds { ok, ng } = self.thresholds;
+        if !(ok.is_finite() && ng.is_finite() && ng >= ok) {
+            return wrong("the thresholds are finite, and OK is not above NG");
+        }
+        let boundaries =
+            self.levels.iter().flat_map(|l| [l.boundary_normalized, l.boundary_nats_per_channel]);
+        if !boundaries.into_iter().all(|b| b.normal.is_finite() && b.anomalous.is_finite()) {
+            return wrong("the boundaries of a level are finite");
+        }
+        if let Some(calibration) = &self.calibration {
+            let pixel = calibration.pixel_threshold.is_none_or(f32::is_finite);
+            if calibration.thresholds != self.thresholds || !calibration.threshold.is_finite() || !pixel {
+                return wrong("the thresholds are not those it was calibrated to");
+            }
+        }
+        Ok(())
+    }
+
+    /// Where regions are cut out of the map, nats: the pixel threshold, but never above the OK threshold.
+    pub fn region_threshold(&self) -> f32 {
+        let pixel = self.calibration.as_ref().and_then(|calibration| calibration.pixel_threshold);
+        pixel.map_or(self.thresholds.ok, |pixel| pixel.min(self.thresholds.ok))
+    }
+
+    /// The one threshold of the operating point, nats: the calibrated one, or where OK ends.
+    pub fn operating_threshold(&self) -> f32 {
+        self.calibration.as_ref().map_or(self.thresholds.ok, |calibration| calibration.threshold)
+    }
+
+    /// Whether the model was trained on or calibrated with an image file of this hash.
+    pub fn knows(&self, sha256: &str) -> bool {
+        self.trained_on(sha256)
+            || self.calibration.as_ref().is_some_and(|calibration| is_in(&calibration.images_sha256, sha256))
+    }
+
+    /// Whether the model was trained on an image file of this hash.
+    pub fn trained_on(&self, sha256: &str) -> bool {
+        is_in(&self.training.trained_on, sha256)
+    }
+}
+
+/// Lists of hashes are written sorted, but a file from outside need not be.
+fn is_in(hashes: &[String], sha256: &str) -> bool {
+    hashes.iter().any(|hash| hash == sha256)
+}

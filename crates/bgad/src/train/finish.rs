@@ -1,0 +1,179 @@
+//! From trained flows to a model: constants, boundary, the parts of the score with their scales, thresholds.
+
+use super::images::Images;
+use super::reference::{self, Seen};
+use super::standing::Standing;
+use super::trainer::Trainer;
+use super::{Run, TrainError};
+use crate::boundary::Boundary;
+use crate::detector::Detector;
+use crate::model::{FORMAT_VERSION, Header, LevelHeader, Model, TrainingSummary};
+use crate::options::Checked;
+use crate::score::{
+    Combination, Framing, LevelModel, LinearHead, PartKind, Reading, RegionalGaussians, Rule, Scale, Scorer,
+    View, deviation, oddest,
+};
+use crate::verdict::Thresholds;
+
+/// Levels that a linear head looks at, by their number in the whole pyramid: strides 8 and 16.
+const HEAD_LEVELS: [usize; 2] = [1, 2];
+
+impl Trainer<'_> {
+    /// Freezes the flows into a model, and measures its score on good images that they have not learned from.
+    pub(super) fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
+        let Standing { boundaries, constants, companion_max, .. } = self.standing(images, run.isa)?;
+        let options = self.options;
+        let levels = self.levels.iter().zip(&self.whitenings).zip(&self.grids);
+        let levels = levels.map(|((level, whitening), &grid)| LevelModel {
+            flow: level.flow.clone(),
+            whitening: whitening.clone(),
+            grid,
+        });
+        let (regional, distances) = regional(options, images, run);
+        let heads = self.heads(images)?;
+        let has = |kind: &PartKind| match kind {
+            PartKind::Head => !heads.is_empty(),
+            kind => {
+                kind.regions().is_none_or(|regions| regional.iter().any(|fitted| fitted.regions == regions))
+            }
+        };
+        let parts = options.score_parts.kinds().filter(has).map(|kind| (kind, Scale::IDENTITY)).collect();
+        let scorer = Scorer {
+            framing: match options.tile_overlap {
+                Some(overlap) => Framing::Tiles { size: options.input, overlap },
+                None => Framing::Whole(options.input),
+            },
+            levels: levels.collect(),
+            companion: self.companion.as_ref().map(|companion| companion.flow.clone()),
+            regional,
+            heads,
+            combination: Combination {
+                rule: Rule::Surprise,
+                size: options.input,
+                grids: self.grids.clone(),
+                pixels: options.score_pixels,
+                constants: constants.clone(),
+                companion_max,
+                parts,
+                total: Scale::IDENTITY,
+            },
+        };
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            backbone: run.backbone.name().to_owned(),
+            backbone_sha256: run.backbone.weights_sha256().to_owned(),
+            options: (**options).clone(),
+            levels: self.level_headers(&boundaries),
+            constants,
+            thresholds: Thresholds::DEFAULT,
+            calibration: None,
+            area: self.area.clone(),
+            training: TrainingSummary {
+                bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
+                normal_images: images.files[0],
+                anomalous_images: images.files[1],
+                kept_images: images.kept.len(),
+                passes: self.losses().len(),
+                losses: self.losses().to_vec(),
+                normal_scores: Vec::new(),
+                trained_on: images.sha256.clone(),
+                split: None,
+            },
+        };
+        let backbone_weights = run.backbone.carried_weights().map(<[u8]>::to_vec);
+        let mut model = Model { header, scorer, backbone_weights };
+        measure(&mut model, images, &distances, run)?;
+        Ok(model)
+    }
+
+    fn level_headers(&self, boundaries: &[Boundary]) -> Vec<LevelHeader> {
+        let levels = self.levels.iter().zip(&self.grids).zip(boundaries.iter().zip(self.normalizers()));
+        let header = |((level, &(height, width)), (boundary, normalizer)): (
+            (&super::level::LevelTrainer, _),
+            (&Boundary, f32),
+        )| LevelHeader {
+            channels: level.shape().channels,
+            height,
+            width,
+            boundary_normalized: *boundary,
+            boundary_nats_per_channel: Boundary {
+                normal: boundary.normal * normalizer,
+                anomalous: boundary.anomalous * normalizer,
+            },
+        };
+        levels.map(header).collect()
+    }
+
+    /// The direction in which the known defects lie, from their white features; none without a mask.
+    fn heads(&self, images: &Images) -> Result<Vec<LinearHead>, TrainError> {
+        if !self.options.score_parts.head {
+            return Ok(Vec::new());
+        }
+        let mut heads = Vec::new();
+        let chosen = self.options.levels.chosen().enumerate();
+        for (level, _) in chosen.filter(|(_, of_pyramid)| HEAD_LEVELS.contains(of_pyramid)) {
+            let Some(whitening) = &self.whitenings[level] else { continue };
+            let mut buffer = Vec::new();
+            let mut deviations = Vec::new();
+            for defect in &images.anomalous {
+                let Some(marks) = &defect.marks else { continue };
+                let white = defect.features[level].read(&mut buffer).map_err(TrainError::Cache)?;
+                deviations
+                    .extend(deviation(white, whitening.mean.len(), |position| marks[level][position] == 1));
+            }
+            heads.extend(LinearHead::fit(level, &deviations, whitening));
+        }
+        Ok(heads)
+    }
+}
+
+/// The Gaussians of the parts of regions, and what each normal image is under those of the others, part by part.
+fn regional(options: &Checked, images: &Images, run: &Run<'_>) -> (Vec<RegionalGaussians>, Vec<Vec<f32>>) {
+    let kinds = options.score_parts.kinds().filter_map(PartKind::regions).enumerate();
+    let fit = |(i, regions)| {
+        let all: Option<Vec<_>> =
+            images.normal_regions.iter().map(|parts| parts.get(i).map(Vec::as_slice)).collect();
+        let (fitted, held_out) = RegionalGaussians::fit(regions, &all?, run.isa)?;
+        Some((fitted, held_out.iter().map(|distances| oddest(distances)).collect()))
+    };
+    kinds.filter_map(fit).unzip()
+}
+
+/// Sets the scales of a model from good images that its flows have not learned from.
+fn measure(
+    model: &mut Model,
+    images: &Images,
+    distances: &[Vec<f32>],
+    run: &Run<'_>,
+) -> Result<(), TrainError> {
+    let detector = Detector::new(model, run.isa).map_err(TrainError::Model)?;
+    let learned: Vec<_> = images.normal_sources.iter().map(|source| source.path.clone()).collect();
+    let pixels = model.scorer.combination.pixels;
+    let seen = reference::show(&detector, &images.kept, &learned, pixels, run)?;
+    let combination = &mut model.scorer.combination;
+    let mut readings: Vec<(Reading, View<'_>)> = Vec::new();
+    let mut peaks = Vec::new();
+    for image in &seen {
+        match image {
+            Seen::Tiles { peak } => peaks.push(*peak),
+            Seen::Whole { reading, window, area, seen } => readings
+                .push((reading.clone(), View { window: *window, area: area.as_ref(), seen: seen.as_ref() })),
+        }
+    }
+    let scores = match model.scorer.framing {
+        Framing::Tiles { .. } => combination.fit_tiles(&peaks),
+        Framing::Whole(_) => {
+            let kept = combination.fit(&mut readings, distances);
+            let mut kept = kept.iter();
+            model.scorer.regional.retain(|_| *kept.next().unwrap_or(&false));
+            if model.scorer.combination.scale(PartKind::Head).is_none() {
+                model.scorer.heads.clear();
+            }
+            let combination = &model.scorer.combination;
+            readings.iter().map(|(reading, view)| combination.score(reading, view).nats).collect()
+        }
+    };
+    model.header.training.normal_scores = scores;
+    model.header.training.normal_scores.sort_by(f32::total_cmp);
+    Ok(())
+}
