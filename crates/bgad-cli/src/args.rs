@@ -14,6 +14,8 @@ mod recipe;
 mod serve;
 #[cfg(feature = "server")]
 mod watch;
+#[cfg(feature = "server")]
+mod studio;
 
 use std::env;
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
 #[cfg(feature = "server")]
 pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
+#[cfg(feature = "server")]
+pub(crate) use studio::StudioArgs;
 #[cfg(feature = "server")]
 pub(crate) use watch::WatchArgs;
 
@@ -147,6 +151,8 @@ pub(crate) enum Command {
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),
     Foreground(ForegroundArgs),
+    #[cfg(feature = "server")]
+    Studio(StudioArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

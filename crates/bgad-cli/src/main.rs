@@ -18,6 +18,8 @@ mod benchmark;
 mod augment;
 mod foreground;
 mod sheet;
+#[cfg(feature = "server")]
+mod studio;
 mod demo;
 mod manual;
 #[cfg(feature = "server")]
@@ -82,6 +84,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "server")]
         Command::Watch(args) => watch::run(&args),
+        #[cfg(feature = "server")]
+        Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut out::text())?;
             Ok(Outcome::Fine)
