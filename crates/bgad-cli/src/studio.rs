@@ -18,7 +18,7 @@ pub(crate) fn run(args: &StudioArgs) -> Result<Outcome, Failure> {
     let project = Project {
         folder: args.folder.clone(),
         token: token.clone(),
-        demo: Some(Arc::new(|folder| demo::draw_project(folder))),
+        demo: Some(Arc::new(demo::draw_project)),
     };
     let ready = |address: SocketAddr| {
         let address = address_of(address, token.as_deref());

@@ -223,7 +223,7 @@ pub(super) fn pair<'a>(
     mut index_of: impl FnMut(&Path) -> Vec<&'a MaskIndex>,
 ) -> Unpaired {
     let mut unpaired = Unpaired::default();
-    let mut wanted_by: BTreeMap<(PathBuf, Option<usize>), Vec<(usize, usize)>> = BTreeMap::new();
+    let mut wanted_by = BTreeMap::<(PathBuf, Option<usize>), Vec<(usize, usize)>>::new();
     for (i, sample) in samples.iter_mut().enumerate() {
         let Some(defect) = sample.kind.defect().filter(|_| sample.mask.is_none()) else { continue };
         for index in index_of(&sample.path) {

@@ -93,7 +93,7 @@ impl Mask {
     /// The share of the outermost pixels that are defective.
     pub(crate) fn covered_border(&self) -> f64 {
         let (h, w) = (self.height, self.width);
-        let outermost = |i: &usize| i / w == 0 || i / w == h - 1 || i % w == 0 || i % w == w - 1;
+        let outermost = |i: &usize| i / w == 0 || i / w == h - 1 || i.is_multiple_of(w) || i % w == w - 1;
         let border: Vec<usize> = (0..h * w).filter(outermost).collect();
         let covered = border.iter().filter(|i| self.defective[**i] > 0).count();
         covered as f64 / border.len().max(1) as f64

@@ -561,7 +561,7 @@ fn low_bits_are_stretched_to_the_whole_range() {
 
     let folder = Folder::new();
     let path = folder.write("a.png", &image_of(4095));
-    assert_eq!(BitDepth::observed(&[path.clone()]).map(BitDepth::bits), Some(12));
+    assert_eq!(BitDepth::observed(std::slice::from_ref(&path)).map(BitDepth::bits), Some(12));
     let bright = folder.write("b.png", &image_of(40_000));
     assert_eq!(BitDepth::observed(&[path, bright]), Some(BitDepth::FULL));
     assert_eq!(BitDepth::observed(&[folder.write("c.png", &eight)]), None);
