@@ -39,7 +39,7 @@ pub(crate) use info::{CompletionsArgs, InfoArgs, ManArgs};
 pub(crate) use inspect::{Format, InspectArgs, MapFormat, PictureArgs, StyleArg, ThresholdArgs};
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
-pub(crate) use recipe::{MethodArgs, RecipeArgs};
+pub(crate) use recipe::{InputChoice, MethodArgs, RecipeArgs};
 #[cfg(feature = "server")]
 pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
 #[cfg(feature = "server")]

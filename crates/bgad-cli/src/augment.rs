@@ -102,7 +102,7 @@ fn cell(found: &FromHost, maker: &Maker<'_>) -> Result<Vec<RgbImage>, Failure> {
             let (image, mask) = &maker.defects[*defect];
             sheet::outlined(image, &mask.defective)
         }
-        None => sheet::tile(&maker.hosts[*host].load(maker.options.input)?),
+        None => sheet::tile(&maker.hosts[*host].load(maker.options.input, maker.options.bit_depth)?),
     };
     Ok(vec![from, sheet::tile(&made.image), sheet::outlined(&made.image, &made.mask.defective)])
 }

@@ -1,10 +1,11 @@
 //! From what was typed to the options and the backbone of a training.
 
 use bgad::backbone::Backbone;
+use bgad::image::BitDepthChoice;
 use bgad::options::{Checked, OptionError, Recipe, TrainOptions};
 use bgad_kernels::Isa;
 
-use crate::args::{MethodArgs, RecipeArgs, choice};
+use crate::args::{InputChoice, MethodArgs, RecipeArgs, choice};
 use crate::failure::Failure;
 
 /// The options, or what is wrong with them.
@@ -26,7 +27,11 @@ impl RecipeArgs {
         let &MethodArgs { focal, no_focal, whiten, no_whiten, batch_images, .. } = &self.method;
         let recipe = Recipe {
             preset: self.preset,
-            input: self.input,
+            input: self.input.and_then(|InputChoice(size)| size),
+            bit_depth: match self.bit_depth {
+                Some(BitDepthChoice::Fixed(depth)) => Some(depth),
+                Some(BitDepthChoice::Auto) | None => None,
+            },
             keep_aspect: self.keep_aspect,
             tiles: self.tiles,
             levels: self.levels,

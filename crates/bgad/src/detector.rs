@@ -140,8 +140,8 @@ impl Detector {
     ///
     /// An [`ImageError`] if a decoded image of floating-point samples has values outside `[0, 1]`.
     pub fn inspect(&self, frame: &Frame) -> Result<Inspection, ImageError> {
-        let original = frame.size();
-        let image = InputImage::from_decoded(frame.pixels(), self.loaded_size(original))?;
+        let (original, depth) = (frame.size(), self.header.options.bit_depth);
+        let image = InputImage::from_decoded_at(frame.pixels(), self.loaded_size(original), depth)?;
         Ok(self.inspect_input(&image, original))
     }
 
@@ -158,10 +158,11 @@ impl Detector {
     ///
     /// An [`ImageError`] that names the file and says what is wrong with it.
     pub fn load(&self, path: &Path) -> Result<(InputImage, OriginalSize), ImageError> {
-        match self.framing {
-            Framing::Tiles { .. } => InputImage::load_whole(path),
-            Framing::Whole(size) => InputImage::load_with_original_size(path, size),
-        }
+        let size = match self.framing {
+            Framing::Tiles { .. } => None,
+            Framing::Whole(size) => Some(size),
+        };
+        InputImage::load_at(path, size, self.header.options.bit_depth)
     }
 
     /// Size of the images that [`Detector::load`] gives of an original.

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::{Blend, Operation};
-use crate::image::InputSize;
+use crate::image::{BitDepth, InputSize};
 use crate::pyramid::Levels;
 use normalizer::NORMALIZER_ALLOWED;
 pub use normalizer::Normalizer;
@@ -73,6 +73,9 @@ pub enum Preset {
 pub struct TrainOptions {
     /// Size that images are brought to. Each side 32 to 4096.
     pub input: InputSize,
+    /// The bits of a 16-bit sample that images use.
+    #[serde(default)]
+    pub bit_depth: BitDepth,
     /// Levels of the pyramid, each with a flow of its own.
     #[serde(default = "all_levels")]
     pub levels: Levels,
@@ -176,11 +179,12 @@ impl TrainOptions {
     ///
     /// `fast` makes 15 passes, and up to 25 over fewer than 200 images, for which fifteen are too few optimizer steps; at a higher rate
     /// too where no defect is known. Still more passes made AUPRO fall again on sets of thirty images, and the higher rate cost image
-    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/experiments.md. The companion of the
+    /// AUROC on one of two hundred, and AUPRO where the anomalies bring steps of their own: docs/archive/experiments-0.1.md. The companion of the
     /// coarsest level is part of the score from 200 on: docs/decisions/companion.md.
     pub fn preset_for(preset: Preset, normal_images: usize, anomalous_images: usize) -> TrainOptions {
         let reference = TrainOptions {
             input: InputSize::square(256),
+            bit_depth: BitDepth::FULL,
             levels: Levels::ALL,
             seed: 0,
             blocks: 8,

@@ -14,7 +14,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::image::{ImageError, InputImage, InputSize, OriginalSize, Window};
+use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, Window};
 use crate::score::AnomalyMap;
 
 /// Tiles begin at multiples of this, the coarsest stride of a pyramid.
@@ -35,10 +35,10 @@ impl Source {
     /// # Errors
     ///
     /// An [`ImageError`] that names the file.
-    pub fn load(&self, size: InputSize) -> Result<InputImage, ImageError> {
+    pub fn load(&self, size: InputSize, depth: BitDepth) -> Result<InputImage, ImageError> {
         match self.corner {
-            None => InputImage::load(&self.path, size),
-            Some(corner) => Ok(tile(&InputImage::load_whole(&self.path)?.0, corner, size)),
+            None => Ok(InputImage::load_at(&self.path, Some(size), depth)?.0),
+            Some(corner) => Ok(tile(&InputImage::load_at(&self.path, None, depth)?.0, corner, size)),
         }
     }
 }

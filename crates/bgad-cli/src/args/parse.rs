@@ -1,9 +1,24 @@
 //! Numbers as people write them.
 
+use bgad::image::InputSizeError;
+
+use super::recipe::InputChoice;
+
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads @ 1..=1024) => Ok(threads),
         _ => Err("expected 1 to 1024".to_owned()),
+    }
+}
+
+/// An input size, or `auto`.
+pub(super) fn input(text: &str) -> Result<InputChoice, String> {
+    match text.trim() {
+        "auto" => Ok(InputChoice(None)),
+        size => size
+            .parse()
+            .map(|size| InputChoice(Some(size)))
+            .map_err(|error: InputSizeError| error.to_string()),
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
-use bgad::image::InputSize;
+use bgad::image::{BitDepthChoice, InputSize};
 use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, ScoreParts, Stepping};
 use bgad::pyramid::Levels;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::AnomalyArgs;
+use super::parse::input;
+
+/// What was typed for the input size; `None` for auto.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InputChoice(pub(crate) Option<InputSize>);
 
 /// How a model is made, whatever it is made from.
 #[derive(Debug, clap::Args)]
@@ -22,9 +27,14 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "AxB")]
     pub(crate) schedule: Option<Schedule>,
 
-    /// Size that images are brought to, for instance 256 or 384x768 (height x width) [default: the preset's].
-    #[arg(long, value_name = "SIDE|HxW")]
-    pub(crate) input: Option<InputSize>,
+    /// Size that images are brought to, for instance 256 or 384x768 (height x width); auto: from the shape of the images and the size of
+    /// the known defects [default: auto; 256 with --preset reference, --tiles or --keep-aspect].
+    #[arg(long, value_name = "auto|SIDE|HxW", value_parser = input)]
+    pub(crate) input: Option<InputChoice>,
+
+    /// Bits of a 16-bit sample that images use, 8 to 16; auto: the fewest that hold the good images [default: auto].
+    #[arg(long, value_name = "auto|BITS")]
+    pub(crate) bit_depth: Option<BitDepthChoice>,
 
     /// Keep the proportions of images: the padding beside them is neither learned from nor scored.
     #[arg(long)]

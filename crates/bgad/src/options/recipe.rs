@@ -11,7 +11,7 @@ use super::{
 };
 use crate::augment::Blend;
 use crate::backbone::{Backbone, BackboneError};
-use crate::image::InputSize;
+use crate::image::{BitDepth, InputSize};
 use crate::pyramid::Levels;
 use crate::weights::{Weights, WeightsError};
 
@@ -34,6 +34,8 @@ pub struct Recipe {
     pub preset: Preset,
     /// Size that images are brought to; `None` to choose it from the images.
     pub input: Option<InputSize>,
+    /// The bits of a 16-bit sample that images use; `None` to find out from the images.
+    pub bit_depth: Option<BitDepth>,
     /// Whether images keep their proportions.
     pub keep_aspect: bool,
     /// Whether images are cut into tiles of the input size, which overlap by a quarter.
@@ -76,6 +78,7 @@ impl Recipe {
         TrainOptions {
             seed,
             input: self.input(preset.input),
+            bit_depth: self.bit_depth.unwrap_or(preset.bit_depth),
             score_pixels: self.score_pixels.unwrap_or(preset.score_pixels),
             score_parts: self.score_parts(&preset),
             levels: self.levels.unwrap_or(preset.levels),

@@ -6,7 +6,7 @@ use super::store::Features;
 use crate::backbone::{Backbone, Workspace};
 use crate::dataset::{Sample, content_hash};
 use crate::foreground::{Foreground, any_in_cells};
-use crate::image::{ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
+use crate::image::{BitDepth, ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
 use crate::pyramid::Pyramid;
 use crate::score::area_of;
 use crate::tiles::{self, Source};
@@ -71,10 +71,15 @@ pub(super) struct Loaded {
 }
 
 /// Reads an image, and its mask if it is `anomalous`.
-pub(super) fn load(sample: &Sample, size: InputSize, anomalous: bool) -> Result<Loaded, ImageError> {
+pub(super) fn load(
+    sample: &Sample,
+    size: InputSize,
+    depth: BitDepth,
+    anomalous: bool,
+) -> Result<Loaded, ImageError> {
     let bytes = crate::image::read(&sample.path)?;
     let (image, original) =
-        InputImage::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(&sample.path))?;
+        InputImage::decode_at(&bytes, Some(size), depth).map_err(|error| error.of_file(&sample.path))?;
     let mask = sample.mask.as_ref().filter(|_| anomalous);
     let mask = mask.map(|path| Mask::load(path, size, Some((&sample.path, original)))).transpose()?;
     Ok(Loaded {
@@ -103,12 +108,13 @@ impl<'a> Whole<'a> {
     /// Reads an image, and its mask if it is `anomalous`; `roi` is of any size.
     pub(super) fn load(
         sample: &'a Sample,
+        depth: BitDepth,
         anomalous: bool,
         roi: Option<&Foreground>,
     ) -> Result<Whole<'a>, ImageError> {
         let bytes = crate::image::read(&sample.path)?;
         let (image, original) =
-            InputImage::decode_whole(&bytes).map_err(|error| error.of_file(&sample.path))?;
+            InputImage::decode_at(&bytes, None, depth).map_err(|error| error.of_file(&sample.path))?;
         let mask = sample.mask.as_ref().filter(|_| anomalous);
         let of_image = Some((sample.path.as_path(), original));
         let mask = mask.map(|path| Mask::load(path, original.as_input(), of_image)).transpose()?;

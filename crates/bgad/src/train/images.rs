@@ -104,7 +104,7 @@ impl Images {
                         run.backbone,
                         options.input,
                         |(sample, anomalous), workspace| {
-                            let loaded = cache::load(sample, options.input, *anomalous)?;
+                            let loaded = cache::load(sample, options.input, options.bit_depth, *anomalous)?;
                             let area = area_of(options.input, loaded.window, roi);
                             Ok(encode(loaded, area, workspace))
                         },
@@ -122,7 +122,7 @@ impl Images {
                 // One image at a time, which may be a large one; its tiles side by side.
                 Some(overlap) => {
                     for &(sample, anomalous) in share {
-                        let whole = match cache::Whole::load(sample, anomalous, roi) {
+                        let whole = match cache::Whole::load(sample, options.bit_depth, anomalous, roi) {
                             Ok(whole) => whole,
                             Err(error) => {
                                 progress(Event::Skipped(&error));

@@ -64,7 +64,7 @@ impl Maker<'_> {
     /// Anomaly `index` of pass `pass`; `None` if nothing visible came out in several tries, or no host can be read.
     pub fn make(&self, pass: usize, index: usize) -> Option<FromHost> {
         let mut rng = ChaCha8Rng::from_seed(stream(self.options.seed, Purpose::Paste, pass, index));
-        let load = |index: usize| self.hosts[index].load(self.options.input).ok();
+        let load = |index: usize| self.hosts[index].load(self.options.input, self.options.bit_depth).ok();
         (0..TRIES).find_map(|_| {
             let host = rng.random_range(0..self.hosts.len());
             let image = load(host)?;
