@@ -10,6 +10,12 @@ mod inspect;
 mod learn;
 mod parse;
 mod recipe;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod watch;
+#[cfg(feature = "server")]
+mod studio;
 
 use std::env;
 use std::ffi::OsString;
@@ -34,6 +40,12 @@ pub(crate) use inspect::{Format, InspectArgs, MapFormat, PictureArgs, StyleArg, 
 pub(crate) use learn::LearnArgs;
 use parse::{bytes, threads};
 pub(crate) use recipe::{MethodArgs, RecipeArgs};
+#[cfg(feature = "server")]
+pub(crate) use serve::{LogArgs, LogForm, SafetyArgs, ServeArgs};
+#[cfg(feature = "server")]
+pub(crate) use studio::StudioArgs;
+#[cfg(feature = "server")]
+pub(crate) use watch::WatchArgs;
 
 /// Find defects: learn from good images and a few bad ones
 ///
@@ -139,9 +151,15 @@ pub(crate) enum Command {
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),
     Foreground(ForegroundArgs),
+    #[cfg(feature = "server")]
+    Studio(StudioArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    #[cfg(feature = "server")]
+    Serve(Box<ServeArgs>),
+    #[cfg(feature = "server")]
+    Watch(Box<WatchArgs>),
 }
 
 /// Learn a model from a folder of images

@@ -217,6 +217,47 @@ fn prepare(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Draws the project that the studio offers to begin with: labelled parts, and some to be labelled.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+#[cfg(feature = "server")]
+pub(crate) fn draw_project(folder: &Path) -> io::Result<()> {
+    for inside in ["good", "unlabelled", "models"] {
+        fs::create_dir_all(folder.join(inside))?;
+    }
+    let good = |inside: &str, first: u64, count: u64| {
+        (first..first + count).into_par_iter().try_for_each(|i| {
+            let path = folder.join(inside).join(format!("part-{i:03}.png"));
+            save(&DynamicImage::ImageRgb8(part::good(0, i)), &path)
+        })
+    };
+    good("good", 0, 48)?;
+    // Parts of different groups never share an index, so no two lie exactly alike.
+    good("unlabelled", 100, 6)?;
+    for (defect, first) in KNOWN.into_iter().zip([200, 300]) {
+        let (bad, masks) = (folder.join("bad").join(defect.name()), folder.join("masks").join(defect.name()));
+        fs::create_dir_all(&bad)?;
+        fs::create_dir_all(&masks)?;
+        (first..first + 10).into_par_iter().try_for_each(|i| {
+            let (picture, truth) = part::defective(0, i, defect);
+            save(&DynamicImage::ImageRgb8(picture), &bad.join(format!("part-{i:03}.png")))?;
+            save(&DynamicImage::ImageLuma8(truth), &masks.join(format!("part-{i:03}_mask.png")))
+        })?;
+    }
+    for (defect, first) in [(KNOWN[0], 400), (KNOWN[1], 410), (UNSEEN, 420)] {
+        (first..first + 2).into_par_iter().try_for_each(|i| {
+            let picture = part::defective(0, i, defect).0;
+            save(
+                &DynamicImage::ImageRgb8(picture),
+                &folder.join("unlabelled").join(format!("part-{i:03}.png")),
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// Draws all parts into a folder of the MVTec layout.
 fn draw_parts(plan: &Plan, seed: u64, data: &Path) -> io::Result<Split> {
     // Parts of different groups never share an index, so no test part lies exactly as a training part does.

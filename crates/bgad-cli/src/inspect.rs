@@ -65,7 +65,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let Inputs { images, skipped } = Inputs::find(&stdin::inputs(args)?);
     if images.is_empty() {
         let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
-        return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
+        return Err(
+            format!("{}: found no image (PNG, JPEG, BMP, TIFF, WebP or PNM)", asked.join(", ")).into()
+        );
     }
     if let Some(out) = &args.pictures.out {
         product::folder(out)?;

@@ -18,8 +18,14 @@ mod benchmark;
 mod augment;
 mod foreground;
 mod sheet;
+#[cfg(feature = "server")]
+mod studio;
 mod demo;
 mod manual;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod watch;
 mod report;
 mod page;
 mod chart;
@@ -74,6 +80,12 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Foreground(args) => foreground::run(&args),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "server")]
+        Command::Watch(args) => watch::run(&args),
+        #[cfg(feature = "server")]
+        Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut out::text())?;
             Ok(Outcome::Fine)

@@ -35,10 +35,20 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let split = choice::split(&args.data, &args.choice)?;
+    let mut split = choice::split(&args.data, &args.choice)?;
+    let recipe = args.recipe.recipe();
+    let mut plan = Plan::new(&recipe, args.choice.seed, &split);
+    // Tiles are cut from images at their own size, at which no defect vanishes.
+    let size = plan.options.tile_overlap.is_none().then_some(plan.options.input);
+    let unsound = split.drop_unsound_masks(size);
+    if !unsound.is_empty() {
+        choice::name_unsound(&unsound, split.anomalies.len());
+        plan = Plan::new(&recipe, args.choice.seed, &split);
+    }
     let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
-    let Plan { options, input } = Plan::new(&args.recipe.recipe(), args.choice.seed, &split);
+    say(format_args!("{}", split.counts()));
+    let Plan { options, input } = plan;
     if let Some(input) = &input {
         say(format_args!("input {input}"));
         if input.asks_for_tiles() {
@@ -82,10 +92,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         Failure::from(format!("{}; {kept}", chain(error.as_ref())))
     })?;
     summary(args, &files, &model, &split, started)?;
-    if progress.skipped > 0 {
-        say(failure::skipped(progress.skipped, "the model was trained without them"));
+    let skipped = progress.skipped + unsound.len();
+    if skipped > 0 {
+        say(failure::skipped(skipped, "the model was trained without them"));
     }
-    Ok(Outcome::of(0, progress.skipped))
+    Ok(Outcome::of(0, skipped))
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.

@@ -34,6 +34,8 @@ pub mod archive;
 pub mod weights;
 pub mod options;
 pub mod durable;
+pub mod outside;
+pub mod printable;
 mod written;
 
 pub use detector::{Detector, Inspection};

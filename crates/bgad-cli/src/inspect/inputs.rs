@@ -1,22 +1,16 @@
 //! Which images to inspect, and where their overlays go.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use bgad::dataset::{OVERLAY, Pictures, pictures};
+use bgad::printable;
 
 use crate::failure::say;
 
-/// Extensions that make a file in a folder an image; a file that is named itself needs none.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
-
-/// End of the name of every overlay; such files are no input when a folder is searched.
-pub(super) const OVERLAY: &str = ".overlay.png";
-
-/// What else is written beside an image of the name `x.png`; such files are no input either.
-const BESIDE: [&str; 5] = [".side-by-side.png", ".heat.png", ".map.tiff", ".map.npy", ".mask.png"];
+/// So many files that hold no picture are named.
+const PASSED_SHOWN: usize = 5;
 
 /// An image to inspect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,112 +24,41 @@ pub(crate) struct Input {
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
-    /// In the order of the arguments, within a folder by name.
+    /// In the order of the arguments, within a folder by name. Also files that cannot be judged: reading them says why.
     pub(crate) images: Vec<Input>,
     /// Folders that could not be searched; they have been reported.
     pub(crate) skipped: usize,
 }
 
 impl Inputs {
-    /// Searches files and folders.
+    /// Searches files and folders, and says which files hold no picture.
     pub(crate) fn find(arguments: &[PathBuf]) -> Inputs {
-        let mut found = Inputs::default();
+        let Pictures { images, passed, unsearched } = pictures(arguments);
+        for (folder, error) in &unsearched {
+            say(format_args!("skipped: {}: cannot be read: {error}", printable::path(folder)));
+        }
+        if !passed.is_empty() {
+            let shown: Vec<String> =
+                passed.iter().take(PASSED_SHOWN).map(|path| printable::path(path).to_string()).collect();
+            let more = passed.len().saturating_sub(PASSED_SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let files = if passed.len() == 1 { "file is" } else { "files are" };
+            say(format_args!(
+                "note: {} {files} no picture of a part (text, or an overlay): {}{more}",
+                passed.len(),
+                shown.join(", ")
+            ));
+        }
         let mut taken = HashSet::new();
-        for argument in arguments {
-            let mut paths = Vec::new();
-            if argument.is_dir() {
-                found.search(argument, &mut paths, &mut Vec::new());
-            } else {
-                paths.push(argument.clone());
-            }
-            // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
-            let below =
-                if arguments.len() == 1 && argument.is_dir() { Some(argument.as_path()) } else { None };
-            for path in paths {
-                let overlay = unique(&overlay_of(&path, below), &mut taken);
-                found.images.push(Input { path, overlay });
-            }
-        }
-        found
+        // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
+        let single = arguments.len() == 1;
+        let images = images.into_iter().map(|image| {
+            let below = image.below.as_deref().filter(|_| single);
+            let overlay = unique(&overlay_of(&image.path, below), &mut taken);
+            Input { path: image.path, overlay }
+        });
+        Inputs { images: images.collect(), skipped: unsearched.len() }
     }
-
-    /// All images in `folder`, sorted by name; `above` are the folders it is in, links resolved.
-    fn search(&mut self, folder: &Path, paths: &mut Vec<PathBuf>, above: &mut Vec<PathBuf>) {
-        let listed = fs::canonicalize(folder).and_then(|resolved| Ok((resolved, list(folder)?)));
-        let (resolved, entries) = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.skipped += 1;
-                say(format_args!("skipped: {}: cannot be read: {error}", folder.display()));
-                return;
-            }
-        };
-        // A link to a folder that this one is in would never end.
-        if above.contains(&resolved) {
-            return;
-        }
-        above.push(resolved);
-        for path in entries {
-            if path.is_dir() {
-                self.search(&path, paths, above);
-            } else if is_image(&path) {
-                paths.push(path);
-            }
-        }
-        above.pop();
-    }
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
-    Ok(entries)
-}
-
-/// Numbers in names are compared as numbers: `part 2` comes before `part 10`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        let ((one, rest_left), (two, rest_right)) = (run(left), run(right));
-        if one.is_empty() || two.is_empty() {
-            // Names that differ in leading zeros alone keep an order too.
-            return one.len().cmp(&two.len()).then_with(|| a.cmp(b));
-        }
-        let both_numbers = [one, two].iter().all(|run| run.starts_with(|c: char| c.is_ascii_digit()));
-        let order = if both_numbers {
-            let (one, two) = (one.trim_start_matches('0'), two.trim_start_matches('0'));
-            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
-        } else {
-            one.cmp(two)
-        };
-        if order.is_ne() {
-            return order;
-        }
-        (left, right) = (rest_left, rest_right);
-    }
-}
-
-/// The digits a text starts with, or what comes before its first digit; and the rest.
-fn run(text: &str) -> (&str, &str) {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
-    text.split_at(end)
-}
-
-fn is_image(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let is_image = |name: &str| EXTENSIONS.iter().any(|ending| name.ends_with(&format!(".{ending}")));
-    let written = |ending: &str| name.strip_suffix(ending).is_some_and(is_image);
-    EXTENSIONS.contains(&extension.as_str())
-        && !name.ends_with(OVERLAY)
-        && !BESIDE.iter().any(|ending| written(ending))
 }
 
 /// The path of the overlay: the image's path below the folder searched, its extension kept, so that `x.png` and `x.jpg`
@@ -190,36 +113,5 @@ mod tests {
             "a/x.png-3.overlay.png",
         ];
         assert_eq!(overlays, want.map(|path| path.replace('/', std::path::MAIN_SEPARATOR_STR)));
-    }
-
-    #[test]
-    fn names_are_in_the_order_people_expect() {
-        let mut names =
-            ["part 10.png", "part 2.png", "part 02.png", "part.png", "Part 1.png", "b/1.png", "part 2b.png"];
-        names.sort_by(|a, b| natural(a, b));
-        let want =
-            ["Part 1.png", "b/1.png", "part 02.png", "part 2.png", "part 2b.png", "part 10.png", "part.png"];
-        assert_eq!(names, want);
-        let huge = ["x18446744073709551616", "x18446744073709551615"];
-        assert_eq!(natural(huge[0], huge[1]), Ordering::Greater);
-        assert_eq!(natural("a", "a"), Ordering::Equal);
-    }
-
-    #[test]
-    fn images_are_known_by_their_extension_and_overlays_are_none() {
-        let cases = [
-            ("x.png", true),
-            ("x.PNG", true),
-            ("größe.tif", true),
-            ("x.txt", false),
-            ("png", false),
-            ("x.png.overlay.png", false),
-            ("x.png.mask.png", false),
-            ("x.mask.png", true),
-            ("x.jpg.map.tiff", false),
-        ];
-        for (name, want) in cases {
-            assert_eq!(is_image(Path::new(name)), want, "{name}");
-        }
     }
 }

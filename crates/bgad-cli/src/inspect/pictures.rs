@@ -4,12 +4,13 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bgad::dataset::OVERLAY;
 use bgad::detector::Inspection;
 use bgad::overlay::{self, Look, Style};
 use bgad::record::{Capture, Recipe, rfc3339};
 use bgad::{Frame, durable};
 
-use super::inputs::{Input, OVERLAY};
+use super::inputs::Input;
 use crate::args::{MapFormat, PictureArgs, StyleArg};
 
 /// Digits of the model's hash that tell it from the user's other models.

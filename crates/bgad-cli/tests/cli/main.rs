@@ -2,6 +2,7 @@
 
 mod scene;
 mod main_job;
+mod pictures;
 mod report;
 mod doctor;
 mod inspect;
@@ -12,6 +13,10 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod watch;
 mod archive;
 mod outputs;
 mod proposals;

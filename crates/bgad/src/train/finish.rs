@@ -159,8 +159,11 @@ fn measure(
     for image in &seen {
         match image {
             Seen::Tiles { peak } => peaks.push(*peak),
-            Seen::Whole { reading, window, area, seen } => readings
-                .push((reading.clone(), View { window: *window, area: area.as_ref(), seen: seen.as_ref() })),
+            Seen::Whole(looked) => {
+                let view =
+                    View { window: looked.window, area: looked.area.as_ref(), seen: looked.seen.as_ref() };
+                readings.push((looked.reading.clone(), view));
+            }
         }
     }
     let scores = match model.scorer.framing {

@@ -1,0 +1,239 @@
+//! Which files of a folder are whole and new.
+//!
+//! A file is whole when it was renamed into the folder, or when its size and time have not changed for a while. Events of
+//! the system make that quick; a share sends none, so the folder is listed again and again as well. What was judged is told
+//! by name, size and time, so that a name that is used again is a new part.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
+
+use notify::event::{EventKind, ModifyKind, RenameMode};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use serde::{Deserialize, Serialize};
+
+/// Ends of the names of images.
+const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
+
+/// What tells a file from another one of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// Nanoseconds since 1970.
+    pub(crate) modified: u64,
+    pub(crate) name: String,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// A folder that is watched.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    settle: Duration,
+    judged: HashSet<Identity>,
+    /// Since when a name has been there, whatever became of its content.
+    seen: BTreeMap<String, Instant>,
+    /// Since when a file has been as it is.
+    waiting: BTreeMap<Identity, Instant>,
+    /// Between two listings when nothing happens.
+    relist: Duration,
+    listed: Option<Instant>,
+    /// Names of files that were renamed into the folder.
+    arrived: HashSet<String>,
+    events: mpsc::Receiver<notify::Result<notify::Event>>,
+    /// Where the system has events at all.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Folder {
+    /// Watches a folder; `judged` are the files that earlier runs have judged.
+    pub(crate) fn watch(
+        path: &Path,
+        settle: Duration,
+        relist: Duration,
+        judged: HashSet<Identity>,
+    ) -> io::Result<Folder> {
+        fs::read_dir(path)?;
+        let (send, events) = mpsc::channel();
+        let watcher = notify::recommended_watcher(send).and_then(|mut watcher| {
+            watcher.watch(path, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "no events from this folder; it is listed instead"));
+        Ok(Folder {
+            path: path.to_owned(),
+            settle,
+            judged,
+            seen: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            relist,
+            listed: None,
+            arrived: HashSet::new(),
+            events,
+            _watcher: watcher.ok(),
+        })
+    }
+
+    /// Whole files that were not judged, the oldest first.
+    pub(crate) fn whole(&mut self) -> io::Result<Vec<Identity>> {
+        let happened = self.take_events();
+        let long_ago = self.listed.is_none_or(|listed| listed.elapsed() >= self.relist);
+        if !happened && !long_ago && self.waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.listed = Some(Instant::now());
+        let mut there = BTreeMap::new();
+        let now = Instant::now();
+        for entry in fs::read_dir(&self.path)? {
+            // A file may go while the folder is listed.
+            let Some(found) = entry.ok().and_then(|entry| identity(&entry)) else { continue };
+            if !self.judged.contains(&found) {
+                let since = self.waiting.get(&found).copied().unwrap_or(now);
+                there.insert(found, since);
+            }
+        }
+        self.arrived.retain(|name| there.keys().any(|found| found.name == *name));
+        self.seen = there
+            .keys()
+            .map(|found| (found.name.clone(), self.seen.get(&found.name).copied().unwrap_or(now)))
+            .collect();
+        self.waiting = there;
+        let is_whole = |(found, since): &(&Identity, &Instant)| {
+            found.size > 0 && (self.arrived.contains(&found.name) || now - **since >= self.settle)
+        };
+        Ok(self.waiting.iter().filter(is_whole).map(|(found, _)| found.clone()).collect())
+    }
+
+    /// Whether there were any.
+    fn take_events(&mut self) -> bool {
+        let mut happened = false;
+        while let Ok(event) = self.events.try_recv() {
+            happened = true;
+            let Ok(event) = event else { continue };
+            let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+            match event.kind {
+                EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
+                    self.arrived.extend(event.paths.last().and_then(name));
+                }
+                // Whoever opens a file that was renamed in and writes to it makes it unfinished again.
+                EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
+                    for name in event.paths.iter().filter_map(name) {
+                        self.arrived.remove(&name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        happened
+    }
+
+    /// The next look lists the folder, whatever happened.
+    pub(crate) fn look_again(&mut self) {
+        self.listed = None;
+    }
+
+    /// Files that were there before `time`, whole or not.
+    pub(crate) fn seen_before(&self, time: Instant) -> Vec<Identity> {
+        let before = |found: &&Identity| self.seen.get(&found.name).is_some_and(|since| *since < time);
+        self.waiting.keys().filter(before).cloned().collect()
+    }
+
+    /// The content of a file, if it is still the one that was found.
+    pub(crate) fn read(&self, file: &Identity) -> io::Result<Vec<u8>> {
+        let path = self.path.join(&file.name);
+        let bytes = fs::read(&path)?;
+        let now = fs::metadata(&path)?;
+        if bytes.len() as u64 != file.size || now.len() != file.size || modified(&now) != Some(file.modified)
+        {
+            return Err(io::Error::other("the file changed while it was read; it is read again"));
+        }
+        Ok(bytes)
+    }
+
+    /// The file will not be given again.
+    pub(crate) fn done(&mut self, file: Identity) {
+        self.waiting.remove(&file);
+        self.arrived.remove(&file.name);
+        self.seen.remove(&file.name);
+        self.judged.insert(file);
+    }
+}
+
+fn identity(entry: &fs::DirEntry) -> Option<Identity> {
+    let name = entry.file_name().into_string().ok()?;
+    let extension = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
+    if name.starts_with('.') || !EXTENSIONS.contains(&extension.as_str()) {
+        return None;
+    }
+    let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+    Some(Identity { modified: modified(&about)?, name, size: about.len() })
+}
+
+fn modified(about: &fs::Metadata) -> Option<u64> {
+    let since: SystemTime = about.modified().ok()?;
+    u64::try_from(since.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: Duration = Duration::from_millis(200);
+
+    fn names(found: &[Identity]) -> Vec<&str> {
+        found.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    fn wait_for(folder: &mut Folder, want: &[&str]) -> Vec<Identity> {
+        let until = Instant::now() + 20 * SETTLE;
+        loop {
+            let found = folder.whole().unwrap();
+            if names(&found) == want || Instant::now() > until {
+                assert_eq!(names(&found), want);
+                return found;
+            }
+            std::thread::sleep(SETTLE / 10);
+        }
+    }
+
+    #[test]
+    fn a_file_is_given_once_it_is_whole_and_once_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::watch(dir.path(), SETTLE, SETTLE, HashSet::new()).unwrap();
+        let path = dir.path().join("a.png");
+        // Written in pieces, for longer than it takes to settle.
+        for n in 1..8 {
+            fs::write(&path, vec![7; n * 1000]).unwrap();
+            assert_eq!(folder.whole().unwrap(), []);
+            std::thread::sleep(SETTLE / 4);
+        }
+        for ignored in ["b.txt", ".c.png", "d.png.part", "empty.png"] {
+            fs::write(dir.path().join(ignored), vec![0; usize::from(ignored != "empty.png")]).unwrap();
+        }
+        let found = wait_for(&mut folder, &["a.png"]);
+        assert_eq!(folder.read(&found[0]).unwrap().len(), 7000);
+        folder.done(found[0].clone());
+        assert_eq!(folder.whole().unwrap(), []);
+        // Another run knows what this one judged; another content under the name is another part.
+        let mut again = Folder::watch(dir.path(), SETTLE, SETTLE, HashSet::from([found[0].clone()])).unwrap();
+        std::thread::sleep(2 * SETTLE);
+        assert_eq!(again.whole().unwrap(), []);
+        fs::write(&path, b"another").unwrap();
+        assert!(again.read(&found[0]).is_err(), "no longer the file that was found");
+        wait_for(&mut again, &["a.png"]);
+    }
+
+    #[test]
+    fn what_is_renamed_in_is_whole_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let far = Duration::from_secs(3600);
+        let mut folder = Folder::watch(dir.path(), far, SETTLE, HashSet::new()).unwrap();
+        fs::write(dir.path().join("a.tmp"), b"whole").unwrap();
+        fs::rename(dir.path().join("a.tmp"), dir.path().join("a.png")).unwrap();
+        fs::write(dir.path().join("b.png"), b"not yet").unwrap();
+        wait_for(&mut folder, &["a.png"]);
+    }
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The server and the line against programs of others: Triton's and KServe's clients, schemathesis, mosquitto, pymodbus.
+# usage: tools/doors/server.sh PATH_OF_BGAD [ARGUMENTS OF PYTEST]
+# Needs python3 with venv and mosquitto; the clients go into the target folder.
+set -euo pipefail
+BGAD="$(realpath "${1:?the path of the bgad binary}")"
+shift
+cd "$(dirname "$0")/../.."
+doors="${CARGO_TARGET_DIR:-target}/doors"
+tests=crates/bgad-server/tests/doors
+if ! cmp -s "$tests/requirements.txt" "$doors/installed.txt"; then
+  python3 -m venv "$doors/venv"
+  "$doors/venv/bin/pip" install --quiet --disable-pip-version-check -r "$tests/requirements.txt"
+  cp "$tests/requirements.txt" "$doors/installed.txt"
+fi
+if ! command -v mosquitto >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then
+  echo "server.sh: mosquitto is not installed (Debian: apt-get install mosquitto)" >&2
+  exit 2
+fi
+export BGAD PYTHONDONTWRITEBYTECODE=1
+exec "$doors/venv/bin/python" -m pytest -q -p no:cacheprovider "$tests" "$@"
