@@ -17,9 +17,9 @@ use serde_json::Value;
 use crate::args::InfoArgs;
 use crate::calibrate;
 use crate::exit::Outcome;
-use crate::failure::{Failure, context};
+use crate::failure::{Failure, context, count as counted};
 use crate::out;
-use crate::shell::{counted, printable};
+use crate::shell::printable;
 
 /// Everything that is said of a model.
 #[derive(Serialize)]

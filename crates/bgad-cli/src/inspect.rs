@@ -21,11 +21,12 @@ use rayon::prelude::*;
 use crate::archive;
 use crate::args::{InspectArgs, ThresholdArgs};
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, say};
+use crate::failure::{self, Failure, context, count as counted, say};
 use crate::progress::CountProgress;
-use crate::shell::{counted, printable};
+use crate::shell::printable;
 use crate::{machine, product};
 use inputs::{Input, Inputs};
+use pictures::Seen;
 use write::Entry;
 pub(crate) use write::text as cell_text;
 
@@ -159,14 +160,8 @@ impl Job<'_> {
             Ok((frame, inspection)) => {
                 capture.secs = Some(started.elapsed().as_secs_f64());
                 capture.created = Some(SystemTime::now());
-                let unwritten = pictures::write(
-                    &self.args.pictures,
-                    input,
-                    &frame,
-                    &inspection,
-                    &self.recipe,
-                    &mut capture,
-                );
+                let seen = Seen { frame: &frame, inspection: &inspection, recipe: &self.recipe };
+                let unwritten = pictures::write(&self.args.pictures, input, &seen, &mut capture);
                 let record = Record::new(&self.recipe, &inspection, &capture);
                 Judged { entry: Entry::Judged(Box::new(record)), unwritten }
             }

@@ -14,11 +14,6 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if hides(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
-/// A number and what it counts: `1 image`, `2 images`.
-pub(crate) fn counted(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
-}
-
 /// The path, in single quotes if a shell would not take it as one word.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
@@ -39,11 +34,6 @@ mod tests {
         assert_eq!(printable("größe 1.png"), "größe 1.png");
         assert_eq!(printable("a\x1b[31m\nNG.png"), r"a\u{1b}[31m\nNG.png");
         assert_eq!(printable("gnp.\u{202e}exe"), r"gnp.\u{202e}exe");
-    }
-
-    #[test]
-    fn plurals_are_right() {
-        assert_eq!([0, 1, 2].map(|n| counted(n, "image")), ["0 images", "1 image", "2 images"]);
     }
 
     #[test]

@@ -16,22 +16,26 @@ use crate::args::{MapFormat, PictureArgs, StyleArg};
 /// Digits of the model's hash that tell it from the user's other models.
 const SHORT_HASH: usize = 8;
 
+/// What the files of an image are made from.
+pub(super) struct Seen<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) inspection: &'a Inspection,
+    pub(super) recipe: &'a Recipe,
+}
+
 /// Writes the files that were asked for and notes them in the capture; what could not be written is said.
 pub(super) fn write(
     args: &PictureArgs,
     input: &Input,
-    frame: &Frame,
-    inspection: &Inspection,
-    recipe: &Recipe,
+    seen: &Seen<'_>,
     capture: &mut Capture,
 ) -> Vec<String> {
     let Some(out) = &args.out else { return Vec::new() };
     let mut unwritten = Vec::new();
     for &style in &args.style {
         let path = out.join(beside(&input.overlay, suffix(style, args.map_format)));
-        let written = bytes(style, args.map_format, frame, inspection, recipe, capture)
-            .and_then(|bytes| Ok(put(&path, &bytes)?));
-        if let Err(error) = written {
+        let bytes = seen.bytes(style, args.map_format, capture);
+        if let Err(error) = bytes.and_then(|bytes| Ok(put(&path, &bytes)?)) {
             unwritten.push(format!("cannot write {}: {error}", path.display()));
             continue;
         }
@@ -46,25 +50,26 @@ pub(super) fn write(
     unwritten
 }
 
-fn bytes(
-    style: StyleArg,
-    format: MapFormat,
-    frame: &Frame,
-    inspection: &Inspection,
-    recipe: &Recipe,
-    capture: &Capture,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let drawn = |style: Style| -> Result<Vec<u8>, Box<dyn Error>> {
-        let look = Look { style, caption: Some(caption(recipe, capture)), ..Look::default() };
-        Ok(overlay::draw(frame, inspection, recipe, &look)?.to_png()?)
-    };
-    match (style, format) {
-        (StyleArg::Overlay, _) => drawn(Style::Overlay),
-        (StyleArg::SideBySide, _) => drawn(Style::SideBySide),
-        (StyleArg::Heat, _) => drawn(Style::Heat),
-        (StyleArg::Mask, _) => Ok(overlay::mask(inspection, recipe.thresholds)?),
-        (StyleArg::Map, MapFormat::Tiff) => Ok(overlay::map_tiff(&inspection.map)?),
-        (StyleArg::Map, MapFormat::Npy) => Ok(overlay::map_npy(&inspection.map)),
+impl Seen<'_> {
+    fn bytes(
+        &self,
+        style: StyleArg,
+        format: MapFormat,
+        capture: &Capture,
+    ) -> Result<Vec<u8>, Box<dyn Error>> {
+        let Seen { frame, inspection, recipe } = *self;
+        let drawn = |style: Style| -> Result<Vec<u8>, Box<dyn Error>> {
+            let look = Look { style, caption: Some(caption(recipe, capture)), ..Look::default() };
+            Ok(overlay::draw(frame, inspection, recipe, &look)?.to_png()?)
+        };
+        match (style, format) {
+            (StyleArg::Overlay, _) => drawn(Style::Overlay),
+            (StyleArg::SideBySide, _) => drawn(Style::SideBySide),
+            (StyleArg::Heat, _) => drawn(Style::Heat),
+            (StyleArg::Mask, _) => Ok(overlay::mask(inspection, recipe.thresholds)?),
+            (StyleArg::Map, MapFormat::Tiff) => Ok(overlay::map_tiff(&inspection.map)?),
+            (StyleArg::Map, MapFormat::Npy) => Ok(overlay::map_npy(&inspection.map)),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use bgad::verdict::Verdict;
 use maud::{Markup, html};
 
 use super::{Report, name, percent, verdicts};
+use crate::failure::count as counted;
 use crate::page::{badge, clean, plain, tile};
-use crate::shell::counted;
 
 /// Rows of the table of every image at most.
 const ROWS: usize = 1000;
