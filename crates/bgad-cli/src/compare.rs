@@ -9,7 +9,7 @@ use bgad::model::Model;
 use serde::Serialize;
 
 use crate::args::CompareArgs;
-use crate::evaluate::test_set;
+use crate::evaluate::{left_out, test_set};
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, say};
 use crate::progress::CountProgress;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     let detectors = [first?, second?];
     let test = test_set(&args.data, args.split.as_deref(), &[detectors[0].header(), detectors[1].header()])?;
     if test.known > 0 {
-        say(format_args!("{} images were left out: one of the models knows them", test.known));
+        say(format_args!("{} left out: one of the models knows them", left_out(test.known)));
     }
     let total = test.len();
     if total == 0 {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     print(&found)?;
     let skipped = evaluations[0].counts.skipped;
     if skipped > 0 {
-        say(format_args!("{skipped} files were skipped, see above; the comparison is without them"));
+        say(failure::skipped(skipped, "the comparison is without them"));
     }
     Ok(Outcome::of(0, skipped))
 }

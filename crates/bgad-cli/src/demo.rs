@@ -15,34 +15,35 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, io};
 
+use bgad::Frame;
 use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
+use bgad::overlay::{self, ColourScale, Look, Style};
+use bgad::record::Recipe;
 use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
 use bgad_kernels::Isa;
-use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::*;
 
-use crate::overlay::{heat_map, legend, overlay};
 use part::Defect;
 
-/// See the whole job done in a minute or two, with nothing but this program.
+/// See the whole job done in a minute or two, with nothing but this program
 ///
-/// Draws pictures of a machined part, good ones and some with defects, then trains on good parts and a few scratches
-/// and stains, tests on parts not seen before, among them a kind of defect never trained on, and writes a page that
-/// shows what was found and what was not.
+/// Draws pictures of a machined part, good ones and defective ones. Trains on good parts and a few scratches and stains,
+/// tests on new parts, among them a kind of defect that it never saw, and writes a page that shows what was found and what
+/// was missed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Folder to write to.
     #[arg(short, long, value_name = "DIR", default_value = "bgad-demo")]
     pub(crate) out: PathBuf,
 
-    /// Decides how the parts look and every choice in training.
+    /// Seed of how the parts look and of every random choice in training.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
@@ -216,6 +217,47 @@ fn prepare(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Draws the project that the studio offers to begin with: labelled parts, and some to be labelled.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+#[cfg(feature = "server")]
+pub(crate) fn draw_project(folder: &Path) -> io::Result<()> {
+    for inside in ["good", "unlabelled", "models"] {
+        fs::create_dir_all(folder.join(inside))?;
+    }
+    let good = |inside: &str, first: u64, count: u64| {
+        (first..first + count).into_par_iter().try_for_each(|i| {
+            let path = folder.join(inside).join(format!("part-{i:03}.png"));
+            save(&DynamicImage::ImageRgb8(part::good(0, i)), &path)
+        })
+    };
+    good("good", 0, 48)?;
+    // Parts of different groups never share an index, so no two lie exactly alike.
+    good("unlabelled", 100, 6)?;
+    for (defect, first) in KNOWN.into_iter().zip([200, 300]) {
+        let (bad, masks) = (folder.join("bad").join(defect.name()), folder.join("masks").join(defect.name()));
+        fs::create_dir_all(&bad)?;
+        fs::create_dir_all(&masks)?;
+        (first..first + 10).into_par_iter().try_for_each(|i| {
+            let (picture, truth) = part::defective(0, i, defect);
+            save(&DynamicImage::ImageRgb8(picture), &bad.join(format!("part-{i:03}.png")))?;
+            save(&DynamicImage::ImageLuma8(truth), &masks.join(format!("part-{i:03}_mask.png")))
+        })?;
+    }
+    for (defect, first) in [(KNOWN[0], 400), (KNOWN[1], 410), (UNSEEN, 420)] {
+        (first..first + 2).into_par_iter().try_for_each(|i| {
+            let picture = part::defective(0, i, defect).0;
+            save(
+                &DynamicImage::ImageRgb8(picture),
+                &folder.join("unlabelled").join(format!("part-{i:03}.png")),
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// Draws all parts into a folder of the MVTec layout.
 fn draw_parts(plan: &Plan, seed: u64, data: &Path) -> io::Result<Split> {
     // Parts of different groups never share an index, so no test part lies exactly as a training part does.
@@ -285,14 +327,18 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
         let inside = folder.join(name);
         fs::create_dir_all(&inside).map_err(|error| at(&inside, error))?;
     }
-    let thresholds = detector.header().thresholds;
+    let bytes = fs::read(folder.join("model.bgad"))?;
+    let recipe = Recipe::of("model.bgad", &bytes, detector.header());
     let draw = |scored: &ScoredImage| -> Result<(), Box<dyn Error + Send + Sync>> {
-        let (image, original) = detector.load(&scored.sample.path)?;
-        let found = detector.inspect_input(&image, original);
-        let picture = overlay(&image, &found.map, thresholds, &found.regions, original);
-        save_jpeg(&picture, &folder.join("overlays").join(format!("{}.jpg", label(scored))))?;
-        let map = DynamicImage::ImageRgb8(heat_map(&found.map, thresholds));
-        Ok(save(&map, &folder.join("maps").join(format!("{}.png", label(scored))))?)
+        let frame = Frame::open(&scored.sample.path)?;
+        let found = detector.inspect(&frame)?;
+        for (style, folder_of, side) in [(Style::Overlay, "overlays", 512), (Style::Heat, "maps", 256)] {
+            let look = Look { style, footer: false, caption: None, longest_side: side };
+            let picture = overlay::draw(&frame, &found, &recipe, &look)?.to_jpeg(QUALITY)?;
+            let path = folder.join(folder_of).join(format!("{}.jpg", label(scored)));
+            durable::replace(&path, &picture).map_err(|error| at(&path, error))?;
+        }
+        Ok(())
     };
     evaluation
         .images
@@ -300,8 +346,9 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
         .map(draw)
         .collect::<Result<(), _>>()
         .map_err(|error| -> Box<dyn Error> { error })?;
-    let strip = legend(thresholds, 600, 24);
-    Ok(save(&DynamicImage::ImageRgb8(strip), &folder.join("maps").join("scale.png"))?)
+    let strip = overlay::legend(ColourScale::of(&recipe.normal_scores), recipe.thresholds, 600, 24);
+    let path = folder.join("maps").join("scale.png");
+    Ok(durable::replace(&path, &strip.to_png()?).map_err(|error| at(&path, error))?)
 }
 
 /// One row: part, map and mask of a typical known and a typical unseen defect.
@@ -429,14 +476,6 @@ fn save(image: &DynamicImage, path: &Path) -> io::Result<()> {
     let mut bytes = io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| at(path, io::Error::other(error)))?;
     durable::replace(path, bytes.get_ref()).map_err(|error| at(path, error))
-}
-
-fn save_jpeg(image: &RgbImage, path: &Path) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode_image(image)
-        .map_err(|error| at(path, io::Error::other(error)))?;
-    durable::replace(path, &bytes).map_err(|error| at(path, error))
 }
 
 /// The error with the file that it is about.

@@ -1,16 +1,18 @@
 //! `bgad doctor`: what is wrong with a data folder.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use bgad::backbone::Backbone;
-use bgad::dataset::doctor::{Checkup, DoctorOptions, Severity, examine};
+use bgad::dataset::doctor::{Checkup, DoctorOptions, Next, Severity, examine};
 use bgad::options::DEFAULT_BACKBONE;
+use bgad::printable;
 
 use crate::args::DoctorArgs;
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::machine;
 use crate::progress::CountProgress;
+use crate::{machine, shell};
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
@@ -28,34 +30,90 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
         serde_json::to_writer_pretty(&mut out, &checkup)?;
         writeln!(out)?;
     } else {
-        table(&mut out, &checkup)?;
+        table(&mut out, &checkup, &args.data)?;
     }
     out.flush()?;
     Ok(Outcome::of(checkup.count(Severity::Error) + checkup.count(Severity::Warning), 0))
 }
 
-/// The findings of each check under one heading, its fix once.
-fn table(out: &mut impl Write, checkup: &Checkup) -> io::Result<()> {
+/// Columns that a line has at most.
+const COLUMNS: usize = 80;
+
+/// The findings of each check under one heading, first what was found, then what to do, once.
+fn table(out: &mut impl Write, checkup: &Checkup, data: &Path) -> io::Result<()> {
     for group in
         checkup.findings.chunk_by(|a, b| (a.severity, a.check, a.fix) == (b.severity, b.check, b.fix))
     {
         let first = &group[0];
-        writeln!(out, "{}  {}: {}", first.severity, first.check, first.fix)?;
+        let files = if group.len() == 1 { String::new() } else { format!(" ({})", group.len()) };
+        writeln!(out, "{}: {}{files}", first.severity, first.check)?;
         for finding in group {
-            let file = if finding.file.is_empty() { "(all)" } else { &finding.file };
-            writeln!(out, "  {}: {}", printable(file), finding.problem)?;
+            let file = if finding.file.is_empty() { "all" } else { &finding.file };
+            wrapped(out, "  ", &format!("{}: {}", printable::text(file), finding.problem))?;
         }
+        wrapped(out, "  to do: ", first.fix)?;
         writeln!(out)?;
     }
-    let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| checkup.count(severity));
-    writeln!(
+    let counts = checkup.counts;
+    let good = counts.train_good + counts.test_good;
+    let bad = counts.train_bad + counts.test_bad;
+    wrapped(
         out,
-        "{} good and {} defective images: {} errors, {} warnings, {} notes",
-        checkup.good, checkup.defective, counts[0], counts[1], counts[2]
-    )
+        "",
+        &format!(
+            "{} ({} for training, {} for testing), {} ({} with a mask), {} not used",
+            plural(good, "good image"),
+            counts.train_good,
+            counts.test_good,
+            plural(bad, "defective image"),
+            counts.with_mask,
+            plural(counts.unused, "file")
+        ),
+    )?;
+    let [errors, warnings, notes] =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|severity| checkup.count(severity));
+    writeln!(out, "{}, {}, {}", plural(errors, "error"), plural(warnings, "warning"), plural(notes, "note"))?;
+    let data = shell::quoted(data);
+    match checkup.next() {
+        Next::Train => writeln!(out, "\nnext\n  bgad train {data} -o part.bgad"),
+        Next::Repair => writeln!(out, "\nnext, once the errors are repaired\n  bgad doctor {data}"),
+    }
 }
 
-/// A file's name may hold anything; a terminal should not obey it.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A number and what it counts.
+fn plural(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A text in lines of 80 columns; those after the first are indented by four.
+fn wrapped(out: &mut impl Write, start: &str, text: &str) -> io::Result<()> {
+    let mut line = start.to_owned();
+    let mut is_bare = true;
+    for word in text.split(' ') {
+        if !is_bare && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            writeln!(out, "{}", line.trim_end())?;
+            line = "    ".to_owned();
+            is_bare = true;
+        }
+        if !is_bare {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_bare = false;
+    }
+    writeln!(out, "{}", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_before_the_edge() {
+        let mut out = Vec::new();
+        wrapped(&mut out, "  ", &["a/name.png:", &"word ".repeat(40)].join(" ")).expect("memory");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.lines().count() > 2 && text.lines().all(|line| line.len() <= COLUMNS), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
+    }
 }

@@ -31,8 +31,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     let test = test_set(&args.data, args.split.as_deref(), &[detector.header()])?;
     if test.known > 0 {
         say(format_args!(
-            "{} images were left out: the model was {} them",
-            test.known,
+            "{} left out: the model was {} them",
+            left_out(test.known),
             known_by(detector.header())
         ));
     }
@@ -83,12 +83,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         say(format_args!("note: {reason}"));
     }
     if evaluation.counts.skipped > 0 {
-        say(format_args!(
-            "{} files were skipped, see above; the figures are without them",
-            evaluation.counts.skipped
-        ));
+        say(failure::skipped(evaluation.counts.skipped, "the figures are without them"));
     }
     Ok(Outcome::of(0, evaluation.counts.skipped))
+}
+
+/// `1 image was`, `2 images were`.
+pub(crate) fn left_out(images: usize) -> String {
+    let verb = if images == 1 { "was" } else { "were" };
+    format!("{} {verb}", failure::count(images, "image"))
 }
 
 /// How a model may know an image.
@@ -178,7 +181,7 @@ fn what_to_try(
     }
     if let (true, Some(threshold)) = (conclusion.escapes > 0, lowest.filter(|t| *t < header.thresholds.ok)) {
         let tried = quoted(&args.model.with_extension("stricter.bgad"));
-        commands.push(format!("bgad calibrate {model} -o {tried} --ok {threshold} --ng {threshold}"));
+        commands.push(format!("bgad calibrate {model} -o {tried} --ok={threshold} --ng={threshold}"));
     }
     if args.report.is_none() && (conclusion.escapes > 0 || conclusion.stopped > 0) {
         let split = args.split.as_ref().map_or(String::new(), |file| format!(" --split {}", quoted(file)));

@@ -46,6 +46,18 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// So many of something, in words: `1 image`, `2 images`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{end}")
+}
+
+/// What is said of files that a result is without.
+pub(crate) fn skipped(number: usize, result: &str) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb} skipped, see above; {result}", count(number, "file"))
+}
+
 /// A line on stderr.
 pub(crate) fn say(message: impl Display) {
     // A stderr that is closed leaves nobody to tell.
@@ -55,6 +67,13 @@ pub(crate) fn say(message: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(skipped(1, "done"), "1 file was skipped, see above; done");
+        assert_eq!(skipped(0, "done"), "0 files were skipped, see above; done");
+        assert_eq!(count(2, "image"), "2 images");
+    }
 
     #[test]
     fn a_chain_says_each_thing_once() {

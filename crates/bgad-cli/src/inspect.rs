@@ -1,133 +1,232 @@
 //! `bgad inspect`: score, verdict and regions of images.
 
 pub(crate) mod inputs;
+mod pictures;
+mod stdin;
+mod table;
 mod write;
 
 use std::fs;
-use std::io::{self, Cursor};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::io;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
 
 use bgad::detector::{Detector, Inspection};
-use bgad::durable;
-use bgad::image::InputImage;
 use bgad::model::Model;
-use bgad::verdict::Verdict;
-use image::ImageFormat;
+use bgad::record::{Capture, FailedRecord, Recipe, Record};
+use bgad::verdict::{Thresholds, Verdict};
+use bgad::{Frame, image::ImageError};
 use rayon::prelude::*;
 
 use crate::archive;
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, ThresholdArgs};
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, say};
-use crate::overlay::overlay;
+use crate::failure::{self, Failure, context, say};
 use crate::progress::CountProgress;
-use crate::{machine, out, product};
+use crate::shell::{counted, printable};
+use crate::{machine, product};
 use inputs::{Input, Inputs};
-use write::Writer;
-pub(crate) use write::field;
+use write::Entry;
+pub(crate) use write::text as cell_text;
 
 /// Images per thread between two writes: results come while the work goes on, and threads seldom wait.
 const SHARE: usize = 4;
 
 /// What came of one image.
 struct Judged {
-    inspection: Inspection,
-    /// From the file to the result, without the overlay.
-    secs: f64,
-    /// Where the overlay was written, or why not; `None` if none was asked for.
-    overlay: Option<Result<PathBuf, String>>,
+    entry: Entry,
+    /// Files that could not be written beside the verdict.
+    unwritten: Vec<String>,
+}
+
+/// What every image is judged with.
+struct Job<'a> {
+    args: &'a InspectArgs,
+    detector: Detector,
+    recipe: Recipe,
+}
+
+/// What was judged, whatever became of the text about it.
+#[derive(Default)]
+struct Tally {
+    verdicts: [usize; 3],
+    skipped: usize,
+    without_part_id: usize,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let detector = Detector::new(&Model::open(&args.model)?, isa)?;
+    let job = Job::new(args, isa)?;
     if let Some(manifest) = &args.archive.manifest {
-        let model = bgad::weights::sha256_hex(&fs::read(&args.model)?);
-        return archive::run(&detector, model, manifest, &args.archive);
+        return archive::run(&job.detector, job.recipe.model.sha256, manifest, &args.archive);
     }
-    let Inputs { images, mut skipped } = Inputs::find(&args.inputs);
+    let Inputs { images, skipped } = Inputs::find(&stdin::inputs(args)?);
     if images.is_empty() {
         let asked: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
-        return Err(format!("{}: found no image (png, jpg, jpeg, bmp, tif or tiff)", asked.join(", ")).into());
+        return Err(
+            format!("{}: found no image (PNG, JPEG, BMP, TIFF, WebP or PNM)", asked.join(", ")).into()
+        );
     }
-    if let Some(out) = &args.out {
+    if let Some(out) = &args.pictures.out {
         product::folder(out)?;
     }
 
-    let mut verdicts = [0; 3];
+    let mut tally = Tally { skipped, ..Tally::default() };
     let progress = CountProgress::new("inspecting", images.len());
-    let mut writer = Writer::new(args.format, detector.header().thresholds, args.pixel_size, out::text());
-    progress.suspend(|| writer.begin())?;
+    let mut exporter = write::exporter(args.results.format);
+    progress.suspend(|| exporter.begin())?;
     let mut done = 0;
     for share in images.chunks(SHARE * rayon::current_num_threads()) {
-        let judged: Vec<Result<Judged, String>> =
-            share.par_iter().map(|input| judge(&detector, input, args)).collect();
+        let judged: Vec<Judged> = share.par_iter().map(|input| job.judge(input)).collect();
         progress.suspend(|| -> io::Result<()> {
-            for (input, result) in share.iter().zip(&judged) {
-                match result {
-                    Ok(judged) => {
-                        verdicts[judged.inspection.verdict as usize] += 1;
-                        // The verdict stands without its picture.
-                        if let Some(Err(message)) = &judged.overlay {
-                            skipped += 1;
-                            say(format_args!("skipped: {message}"));
-                        }
-                        writer.judged(input, judged)?;
-                    }
-                    Err(message) => {
-                        skipped += 1;
-                        say(format_args!("skipped: {message}"));
-                        writer.skipped(input, message)?;
-                    }
-                }
+            for judged in &judged {
+                tally.count(judged, args.results.part_id.is_some());
+                exporter.entry(&judged.entry)?;
             }
-            writer.flush()
+            Ok(())
         })?;
         done += share.len();
         progress.set(done);
     }
     drop(progress);
-
-    let [ok, review, ng] =
-        [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| verdicts[verdict as usize]);
-    let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-    say(format_args!("{} images: {ok} OK, {review} REVIEW, {ng} NG{skipped_too}", ok + review + ng));
-    Ok(Outcome::of(review + ng, skipped))
+    tally.say();
+    Ok(tally.outcome())
 }
 
-/// The error is a whole sentence that names the file.
-fn judge(detector: &Detector, input: &Input, args: &InspectArgs) -> Result<Judged, String> {
-    let started = Instant::now();
-    let (image, original) = detector.load(&input.path).map_err(|error| failure::chain(&error))?;
-    let mut inspection = detector.inspect_input(&image, original);
-    let pixel_area = args.pixel_size.map_or(1.0, |side| side * side);
-    inspection.regions.retain(|region| region.area * pixel_area >= args.min_area);
-    let secs = started.elapsed().as_secs_f64();
-    let overlay = args.out.as_ref().map(|out| {
-        let path = out.join(&input.overlay);
-        match write_overlay(&path, detector, &image, &inspection) {
-            Ok(()) => Ok(path),
-            Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+impl Tally {
+    fn count(&mut self, judged: &Judged, with_part_id: bool) {
+        match &judged.entry {
+            Entry::Judged(record) => {
+                self.verdicts[record.verdict as usize] += 1;
+                self.without_part_id += usize::from(with_part_id && record.part_id.is_none());
+            }
+            Entry::Failed(failed) => {
+                self.skipped += 1;
+                say(format_args!("skipped: {}", printable(&failed.error)));
+            }
         }
-    });
-    Ok(Judged { inspection, secs, overlay })
+        // The verdict stands without its picture.
+        for message in &judged.unwritten {
+            self.skipped += 1;
+            say(format_args!("skipped: {}", printable(message)));
+        }
+    }
+
+    fn say(&self) {
+        let [ok, review, ng] =
+            [Verdict::Ok, Verdict::Review, Verdict::Ng].map(|verdict| self.verdicts[verdict as usize]);
+        let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
+        let images = counted(ok + review + ng, "image");
+        say(format_args!("{images}: {ok} OK, {review} REVIEW, {ng} NG{skipped}"));
+        if self.without_part_id > 0 {
+            let names = counted(self.without_part_id, "image");
+            say(format_args!("{names} without a part id: the file name does not match --part-id"));
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let [_, review, ng] = self.verdicts;
+        Outcome::of(review + ng, self.skipped)
+    }
 }
 
-fn write_overlay(
-    path: &Path,
-    detector: &Detector,
-    image: &InputImage,
-    inspection: &Inspection,
-) -> io::Result<()> {
-    let Inspection { map, regions, original, .. } = inspection;
-    let image = &detector.visible(image, *original);
-    let picture = overlay(image, map, detector.header().thresholds, regions, *original);
-    let mut png = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).map_err(io::Error::other)?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+impl Job<'_> {
+    fn new(args: &InspectArgs, isa: bgad_kernels::Isa) -> Result<Job<'_>, Failure> {
+        let mut model = Model::open(&args.model)?;
+        let bytes = fs::read(&args.model)
+            .map_err(|error| context(format!("cannot read {}", args.model.display()), error))?;
+        if let Some(thresholds) = asked(&args.thresholds, model.header.thresholds)? {
+            let Thresholds { ok, ng } = model.header.thresholds;
+            say(format_args!(
+                "trying OK up to {} and NG above {}; the model has {ok:.3} and {ng:.3}",
+                thresholds.ok, thresholds.ng
+            ));
+            model.header.thresholds = thresholds;
+            // A calibration is about its own thresholds.
+            model.header.calibration = None;
+        }
+        let name = args.model.file_name().unwrap_or(args.model.as_os_str()).to_string_lossy();
+        let recipe = Recipe::of(name, &bytes, &model.header);
+        let detector = Detector::new(&model, isa)?;
+        Ok(Job { args, detector, recipe })
     }
-    durable::replace(path, &png)
+
+    fn judge(&self, input: &Input) -> Judged {
+        let started = Instant::now();
+        let mut capture = self.capture(input);
+        match self.inspected(&input.path) {
+            Ok((frame, inspection)) => {
+                capture.secs = Some(started.elapsed().as_secs_f64());
+                capture.created = Some(SystemTime::now());
+                let unwritten = pictures::write(
+                    &self.args.pictures,
+                    input,
+                    &frame,
+                    &inspection,
+                    &self.recipe,
+                    &mut capture,
+                );
+                let record = Record::new(&self.recipe, &inspection, &capture);
+                Judged { entry: Entry::Judged(Box::new(record)), unwritten }
+            }
+            Err(error) => {
+                capture.created = Some(SystemTime::now());
+                let failed = FailedRecord::new(&self.recipe, failure::chain(&error), &capture);
+                Judged { entry: Entry::Failed(Box::new(failed)), unwritten: Vec::new() }
+            }
+        }
+    }
+
+    fn inspected(&self, path: &Path) -> Result<(Frame, Inspection), ImageError> {
+        let frame = stdin::frame(path)?;
+        let named = |error| ImageError { path: Some(path.to_owned()), ..error };
+        let mut inspection = self.detector.inspect(&frame).map_err(named)?;
+        let results = &self.args.results;
+        let pixel_area = results.pixel_size.map_or(1.0, |side| side * side);
+        inspection.regions.retain(|region| region.area * pixel_area >= results.min_area);
+        Ok((frame, inspection))
+    }
+
+    fn capture(&self, input: &Input) -> Capture {
+        let name = input.path.file_name().unwrap_or_default().to_string_lossy();
+        let results = &self.args.results;
+        Capture {
+            file: Some(input.path.to_string_lossy().into_owned()),
+            part_id: results.part_id.as_ref().and_then(|pattern| pattern.part_id(&name)),
+            pixel_size: results.pixel_size,
+            ..Capture::default()
+        }
+    }
+}
+
+/// The thresholds that were asked for instead of the model's.
+fn asked(args: &ThresholdArgs, model: Thresholds) -> Result<Option<Thresholds>, Failure> {
+    let (ok, ng) = (args.ok.map(|nats| nats as f32), args.ng.map(|nats| nats as f32));
+    if ok.is_none() && ng.is_none() {
+        return Ok(None);
+    }
+    let ok = ok.unwrap_or(model.ok);
+    let ng = ng.unwrap_or(ok + (model.ng - model.ok));
+    if ng < ok {
+        return Err(format!("NG begins above OK: expected --ng of at least {ok}, found {ng}").into());
+    }
+    Ok(Some(Thresholds { ok, ng }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_that_are_tried_keep_their_order() {
+        let model = Thresholds { ok: 4.0, ng: 5.0 };
+        let of = |ok, ng| asked(&ThresholdArgs { ok, ng, threshold: None }, model);
+        assert_eq!(of(None, None).expect("nothing asked"), None);
+        assert_eq!(of(Some(2.0), None).expect("fine"), Some(Thresholds { ok: 2.0, ng: 3.0 }));
+        assert_eq!(of(None, Some(9.0)).expect("fine"), Some(Thresholds { ok: 4.0, ng: 9.0 }));
+        assert_eq!(of(Some(-1.0), Some(-1.0)).expect("fine"), Some(Thresholds { ok: -1.0, ng: -1.0 }));
+        let error = of(None, Some(3.0)).expect_err("NG below OK").to_string();
+        assert!(error.contains("--ng of at least 4, found 3"), "{error}");
+    }
 }

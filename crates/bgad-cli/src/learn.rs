@@ -31,7 +31,7 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
     }
     if lesson.is_empty() {
         // A repeated command: what was interrupted before is completed.
-        model_file::save(&known, output)?;
+        model_file::copy(&args.model, output)?;
         model_file::write_split_of(&known, output)?;
         say(format_args!("{} has learned all of it already; nothing was changed", output.display()));
         return Ok(Outcome::Fine);
@@ -50,14 +50,17 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
         (Err(error), false) => Some(error),
         _ => None,
     };
+    // The files first: what is printed may be lost.
+    let mut beside = Ok(());
     if refused.is_none() {
         model_file::save(&learned.model, output)?;
+        beside = model_file::write_split(&learned.split, &learned.data, output);
     }
     print(&known, &learned, isa, started)?;
     if let Some(error) = refused {
         return Err(format!("not written: {}; --force writes it all the same", chain(&error)).into());
     }
-    model_file::write_split_of(&learned.model, output)?;
+    beside?;
     say(format_args!("{} has learned it", output.display()));
     Ok(Outcome::Fine)
 }

@@ -10,6 +10,7 @@ mod learn;
 mod restore;
 mod model_file;
 mod inspect;
+mod info;
 mod archive;
 mod calibrate;
 mod doctor;
@@ -17,14 +18,17 @@ mod benchmark;
 mod augment;
 mod foreground;
 mod sheet;
+#[cfg(feature = "server")]
+mod studio;
 mod demo;
+mod manual;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
 mod watch;
 mod report;
-mod overlay;
 mod page;
+mod chart;
 mod progress;
 mod machine;
 mod shell;
@@ -35,15 +39,16 @@ mod exit;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use args::{Args, Command};
 use exit::Outcome;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    match Args::try_parse() {
-        Ok(args) => exit::code(run(args.command)),
+    match Args::typed() {
+        Ok(args) => {
+            progress::set_verbose(args.verbose);
+            exit::code(run(args.command))
+        }
         Err(said) => exit::code(not_parsed(&said)),
     }
 }
@@ -64,6 +69,9 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Learn(args) => learn::run(&args),
@@ -76,6 +84,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "server")]
         Command::Watch(args) => watch::run(&args),
+        #[cfg(feature = "server")]
+        Command::Studio(args) => studio::run(&args),
         Command::Demo(args) => {
             demo::run(&args, &mut out::text())?;
             Ok(Outcome::Fine)

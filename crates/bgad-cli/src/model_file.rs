@@ -1,7 +1,9 @@
 //! The model file of a command, and what stands beside it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use bgad::dataset::Split;
 use bgad::durable;
 use bgad::learn::LearnError;
 use bgad::model::Model;
@@ -29,15 +31,33 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Failure> {
     model.save(path).map_err(|error| context(format!("cannot write {}", path.display()), error))
 }
 
+/// The model of one file in another, byte for byte; nothing happens if they are the same.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let bytes = fs::read(from).map_err(|error| context(format!("cannot read {}", from.display()), error))?;
+    durable::replace_keeping_previous(to, &bytes)
+        .map_err(|error| context(format!("cannot write {}", to.display()), error))
+}
+
 /// Writes the split that a model carries as a file beside it, for people and other tools: nothing needs it.
+pub(crate) fn write_split(split: &Split, data: &Path, model: &Path) -> Result<(), Failure> {
+    split.write(&split_file(model), data).map_err(|error| {
+        let model = model.display();
+        format!("{}; nothing needs that file: {model} is whole and carries the split", chain(&error)).into()
+    })
+}
+
+/// As [`write_split`], from the model alone; not where its images are no longer.
 pub(crate) fn write_split_of(model: &Model, path: &Path) -> Result<(), Failure> {
     let Some(record) = &model.header.training.split else { return Ok(()) };
-    // A model of a moved folder is none the worse for it.
-    let Ok(split) = record.split(None) else { return Ok(()) };
-    split.write(&path.with_extension("split.json"), Path::new(&record.data)).map_err(|error| {
-        format!("{}; the model carries the split all the same: {} is whole", chain(&error), path.display())
-            .into()
-    })
+    match record.split(None) {
+        Ok(split) => write_split(&split, Path::new(&record.data), path),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The split file beside a model.
+pub(crate) fn split_file(model: &Path) -> PathBuf {
+    model.with_extension("split.json")
 }
 
 /// The error with the option that names a moved data folder, where that helps.

@@ -5,6 +5,7 @@ use std::io::{Cursor, Error};
 use std::path::Path;
 
 use bgad::durable;
+use bgad::weights::Weights;
 use image::{ImageBuffer, ImageFormat, PixelWithColorType};
 
 use crate::failure::{Failure, context};
@@ -33,9 +34,14 @@ pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
         .map_err(|error| context(format!("cannot make the folder {}", path.display()), error))
 }
 
-/// Refuses files that could not be written, before the work that they are to hold.
+/// Refuses files that could not be written, or that are models, before the work that they are to hold.
 pub(crate) fn check<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
     for path in paths {
+        if path.is_file() && Weights::open(path).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
+            return Err(
+                format!("cannot write {}: it is a model, which this would replace", path.display()).into()
+            );
+        }
         durable::check(path).map_err(|error| context(format!("cannot write {}", path.display()), error))?;
     }
     Ok(())

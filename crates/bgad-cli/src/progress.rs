@@ -1,11 +1,21 @@
-//! Training and evaluation as they go: bars on a terminal, plain lines elsewhere. All of it on stderr.
+//! Training and evaluation as they go: a bar with the time left on a terminal, plain lines elsewhere. All of it on stderr.
+//! Losses and boundaries are shown with `--verbose` alone.
 
 use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bgad::train::{Event, LevelReport, PassReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure;
+
+/// Whether losses and boundaries are shown.
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// What `--verbose` says, for all that follows.
+pub(crate) fn set_verbose(verbose: bool) {
+    VERBOSE.store(verbose, Ordering::Relaxed);
+}
 
 /// Shows how far training has come.
 pub(crate) struct TrainProgress {
@@ -54,7 +64,7 @@ impl TrainProgress {
         match &self.bar {
             Some(bar) => {
                 if self.phase != Phase::Encoding {
-                    bar.set_style(style("encoding images [{bar:30}] {pos}/{len}  about {eta} left"));
+                    bar.set_style(style("reading  [{bar:30}] image {pos}/{len}, about {eta} left"));
                 }
                 bar.set_length(total as u64);
                 bar.set_position(done as u64);
@@ -63,7 +73,7 @@ impl TrainProgress {
                 // At most some ten lines, however many images.
                 let tenth = |n: usize| n * 10 / total.max(1);
                 if done == total || tenth(done) != tenth(done.saturating_sub(32)) {
-                    failure::say(format_args!("encoding images {done}/{total}"));
+                    failure::say(format_args!("reading images {done}/{total}"));
                 }
             }
         }
@@ -81,25 +91,31 @@ impl TrainProgress {
         // The passes of phase 2 do more for each image than those of phase 1, which is all that was measured yet.
         let left = match (report.images_left, report.phase) {
             (0, _) => String::new(),
-            (_, 1) => format!("  at least {} left", duration(left)),
-            _ => format!("  about {} left", duration(left)),
+            (_, 1) => format!(", at least {} left", duration(left)),
+            _ => format!(", about {} left", duration(left)),
         };
-        let rate = report.images as f64 / report.secs.max(1e-9);
-        let PassReport { phase, meta_epoch, pass, passes, .. } = report;
-        let head = format!("phase {phase}  meta-epoch {meta_epoch}  pass {pass}/{passes}");
-        let tail = format!("{rate:.0} images/s{left}");
-        let levels = levels(&report.levels);
+        let verbose = VERBOSE.load(Ordering::Relaxed);
+        let PassReport { pass, passes, .. } = report;
         match &self.bar {
             Some(bar) => {
                 if self.phase != Phase::Passes {
-                    bar.set_style(style("[{bar:20}] {prefix}\n{msg}"));
+                    let figures = if verbose { "\n{msg}" } else { "" };
+                    bar.set_style(style(&format!(
+                        "training [{{bar:30}}] pass {{pos}}/{{len}}{{prefix}}{figures}"
+                    )));
                 }
                 bar.set_length(*passes as u64);
                 bar.set_position(*pass as u64);
-                bar.set_prefix(format!("{head}  {tail}"));
-                bar.set_message(levels.join("\n"));
+                bar.set_prefix(left);
+                if verbose {
+                    bar.set_message(figures(report).join("\n"));
+                }
             }
-            None => failure::say(format_args!("{head}  {}  {tail}", levels.join("  "))),
+            None if verbose => {
+                let figures = figures(report).join("  ");
+                failure::say(format_args!("training, pass {pass}/{passes}{left}  {figures}"));
+            }
+            None => failure::say(format_args!("training, pass {pass}/{passes}{left}")),
         }
         self.phase = Phase::Passes;
     }
@@ -129,7 +145,7 @@ impl CountProgress {
     /// A bar if stderr is a terminal, else nothing: the work is short.
     pub(crate) fn new(what: &str, total: usize) -> CountProgress {
         let bar = io::stderr().is_terminal().then(|| {
-            let template = format!("{what} [{{bar:30}}] {{pos}}/{{len}}  about {{eta}} left");
+            let template = format!("{what} [{{bar:30}}] {{pos}}/{{len}}, about {{eta}} left");
             ProgressBar::new(total as u64).with_style(style(&template))
         });
         CountProgress { bar }
@@ -166,6 +182,14 @@ impl Drop for CountProgress {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template of this file").progress_chars("=> ")
+}
+
+/// What a pass was like, for those who want to see the method at work.
+fn figures(report: &PassReport) -> Vec<String> {
+    let rate = report.images as f64 / report.secs.max(1e-9);
+    let PassReport { phase, meta_epoch, .. } = report;
+    let head = format!("phase {phase}, meta-epoch {meta_epoch}, {rate:.0} images/s");
+    [head].into_iter().chain(levels(&report.levels)).collect()
 }
 
 /// Loss, its parts and the boundary, level by level.

@@ -1,11 +1,23 @@
 //! From what was typed to the options and the backbone of a training.
 
 use bgad::backbone::Backbone;
-use bgad::options::{OptionError, Recipe};
+use bgad::options::{Checked, OptionError, Recipe, TrainOptions};
 use bgad_kernels::Isa;
 
 use crate::args::{MethodArgs, RecipeArgs, choice};
 use crate::failure::Failure;
+
+/// The options, or what is wrong with them.
+pub(crate) fn checked(options: TrainOptions) -> Result<Checked, Failure> {
+    options.check().map_err(|error| as_typed(&error))
+}
+
+/// What is wrong with an option, by the name that can be typed.
+fn as_typed(error: &OptionError) -> Failure {
+    let OptionError { option, found, allowed } = error;
+    let option = if *option == "tile_overlap" { "tiles".to_owned() } else { option.replace('_', "-") };
+    format!("--{option} is {found}, must be {allowed}").into()
+}
 
 impl RecipeArgs {
     pub(crate) fn recipe(&self) -> Recipe {
@@ -41,8 +53,8 @@ impl RecipeArgs {
     }
 
     /// Refuses what cannot work, before any image is read.
-    pub(crate) fn check(&self) -> Result<(), OptionError> {
-        self.recipe().check()
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.recipe().check().map_err(|error| as_typed(&error))
     }
 
     pub(crate) fn backbone(&self, isa: Isa) -> Result<Backbone, Failure> {

@@ -13,17 +13,30 @@ use std::path::Path;
 use bgad::dataset::Sample;
 use bgad::detector::Detector;
 use bgad::evaluation::{Evaluation, ScoredImage};
+use bgad::record::Recipe;
 use bgad::verdict::Verdict;
 use bgad::weights::sha256_hex;
+use maud::html;
 
 use crate::failure::{Failure, context};
-use crate::page::document;
+use crate::page::{document, glossary};
 
 const STYLE: &str = include_str!("report/report.css");
 
 /// Whatever a file's name may hold: this page runs nothing and loads nothing but the pictures within it.
-const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-                      img-src data:\">";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// Words of this page that not everybody knows.
+const WORDS: [&str; 8] = [
+    "score",
+    "OK, REVIEW, NG",
+    "false alarm",
+    "escape",
+    "image AUROC",
+    "AUPRO",
+    "average precision",
+    "edge of normal",
+];
 
 /// What a report is about.
 pub(crate) struct Report<'a> {
@@ -46,23 +59,22 @@ impl Report<'_> {
     ///
     /// If the model, an image or a mask cannot be read any more.
     pub(crate) fn html(&self) -> Result<String, Failure> {
-        let sections = [
-            sections::head(self),
-            sections::operating_point(self),
-            chart::all(self),
-            sections::by_type(self),
-            gallery::all(self)?,
-            sections::every_image(self),
-            sections::provenance(self, &self.hash_of_model()?, &self.hash_of_data()?),
-        ];
-        let title = format!("{} on {}", name(self.model), name(self.data));
-        Ok(document(&title, &format!("{POLICY}\n<style>\n{STYLE}</style>\n"), &sections.concat()))
-    }
-
-    fn hash_of_model(&self) -> Result<String, Failure> {
         let bytes = fs::read(self.model)
             .map_err(|error| context(format!("cannot read {}", self.model.display()), error))?;
-        Ok(sha256_hex(&bytes))
+        let recipe = Recipe::of(name(self.model), &bytes, self.detector.header());
+        let main = html! {
+            (sections::head(self))
+            (sections::operating_point(self))
+            (chart::all(self))
+            (sections::by_type(self))
+            (gallery::all(self, &recipe)?)
+            (sections::every_image(self))
+            (sections::provenance(self, &recipe.model.sha256, &self.hash_of_data()?))
+            (glossary(&WORDS))
+        };
+        let title = format!("{} on {}", name(self.model), name(self.data));
+        let policy = html! { meta http-equiv="Content-Security-Policy" content=(POLICY); };
+        Ok(document(&title, &policy, STYLE, &main))
     }
 
     /// SHA-256 of a list with a line for each file, `HASH  PATH`, sorted by path: what `sha256sum` prints.

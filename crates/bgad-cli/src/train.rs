@@ -15,9 +15,9 @@ use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, context, say};
+use crate::failure::{self, Failure, chain, context, say};
 use crate::progress::{TrainProgress, duration};
-use crate::{choice, machine, out, shell};
+use crate::{choice, machine, out, recipe, shell};
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -35,17 +35,27 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     }
     let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let split = choice::split(&args.data, &args.choice)?;
+    let mut split = choice::split(&args.data, &args.choice)?;
+    let recipe = args.recipe.recipe();
+    let mut plan = Plan::new(&recipe, args.choice.seed, &split);
+    // Tiles are cut from images at their own size, at which no defect vanishes.
+    let size = plan.options.tile_overlap.is_none().then_some(plan.options.input);
+    let unsound = split.drop_unsound_masks(size);
+    if !unsound.is_empty() {
+        choice::name_unsound(&unsound, split.anomalies.len());
+        plan = Plan::new(&recipe, args.choice.seed, &split);
+    }
     let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
-    let Plan { options, input } = Plan::new(&args.recipe.recipe(), args.choice.seed, &split);
+    say(format_args!("{}", split.counts()));
+    let Plan { options, input } = plan;
     if let Some(input) = &input {
         say(format_args!("input {input}"));
         if input.asks_for_tiles() {
             say("note: --tiles would look closer, at the price of time");
         }
     }
-    let options = options.check()?;
+    let options = recipe::checked(options)?;
     let backbone = args.recipe.backbone(isa)?;
 
     stop_on_interrupt()?;
@@ -82,14 +92,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         Failure::from(format!("{}; {kept}", chain(error.as_ref())))
     })?;
     summary(args, &files, &model, &split, started)?;
-    if progress.skipped > 0 {
-        say(format_args!(
-            "{} files were skipped, see above; the model was trained without them",
-            progress.skipped
-        ));
-        return Ok(Outcome::Incomplete);
+    let skipped = progress.skipped + unsound.len();
+    if skipped > 0 {
+        say(failure::skipped(skipped, "the model was trained without them"));
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::of(0, skipped))
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.
@@ -167,8 +174,8 @@ fn next(out: &mut impl Write, args: &TrainArgs, files: &Output, split: &Split) -
         Some(rate) => writeln!(out, "  bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate))?,
         None if !split.hold_out.is_empty() => writeln!(
             out,
-            "  (no promise can be proven with {} images held out: it takes {})",
-            split.hold_out.len(),
+            "  (no promise can be proven with {} held out: it takes {})",
+            failure::count(split.hold_out.len(), "image"),
             fewest_images(CONFIDENCE)
         )?,
         None => {}

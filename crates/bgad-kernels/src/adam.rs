@@ -13,35 +13,46 @@ const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Moves `params` against `gradients`. `m` and `v` are the moments, zero before the first step; `step` counts
-/// from 1. All slices have the same length.
+/// What one step of [`adam`] reads and changes. All slices have the same length.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Moved against the gradients.
+    pub params: &'a mut [f32],
+    /// The gradient of each parameter.
+    pub gradients: &'a [f32],
+    /// First moments, zero before the first step.
+    pub m: &'a mut [f32],
+    /// Second moments, zero before the first step.
+    pub v: &'a mut [f32],
+    /// Size of the step.
+    pub learning_rate: f32,
+    /// Counts from 1.
+    pub number: u64,
+}
+
+/// Takes one step.
 ///
 /// # Panics
 ///
-/// If lengths differ or `step` is 0.
-pub fn adam(
-    isa: Isa,
-    params: &mut [f32],
-    gradients: &[f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    learning_rate: f32,
-    step: u64,
-) {
-    let n = params.len();
-    assert!(gradients.len() == n && m.len() == n && v.len() == n, "one gradient and two moments a parameter");
-    assert!(step > 0, "steps count from 1");
-    let t = step.min(i32::MAX as u64) as i32;
-    let rate = (f64::from(learning_rate) / (1.0 - f64::from(BETA1).powi(t))) as f32;
+/// If lengths differ or the step's number is 0.
+pub fn adam(isa: Isa, step: Step<'_>) {
+    let n = step.params.len();
+    assert!(
+        step.gradients.len() == n && step.m.len() == n && step.v.len() == n,
+        "{n} parameters need as many gradients and moments, found {}, {} and {}",
+        step.gradients.len(),
+        step.m.len(),
+        step.v.len()
+    );
+    assert!(step.number > 0, "steps count from 1");
+    let t = step.number.min(i32::MAX as u64) as i32;
+    let rate = (f64::from(step.learning_rate) / (1.0 - f64::from(BETA1).powi(t))) as f32;
     let inverse_root = (1.0 / (1.0 - f64::from(BETA2).powi(t)).sqrt()) as f32;
-    isa.run(Adam { params, gradients, m, v, rate, inverse_root });
+    isa.run(Adam { step, rate, inverse_root });
 }
 
 struct Adam<'a> {
-    params: &'a mut [f32],
-    gradients: &'a [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
+    step: Step<'a>,
     rate: f32,
     inverse_root: f32,
 }
@@ -50,26 +61,24 @@ impl Kernel for Adam<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let total = self.params.len();
+    fn run<S: Simd>(self, simd: S) {
+        let Step { params, gradients, m, v, .. } = self.step;
+        let total = params.len();
+        // With equal lengths in sight, the compiler drops the checks in the loop.
+        let (gradients, ms, vs) = (&gradients[..total], &mut m[..total], &mut v[..total]);
         let mut i = 0;
         while i < total {
-            let n = total - i;
-            // SAFETY: all four slices have `total` values; loads and stores stop there.
-            unsafe {
-                let (p_at, m_at, v_at) =
-                    (self.params.as_mut_ptr().add(i), self.m.as_mut_ptr().add(i), self.v.as_mut_ptr().add(i));
-                let g = S::load_up_to(self.gradients.as_ptr().add(i), n);
-                let m = S::load_up_to(m_at, n);
-                let m = S::mul_add(S::splat(1.0 - BETA1), S::sub(g, m), m);
-                let v = S::mul(S::splat(BETA2), S::load_up_to(v_at, n));
-                let v = S::mul_add(S::splat(1.0 - BETA2), S::mul(g, g), v);
-                let root = S::mul_add(S::sqrt(v), S::splat(self.inverse_root), S::splat(EPSILON));
-                let step = S::div(S::mul(S::splat(self.rate), m), root);
-                S::store_up_to(p_at, n, S::sub(S::load_up_to(p_at, n), step));
-                S::store_up_to(m_at, n, m);
-                S::store_up_to(v_at, n, v);
-            }
+            let g = simd.read(&gradients[i..]);
+            let m = simd.read(&ms[i..]);
+            let m = simd.mul_add(simd.splat(1.0 - BETA1), simd.sub(g, m), m);
+            let v = simd.mul(simd.splat(BETA2), simd.read(&vs[i..]));
+            let v = simd.mul_add(simd.splat(1.0 - BETA2), simd.mul(g, g), v);
+            let root = simd.mul_add(simd.sqrt(v), simd.splat(self.inverse_root), simd.splat(EPSILON));
+            let step = simd.div(simd.mul(simd.splat(self.rate), m), root);
+            let p = simd.sub(simd.read(&params[i..]), step);
+            simd.write(&mut params[i..], p);
+            simd.write(&mut ms[i..], m);
+            simd.write(&mut vs[i..], v);
             i += S::LANES;
         }
     }
@@ -89,7 +98,8 @@ mod tests {
                 let (mut wm, mut wv) = (vec![0f64; n], vec![0f64; n]);
                 for t in 1..=3 {
                     let g: Vec<f32> = (0..n).map(|i| ((i * t) as f32 * 0.37).sin()).collect();
-                    adam(isa, &mut p, &g, &mut m, &mut v, 1e-2, t as u64);
+                    let (params, gradients, m, v) = (&mut p[..], &g[..], &mut m[..], &mut v[..]);
+                    adam(isa, Step { params, gradients, m, v, learning_rate: 1e-2, number: t as u64 });
                     for i in 0..n {
                         let g = f64::from(g[i]);
                         wm[i] = 0.9 * wm[i] + 0.1 * g;

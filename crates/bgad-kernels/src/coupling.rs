@@ -10,202 +10,230 @@
 
 use crate::activation::{exp_v, tanh_v};
 use crate::isa::{Isa, Kernel};
+use crate::matrix::{MatMut, MatRef, assert_shape};
 use crate::simd::Simd;
 
-/// The active halves of some rows: `d` values at `offset` in each row of `ld`.
-#[derive(Clone, Copy, Debug)]
-pub struct Active {
-    /// How many rows.
-    pub rows: usize,
-    /// Active values in a row.
-    pub d: usize,
-    /// Where the active values of a row begin.
-    pub offset: usize,
-    /// Distance between rows.
-    pub ld: usize,
+/// What [`forward`] reads and writes, for `n` rows of `d` active values.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// `[n, d]`: the active columns, transformed in place.
+    pub v: MatMut<'a>,
+    /// `[n, 2 d]`: `[a_s | t]`.
+    pub a: MatRef<'a>,
+    /// `[n, d]`: the active columns as they were; written.
+    pub x: MatMut<'a>,
+    /// `[n, d]`: `tanh(a_s)`; written.
+    pub tanh: MatMut<'a>,
+    /// `[n]`: added to.
+    pub log_det: &'a mut [f32],
 }
 
-impl Active {
-    fn check(&self, v: usize, a: usize, saved: usize, row: usize) {
-        let Active { rows, d, offset, ld } = *self;
-        assert!(offset + d <= ld && v >= rows * ld, "{rows} rows of {ld} values, {v} given");
-        assert!(a >= rows * 2 * d, "{rows} rows of {} parameters, {a} given", 2 * d);
-        assert!(saved >= rows * d, "{rows} rows of {d} saved values, {saved} given");
-        assert!(row >= rows, "{rows} log-determinants, {row} given");
-    }
+/// Panics unless `a` has two values for each of `n` rows of `d`.
+#[track_caller]
+fn assert_parameters(what: &str, a: (usize, usize), (n, d): (usize, usize)) {
+    let is_even = a.1.is_multiple_of(2);
+    assert!(is_even, "{what}: expected an even number of columns, found {}", a.1);
+    assert_shape(what, (a.0, a.1 / 2), (n, d));
 }
 
-/// Transforms the active half of `v` in place and keeps what the backward pass needs.
-///
-/// `a`: `[rows, 2 d]`; `x` and `tanh`: `[rows, d]`, written; `log_det`: `[rows]`, added to.
+/// Panics unless there is one value a row.
+#[track_caller]
+fn assert_len(what: &str, found: usize, wanted: usize) {
+    assert!(found == wanted, "{what}: expected {wanted} values, found {found}");
+}
+
+/// Transforms the active columns in place and keeps what the backward pass needs.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-#[allow(clippy::too_many_arguments)] // one layer's inputs and outputs
-pub fn forward(
-    isa: Isa,
-    active: Active,
-    alpha: f32,
-    v: &mut [f32],
-    a: &[f32],
-    x: &mut [f32],
-    tanh: &mut [f32],
-    log_det: &mut [f32],
-) {
-    active.check(v.len(), a.len(), x.len().min(tanh.len()), log_det.len());
-    isa.run(Forward { active, alpha, v, a, x, tanh, log_det });
+/// If shapes disagree.
+pub fn forward(isa: Isa, alpha: f32, rows: Forward<'_>) {
+    let Forward { v, a, x, tanh, log_det } = &rows;
+    let shape = (v.rows(), v.cols());
+    assert_parameters("half of the coupling's parameters", (a.rows(), a.cols()), shape);
+    assert_shape("kept inputs", (x.rows(), x.cols()), shape);
+    assert_shape("kept tanh", (tanh.rows(), tanh.cols()), shape);
+    assert_len("log-determinants", log_det.len(), shape.0);
+    isa.run(ForwardKernel { alpha, rows });
 }
 
-struct Forward<'a> {
-    active: Active,
+struct ForwardKernel<'a> {
     alpha: f32,
-    v: &'a mut [f32],
-    a: &'a [f32],
-    x: &'a mut [f32],
-    tanh: &'a mut [f32],
-    log_det: &'a mut [f32],
+    rows: Forward<'a>,
 }
 
-impl Kernel for Forward<'_> {
+impl Kernel for ForwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Active { rows, d, offset, ld } = self.active;
-        for r in 0..rows {
-            // SAFETY: the slices were checked against `active`; loads and stores stop at `d`.
-            unsafe {
-                let v = self.v.as_mut_ptr().add(r * ld + offset);
-                let a = self.a.as_ptr().add(r * 2 * d);
-                let (keep_x, keep_tanh) = (self.x.as_mut_ptr().add(r * d), self.tanh.as_mut_ptr().add(r * d));
-                let mut sum = S::splat(0.0);
-                let mut j = 0;
-                while j < d {
-                    let n = d - j;
-                    let x = S::load_up_to(v.add(j), n);
-                    let th = tanh_v::<S>(S::load_up_to(a.add(j), n));
-                    let e = exp_v::<S>(S::mul(S::splat(self.alpha), th));
-                    S::store_up_to(v.add(j), n, S::mul_add(x, e, S::load_up_to(a.add(d + j), n)));
-                    S::store_up_to(keep_x.add(j), n, x);
-                    S::store_up_to(keep_tanh.add(j), n, th);
+    fn run<S: Simd>(self, simd: S) {
+        let Forward { mut v, a, mut x, mut tanh, log_det } = self.rows;
+        let d = v.cols();
+        let [v_stride, a_stride] = [v.stride(), a.stride()];
+        let [x_stride, tanh_stride] = [x.stride(), tanh.stride()];
+        let (v, a, x, tanh) = (v.as_mut_ptr(), a.as_ptr(), x.as_mut_ptr(), tanh.as_mut_ptr());
+        for (r, log_det) in log_det.iter_mut().enumerate() {
+            // SAFETY: all matrices have as many rows as there are log-determinants.
+            let (v, a, keep_x, keep_tanh) = unsafe {
+                (v.add(r * v_stride), a.add(r * a_stride), x.add(r * x_stride), tanh.add(r * tanh_stride))
+            };
+            let mut sum = simd.splat(0.0);
+            let mut j = 0;
+            while j < d {
+                let n = d - j;
+                // SAFETY: the rows have `d` values, those of `a` twice as many, as `forward` checked; loads and stores stop
+                // there.
+                unsafe {
+                    let x = simd.load_up_to(v.add(j), n);
+                    let th = tanh_v(simd, simd.load_up_to(a.add(j), n));
+                    let e = exp_v(simd, simd.mul(simd.splat(self.alpha), th));
+                    simd.store_up_to(v.add(j), n, simd.mul_add(x, e, simd.load_up_to(a.add(d + j), n)));
+                    simd.store_up_to(keep_x.add(j), n, x);
+                    simd.store_up_to(keep_tanh.add(j), n, th);
                     // Lanes past `d` hold tanh 0 = 0.
-                    sum = S::add(sum, th);
-                    j += S::LANES;
+                    sum = simd.add(sum, th);
                 }
-                *self.log_det.get_unchecked_mut(r) += self.alpha * S::sum(sum);
+                j += S::LANES;
             }
+            *log_det += self.alpha * simd.sum(sum);
         }
     }
 }
 
-/// Undoes [`forward`]: the active half of `v` becomes `(v - t) exp(-s)`, `log_det` loses `sum(s)`.
+/// Undoes [`forward`]: the active columns `v`, `[n, d]`, become `(v - t) exp(-s)`, `log_det`, `[n]`, loses `sum(s)`;
+/// `a` is `[n, 2 d]`.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-pub fn inverse(active: Active, alpha: f32, v: &mut [f32], a: &[f32], log_det: &mut [f32]) {
-    let Active { rows, d, offset, ld } = active;
-    active.check(v.len(), a.len(), rows * d, log_det.len());
-    for r in 0..rows {
-        let v = &mut v[r * ld + offset..][..d];
-        let (a_s, t) = a[r * 2 * d..][..2 * d].split_at(d);
-        for ((v, a_s), t) in v.iter_mut().zip(a_s).zip(t) {
+/// If shapes disagree.
+pub fn inverse(alpha: f32, mut v: MatMut<'_>, a: MatRef<'_>, log_det: &mut [f32]) {
+    let (n, d) = (v.rows(), v.cols());
+    assert_parameters("half of the coupling's parameters", (a.rows(), a.cols()), (n, d));
+    assert_len("log-determinants", log_det.len(), n);
+    for (r, log_det) in log_det.iter_mut().enumerate() {
+        let (a_s, t) = a.row(r).split_at(d);
+        for ((v, a_s), t) in v.row_mut(r).iter_mut().zip(a_s).zip(t) {
             let s = alpha * a_s.tanh();
             *v = (*v - t) * (-s).exp();
-            log_det[r] -= s;
+            *log_det -= s;
         }
     }
 }
 
-/// Adjoint of [`forward`]: the active half of `dv` turns from `dy` into `dx`.
-///
-/// `x` and `tanh`: what forward kept; `dlog_det`: `[rows]`; `da`: `[rows, 2 d]`, written; `da_sum`: `[2 d]`, the
-/// column sums of `da` are added to it.
+/// What [`backward`] reads and writes, for `n` rows of `d` active values.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// `[n, d]`: the active columns, which turn from `dy` into `dx`.
+    pub dv: MatMut<'a>,
+    /// `[n, d]`: what [`forward`] kept.
+    pub x: MatRef<'a>,
+    /// `[n, d]`: what [`forward`] kept.
+    pub tanh: MatRef<'a>,
+    /// `[n]`: gradients of the log-determinants.
+    pub dlog_det: &'a [f32],
+    /// `[n, 2 d]`: written.
+    pub da: MatMut<'a>,
+    /// `[2 d]`: the column sums of `da` are added to it.
+    pub da_sum: &'a mut [f32],
+}
+
+/// Adjoint of [`forward`].
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-#[allow(clippy::too_many_arguments)] // one layer's inputs and outputs
-pub fn backward(
-    isa: Isa,
-    active: Active,
-    alpha: f32,
-    dv: &mut [f32],
-    x: &[f32],
-    tanh: &[f32],
-    dlog_det: &[f32],
-    da: &mut [f32],
-    da_sum: &mut [f32],
-) {
-    active.check(dv.len(), da.len(), x.len().min(tanh.len()), dlog_det.len());
-    assert_eq!(da_sum.len(), 2 * active.d, "one sum a column");
-    isa.run(Backward { active, alpha, dv, x, tanh, dlog_det, da, da_sum });
+/// If shapes disagree.
+pub fn backward(isa: Isa, alpha: f32, rows: Backward<'_>) {
+    let Backward { dv, x, tanh, dlog_det, da, da_sum } = &rows;
+    let shape = (dv.rows(), dv.cols());
+    assert_parameters("half of the parameters' gradient", (da.rows(), da.cols()), shape);
+    assert_shape("kept inputs", (x.rows(), x.cols()), shape);
+    assert_shape("kept tanh", (tanh.rows(), tanh.cols()), shape);
+    assert_len("gradients of the log-determinants", dlog_det.len(), shape.0);
+    assert_len("column sums", da_sum.len(), da.cols());
+    isa.run(BackwardKernel { alpha, rows });
 }
 
-struct Backward<'a> {
-    active: Active,
+struct BackwardKernel<'a> {
     alpha: f32,
-    dv: &'a mut [f32],
-    x: &'a [f32],
-    tanh: &'a [f32],
-    dlog_det: &'a [f32],
-    da: &'a mut [f32],
-    da_sum: &'a mut [f32],
+    rows: Backward<'a>,
 }
 
-impl Kernel for Backward<'_> {
+impl Kernel for BackwardKernel<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Active { rows, d, offset, ld } = self.active;
-        // SAFETY: the slices were checked against `active`; loads and stores stop at `d`.
-        unsafe {
-            let (alpha, one) = (S::splat(self.alpha), S::splat(1.0));
-            let sums = self.da_sum.as_mut_ptr();
-            for r in 0..rows {
-                let dv = self.dv.as_mut_ptr().add(r * ld + offset);
-                let da = self.da.as_mut_ptr().add(r * 2 * d);
-                let (x, tanh) = (self.x.as_ptr().add(r * d), self.tanh.as_ptr().add(r * d));
-                let dlog_det = S::splat(*self.dlog_det.get_unchecked(r));
-                let mut j = 0;
-                while j < d {
-                    let n = d - j;
-                    let dy = S::load_up_to(dv.add(j), n);
-                    let th = S::load_up_to(tanh.add(j), n);
-                    let dx = S::mul(dy, exp_v::<S>(S::mul(alpha, th)));
-                    let ds = S::mul_add(dx, S::load_up_to(x.add(j), n), dlog_det);
-                    let slope = S::mul(alpha, S::sub(one, S::mul(th, th)));
-                    let da_s = S::mul(ds, slope);
-                    S::store_up_to(dv.add(j), n, dx);
-                    S::store_up_to(da.add(j), n, da_s);
-                    S::store_up_to(da.add(d + j), n, dy);
-                    S::store_up_to(sums.add(j), n, S::add(S::load_up_to(sums.add(j), n), da_s));
-                    S::store_up_to(sums.add(d + j), n, S::add(S::load_up_to(sums.add(d + j), n), dy));
-                    j += S::LANES;
+    fn run<S: Simd>(self, simd: S) {
+        let Backward { mut dv, x, tanh, dlog_det, mut da, da_sum } = self.rows;
+        let (alpha, one) = (simd.splat(self.alpha), simd.splat(1.0));
+        let d = dv.cols();
+        let sums = da_sum.as_mut_ptr();
+        let [dv_stride, da_stride] = [dv.stride(), da.stride()];
+        let [x_stride, tanh_stride] = [x.stride(), tanh.stride()];
+        let (dv, da, x, tanh) = (dv.as_mut_ptr(), da.as_mut_ptr(), x.as_ptr(), tanh.as_ptr());
+        for (r, &dlog_det) in dlog_det.iter().enumerate() {
+            // SAFETY: all matrices have as many rows as there are gradients of log-determinants.
+            let (dv, da, x, tanh) = unsafe {
+                (dv.add(r * dv_stride), da.add(r * da_stride), x.add(r * x_stride), tanh.add(r * tanh_stride))
+            };
+            let dlog_det = simd.splat(dlog_det);
+            let mut j = 0;
+            while j < d {
+                let n = d - j;
+                // SAFETY: the rows have `d` values, `da` and the sums twice as many, as `backward` checked; loads and stores
+                // stop there.
+                unsafe {
+                    let dy = simd.load_up_to(dv.add(j), n);
+                    let th = simd.load_up_to(tanh.add(j), n);
+                    let dx = simd.mul(dy, exp_v(simd, simd.mul(alpha, th)));
+                    let ds = simd.mul_add(dx, simd.load_up_to(x.add(j), n), dlog_det);
+                    let slope = simd.mul(alpha, simd.sub(one, simd.mul(th, th)));
+                    let da_s = simd.mul(ds, slope);
+                    simd.store_up_to(dv.add(j), n, dx);
+                    simd.store_up_to(da.add(j), n, da_s);
+                    simd.store_up_to(da.add(d + j), n, dy);
+                    let (sum_s, sum_t) = (sums.add(j), sums.add(d + j));
+                    simd.store_up_to(sum_s, n, simd.add(simd.load_up_to(sum_s, n), da_s));
+                    simd.store_up_to(sum_t, n, simd.add(simd.load_up_to(sum_t, n), dy));
                 }
+                j += S::LANES;
             }
         }
+    }
+}
+
+/// A factor and an addend for each column: `u = v g + o`.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnMap<'a> {
+    /// One factor a column.
+    pub g: &'a [f32],
+    /// One addend a column.
+    pub o: &'a [f32],
+}
+
+impl ColumnMap<'_> {
+    #[track_caller]
+    fn check(&self, cols: usize) {
+        assert_len("factors", self.g.len(), cols);
+        assert_len("addends", self.o.len(), cols);
     }
 }
 
 /// Sum of squares of each row after a column-wise affine map: `energy[r] = sum_j (v[r, j] g[j] + o[j])^2`.
 ///
-/// `v` is `[rows, c]` contiguous, `g` and `o` have `c` values, `energy` one a row.
+/// `energy` has one value for each row of `v`.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-pub fn scaled_energy(isa: Isa, v: &[f32], g: &[f32], o: &[f32], energy: &mut [f32]) {
-    assert!(g.len() == o.len() && v.len() >= energy.len() * g.len(), "rows of {} values", g.len());
-    isa.run(Energy { v, g, o, energy });
+/// If shapes disagree.
+pub fn scaled_energy(isa: Isa, v: MatRef<'_>, map: ColumnMap<'_>, energy: &mut [f32]) {
+    map.check(v.cols());
+    assert_len("energies", energy.len(), v.rows());
+    isa.run(Energy { v, map, energy });
 }
 
 struct Energy<'a> {
-    v: &'a [f32],
-    g: &'a [f32],
-    o: &'a [f32],
+    v: MatRef<'a>,
+    map: ColumnMap<'a>,
     energy: &'a mut [f32],
 }
 
@@ -213,24 +241,26 @@ impl Kernel for Energy<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let c = self.g.len();
-        for (r, energy) in self.energy.iter_mut().enumerate() {
-            // SAFETY: loads stop at column `c` of row `r`, checked by the caller.
-            unsafe {
-                let v = self.v.as_ptr().add(r * c);
-                let mut sum = S::splat(0.0);
-                let mut j = 0;
-                while j < c {
-                    let n = c - j;
-                    let (g, o) =
-                        (S::load_up_to(self.g.as_ptr().add(j), n), S::load_up_to(self.o.as_ptr().add(j), n));
-                    let u = S::mul_add(S::load_up_to(v.add(j), n), g, o);
-                    sum = S::mul_add(u, u, sum);
-                    j += S::LANES;
-                }
-                *energy = S::sum(sum);
+    fn run<S: Simd>(self, simd: S) {
+        let Energy { v, map, energy } = self;
+        let (c, stride) = (v.cols(), v.stride());
+        let (v, g, o) = (v.as_ptr(), map.g.as_ptr(), map.o.as_ptr());
+        for (r, energy) in energy.iter_mut().enumerate() {
+            // SAFETY: the matrix has a row for each energy.
+            let v = unsafe { v.add(r * stride) };
+            let mut sum = simd.splat(0.0);
+            let mut j = 0;
+            while j < c {
+                let n = c - j;
+                // SAFETY: all three have `c` values, as `scaled_energy` checked; loads stop there.
+                let u = unsafe {
+                    let (g, o) = (simd.load_up_to(g.add(j), n), simd.load_up_to(o.add(j), n));
+                    simd.mul_add(simd.load_up_to(v.add(j), n), g, o)
+                };
+                sum = simd.mul_add(u, u, sum);
+                j += S::LANES;
             }
+            *energy = simd.sum(sum);
         }
     }
 }
@@ -239,41 +269,43 @@ impl Kernel for Energy<'_> {
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-pub fn scaled_energy_backward(isa: Isa, v: &[f32], g: &[f32], o: &[f32], weight: &[f32], dv: &mut [f32]) {
-    let needed = weight.len() * g.len();
-    assert!(g.len() == o.len() && v.len() >= needed && dv.len() >= needed, "rows of {} values", g.len());
-    isa.run(EnergyBackward { v, g, o, weight, dv });
+/// If shapes disagree.
+pub fn scaled_energy_backward(isa: Isa, v: MatRef<'_>, map: ColumnMap<'_>, weight: &[f32], dv: MatMut<'_>) {
+    map.check(v.cols());
+    assert_len("weights", weight.len(), v.rows());
+    assert_shape("gradient", (dv.rows(), dv.cols()), (v.rows(), v.cols()));
+    isa.run(EnergyBackward { v, map, weight, dv });
 }
 
 struct EnergyBackward<'a> {
-    v: &'a [f32],
-    g: &'a [f32],
-    o: &'a [f32],
+    v: MatRef<'a>,
+    map: ColumnMap<'a>,
     weight: &'a [f32],
-    dv: &'a mut [f32],
+    dv: MatMut<'a>,
 }
 
 impl Kernel for EnergyBackward<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let c = self.g.len();
-        for (r, &weight) in self.weight.iter().enumerate() {
-            // SAFETY: loads and stores stop at column `c` of row `r`, checked by the caller.
-            unsafe {
-                let (v, dv) = (self.v.as_ptr().add(r * c), self.dv.as_mut_ptr().add(r * c));
-                let weight = S::splat(weight);
-                let mut j = 0;
-                while j < c {
-                    let n = c - j;
-                    let (g, o) =
-                        (S::load_up_to(self.g.as_ptr().add(j), n), S::load_up_to(self.o.as_ptr().add(j), n));
-                    let u = S::mul_add(S::load_up_to(v.add(j), n), g, o);
-                    S::store_up_to(dv.add(j), n, S::mul(S::mul(weight, u), g));
-                    j += S::LANES;
+    fn run<S: Simd>(self, simd: S) {
+        let EnergyBackward { v, map, weight, mut dv } = self;
+        let (c, v_stride, dv_stride) = (v.cols(), v.stride(), dv.stride());
+        let (v, g, o, dv) = (v.as_ptr(), map.g.as_ptr(), map.o.as_ptr(), dv.as_mut_ptr());
+        for (r, &weight) in weight.iter().enumerate() {
+            // SAFETY: both matrices have a row for each weight.
+            let (v, dv) = unsafe { (v.add(r * v_stride), dv.add(r * dv_stride)) };
+            let weight = simd.splat(weight);
+            let mut j = 0;
+            while j < c {
+                let n = c - j;
+                // SAFETY: all four have `c` values, as `scaled_energy_backward` checked; loads and stores stop there.
+                unsafe {
+                    let g = simd.load_up_to(g.add(j), n);
+                    let u = simd.mul_add(simd.load_up_to(v.add(j), n), g, simd.load_up_to(o.add(j), n));
+                    simd.store_up_to(dv.add(j), n, simd.mul(simd.mul(weight, u), g));
                 }
+                j += S::LANES;
             }
         }
     }
@@ -281,21 +313,19 @@ impl Kernel for EnergyBackward<'_> {
 
 /// Column sums over rows: `sum[j] += d[r, j]` and `product[j] += d[r, j] v[r, j]`.
 ///
-/// `d` and `v` are `[rows, c]` contiguous with `c = sum.len()`.
-///
 /// # Panics
 ///
-/// If the slices disagree in length.
-pub fn column_moments(isa: Isa, rows: usize, d: &[f32], v: &[f32], sum: &mut [f32], product: &mut [f32]) {
-    let c = sum.len();
-    assert!(product.len() == c && d.len() >= rows * c && v.len() >= rows * c, "{rows} rows of {c} values");
-    isa.run(Moments { rows, d, v, sum, product });
+/// If shapes disagree.
+pub fn column_moments(isa: Isa, d: MatRef<'_>, v: MatRef<'_>, sum: &mut [f32], product: &mut [f32]) {
+    assert_shape("second factor", (v.rows(), v.cols()), (d.rows(), d.cols()));
+    assert_len("sums", sum.len(), d.cols());
+    assert_len("sums of products", product.len(), d.cols());
+    isa.run(Moments { d, v, sum, product });
 }
 
 struct Moments<'a> {
-    rows: usize,
-    d: &'a [f32],
-    v: &'a [f32],
+    d: MatRef<'a>,
+    v: MatRef<'a>,
     sum: &'a mut [f32],
     product: &'a mut [f32],
 }
@@ -304,23 +334,26 @@ impl Kernel for Moments<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let c = self.sum.len();
+    fn run<S: Simd>(self, simd: S) {
+        let Moments { d, v, sum, product } = self;
+        let (rows, c, d_stride, v_stride) = (d.rows(), d.cols(), d.stride(), v.stride());
+        let (d, v, sums, products) = (d.as_ptr(), v.as_ptr(), sum.as_mut_ptr(), product.as_mut_ptr());
         let mut j = 0;
         while j < c {
-            // SAFETY: loads and stores stop at column `c`, checked by the caller.
+            let n = c - j;
+            // SAFETY: both matrices have `rows` rows of `c` values, and there are `c` sums of each kind, as
+            // `column_moments` checked; loads and stores stop there.
             unsafe {
-                let n = c - j;
-                let mut sum = S::load_up_to(self.sum.as_ptr().add(j), n);
-                let mut product = S::load_up_to(self.product.as_ptr().add(j), n);
-                for r in 0..self.rows {
-                    let d = S::load_up_to(self.d.as_ptr().add(r * c + j), n);
-                    let v = S::load_up_to(self.v.as_ptr().add(r * c + j), n);
-                    sum = S::add(sum, d);
-                    product = S::mul_add(d, v, product);
+                let mut sum = simd.load_up_to(sums.add(j), n);
+                let mut product = simd.load_up_to(products.add(j), n);
+                for r in 0..rows {
+                    let d = simd.load_up_to(d.add(r * d_stride + j), n);
+                    let v = simd.load_up_to(v.add(r * v_stride + j), n);
+                    sum = simd.add(sum, d);
+                    product = simd.mul_add(d, v, product);
                 }
-                S::store_up_to(self.sum.as_mut_ptr().add(j), n, sum);
-                S::store_up_to(self.product.as_mut_ptr().add(j), n, product);
+                simd.store_up_to(sums.add(j), n, sum);
+                simd.store_up_to(products.add(j), n, product);
             }
             j += S::LANES;
         }
@@ -348,12 +381,23 @@ mod tests {
         for isa in Isa::available() {
             for d in 1..=40 {
                 let (rows, offset, ld) = (3, d % 5, d + d % 5 + d % 3);
-                let active = Active { rows, d, offset, ld };
+                fn active(v: &mut [f32], [rows, offset, d, ld]: [usize; 4]) -> MatMut<'_> {
+                    MatMut::strided(v, rows, ld, ld).columns(offset..offset + d)
+                }
+                let at = [rows, offset, d, ld];
                 let v0 = wave(rows * ld, 0.1);
                 let a = wave(rows * 2 * d, 0.5);
                 let (mut v, mut x, mut th) = (v0.clone(), vec![0.0; rows * d], vec![0.0; rows * d]);
                 let mut log_det = vec![1.0; rows];
-                forward(isa, active, alpha, &mut v, &a, &mut x, &mut th, &mut log_det);
+                let both = MatRef::dense(&a, rows, 2 * d);
+                let io = Forward {
+                    v: active(&mut v, at),
+                    a: both,
+                    x: MatMut::dense(&mut x, rows, d),
+                    tanh: MatMut::dense(&mut th, rows, d),
+                    log_det: &mut log_det,
+                };
+                forward(isa, alpha, io);
                 let mut want = v0.clone();
                 let mut want_log_det = vec![1.0; rows];
                 for r in 0..rows {
@@ -369,7 +413,15 @@ mod tests {
 
                 let (dy, dlog_det) = (wave(rows * ld, 0.9), wave(rows, 0.3));
                 let (mut dv, mut da, mut sums) = (dy.clone(), vec![0.0; a.len()], vec![0.5; 2 * d]);
-                backward(isa, active, alpha, &mut dv, &x, &th, &dlog_det, &mut da, &mut sums);
+                let io = Backward {
+                    dv: active(&mut dv, at),
+                    x: MatRef::dense(&x, rows, d),
+                    tanh: MatRef::dense(&th, rows, d),
+                    dlog_det: &dlog_det,
+                    da: MatMut::dense(&mut da, rows, 2 * d),
+                    da_sum: &mut sums,
+                };
+                backward(isa, alpha, io);
                 let mut want_sums = vec![0.5; 2 * d];
                 for r in 0..rows {
                     for j in 0..d {
@@ -385,7 +437,7 @@ mod tests {
                 }
                 assert_close(&sums, &want_sums, 1e-5);
 
-                inverse(active, alpha, &mut v, &a, &mut log_det);
+                inverse(alpha, active(&mut v, at), both, &mut log_det);
                 assert_close(&v, &v0, 1e-5);
                 assert_close(&log_det, &[1.0; 3], 1e-5);
             }
@@ -399,10 +451,11 @@ mod tests {
                 let rows = 4;
                 let (v, g, o, w) = (wave(rows * c, 0.2), wave(c, 0.6), wave(c, 0.8), wave(rows, 0.4));
                 let (mut energy, mut dv) = (vec![0.0; rows], vec![0.0; rows * c]);
-                scaled_energy(isa, &v, &g, &o, &mut energy);
-                scaled_energy_backward(isa, &v, &g, &o, &w, &mut dv);
+                let (map, rows_of_v) = (ColumnMap { g: &g, o: &o }, MatRef::dense(&v, rows, c));
+                scaled_energy(isa, rows_of_v, map, &mut energy);
+                scaled_energy_backward(isa, rows_of_v, map, &w, MatMut::dense(&mut dv, rows, c));
                 let (mut sum, mut product) = (vec![1.0; c], vec![2.0; c]);
-                column_moments(isa, rows, &dv, &v, &mut sum, &mut product);
+                column_moments(isa, MatRef::dense(&dv, rows, c), rows_of_v, &mut sum, &mut product);
                 let (mut want_sum, mut want_product) = (vec![1.0; c], vec![2.0; c]);
                 for r in 0..rows {
                     let u: Vec<f32> = (0..c).map(|j| v[r * c + j] * g[j] + o[j]).collect();

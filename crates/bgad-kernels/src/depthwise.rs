@@ -10,6 +10,7 @@
 
 use crate::gemm::Activation;
 use crate::isa::{Isa, Kernel};
+use crate::matrix::area;
 use crate::simd::Simd;
 
 /// Padding of one axis by TensorFlow's rule `SAME`: `⌈length / stride⌉` results, the odd zero at the end.
@@ -32,14 +33,16 @@ impl Same {
     ///
     /// # Panics
     ///
-    /// If `length` or `stride` is 0 or `kernel < stride`.
+    /// If `length` or `stride` is 0, `kernel < stride`, or the padded length is more than a `usize` holds.
     pub fn new(length: usize, kernel: usize, stride: usize) -> Same {
         assert!(
             length > 0 && stride > 0 && kernel >= stride,
             "{length} values, kernel {kernel}, stride {stride}"
         );
         let out = length.div_ceil(stride);
-        let padded = (out - 1) * stride + kernel;
+        let padded = (out - 1).checked_mul(stride).and_then(|last| last.checked_add(kernel));
+        let padded =
+            padded.unwrap_or_else(|| panic!("{length} values cannot be padded for a kernel of {kernel}"));
         Same { out, before: (padded - length) / 2, padded }
     }
 }
@@ -77,13 +80,17 @@ impl Depthwise {
     pub fn new(isa: Isa, shape: DepthwiseShape, weights: &[f32], bias: &[f32]) -> Depthwise {
         let DepthwiseShape { kernel, stride, channels, .. } = shape;
         assert!(matches!(kernel, 3 | 5) && matches!(stride, 1 | 2), "kernel {kernel}, stride {stride}");
-        assert_eq!(weights.len(), channels * kernel * kernel, "{channels} kernels of {kernel} by {kernel}");
+        assert_eq!(
+            weights.len(),
+            area(channels, kernel * kernel),
+            "{channels} kernels of {kernel} by {kernel}"
+        );
         assert_eq!(bias.len(), channels, "one bias a channel");
-        let (lanes, area) = (isa.lanes(), kernel * kernel);
-        let mut taps = vec![0.0; isa.padded(channels) * area];
+        let (lanes, size) = (isa.lanes(), kernel * kernel);
+        let mut taps = vec![0.0; isa.padded(channels) * size];
         for c in 0..channels {
-            for t in 0..area {
-                taps[((c / lanes) * area + t) * lanes + c % lanes] = weights[c * area + t];
+            for t in 0..size {
+                taps[((c / lanes) * size + t) * lanes + c % lanes] = weights[c * size + t];
             }
         }
         let mut bias = bias.to_vec();
@@ -108,125 +115,151 @@ impl Depthwise {
         }
         assert_eq!(out.len() % channels, 0, "a row of {} values, {channels} channels", out.len());
         assert_eq!(rows.len(), kernel, "one row for each row of the kernel");
-        let columns = out.len() / channels;
-        let needed = ((columns - 1) * stride + kernel) * channels;
-        let mut pointers = [std::ptr::null(); 5];
-        for (pointer, row) in pointers.iter_mut().zip(rows) {
-            assert!(row.len() >= needed, "a padded row of {} values, {needed} needed", row.len());
-            *pointer = row.as_ptr();
-        }
-        self.isa.run(Row {
-            rows: pointers,
-            taps: self.taps.as_ptr(),
-            bias: self.bias.as_ptr(),
-            out: out.as_mut_ptr(),
-            columns,
-            channels,
-            kernel,
-            stride,
-            activation,
-        });
+        let mut five: [&[f32]; 5] = [&[]; 5];
+        five[..kernel].copy_from_slice(rows);
+        let (taps, bias) = (&self.taps[..], &self.bias[..]);
+        self.isa.run(Row { rows: five, taps, bias, out, channels, kernel, stride, activation });
     }
 }
 
 /// Columns of a register tile: 8 accumulators, a row of up to 5 taps and a value fit 16 registers.
 const TILE: usize = 8;
 
-/// `rows` hold `(columns − 1) · stride + kernel` columns; `taps` and `bias` whole vectors; `out` `columns` columns.
-#[derive(Clone, Copy)]
-struct Row {
-    rows: [*const f32; 5],
-    taps: *const f32,
-    bias: *const f32,
-    out: *mut f32,
-    columns: usize,
+/// One row of the result and all it is made of; only the first `kernel` of the rows count.
+struct Row<'a> {
+    rows: [&'a [f32]; 5],
+    taps: &'a [f32],
+    bias: &'a [f32],
+    out: &'a mut [f32],
     channels: usize,
     kernel: usize,
     stride: usize,
     activation: Activation,
 }
 
-impl Kernel for Row {
+impl Kernel for Row<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: the contract of `Row` is what the callees need.
-        unsafe {
-            match (self.kernel, self.stride) {
-                (3, 1) => self.sized::<S, 3, 1>(),
-                (3, _) => self.sized::<S, 3, 2>(),
-                (_, 1) => self.sized::<S, 5, 1>(),
-                (_, _) => self.sized::<S, 5, 2>(),
-            }
+    fn run<S: Simd>(self, simd: S) {
+        match (self.kernel, self.stride) {
+            (3, 1) => self.sized::<S, 3, 1>(simd),
+            (3, _) => self.sized::<S, 3, 2>(simd),
+            (_, 1) => self.sized::<S, 5, 1>(simd),
+            (_, _) => self.sized::<S, 5, 2>(simd),
         }
     }
 }
 
-impl Row {
+impl Row<'_> {
     /// All channels of some columns before the next columns: channels lie side by side, so memory is read in order.
     #[inline(always)]
-    unsafe fn sized<S: Simd, const K: usize, const STRIDE: usize>(self) {
-        // SAFETY: every tile lies inside the `columns` columns.
-        unsafe {
-            if self.columns < TILE {
-                for column in 0..self.columns {
-                    self.channels::<S, K, STRIDE, 1>(column);
-                }
-                return;
+    fn sized<S: Simd, const K: usize, const STRIDE: usize>(self, simd: S) {
+        let columns = self.out.len() / self.channels;
+        // Once a row; all that is unsafe below follows from it. No product overflows: the result is no longer than a
+        // slice can be, a quarter of all addresses.
+        let needed = (columns.saturating_sub(1) * STRIDE + K) * self.channels;
+        for row in &self.rows[..K] {
+            assert!(row.len() >= needed, "a padded row of {} values, {needed} needed", row.len());
+        }
+        let width = self.channels.next_multiple_of(S::LANES);
+        assert!(self.bias.len() >= width && self.taps.len() >= width * K * K);
+        let addresses = Addresses {
+            rows: self.rows.map(<[f32]>::as_ptr),
+            taps: self.taps.as_ptr(),
+            bias: self.bias.as_ptr(),
+            out: self.out.as_mut_ptr(),
+            channels: self.channels,
+            activation: self.activation,
+        };
+        if columns < TILE {
+            for column in 0..columns {
+                // SAFETY: the column exists, and the lengths are as asserted.
+                unsafe { addresses.columns::<S, K, STRIDE, 1>(simd, column) }
             }
-            for column in (0..self.columns).step_by(TILE) {
-                // The last tile moves back over columns that are done: they get the same values again.
-                self.channels::<S, K, STRIDE, TILE>(column.min(self.columns - TILE));
-            }
+            return;
+        }
+        for column in (0..columns).step_by(TILE) {
+            // The last tile moves back over columns that are done: they get the same values again.
+            let column = column.min(columns - TILE);
+            // SAFETY: the `TILE` columns exist, and the lengths are as asserted.
+            unsafe { addresses.columns::<S, K, STRIDE, TILE>(simd, column) }
         }
     }
+}
 
+/// A [`Row`] whose lengths were checked: what stays in registers while its tiles run.
+#[derive(Clone, Copy)]
+struct Addresses {
+    rows: [*const f32; 5],
+    taps: *const f32,
+    bias: *const f32,
+    out: *mut f32,
+    channels: usize,
+    activation: Activation,
+}
+
+impl Addresses {
     /// All channels of `T` columns.
+    ///
+    /// # Safety
+    ///
+    /// The result must have columns up to `column + T`, and all slices the lengths that [`Row::sized`] asserts.
     #[inline(always)]
-    unsafe fn channels<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(self, column: usize) {
+    unsafe fn columns<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(
+        self,
+        simd: S,
+        column: usize,
+    ) {
         for channel in (0..self.channels).step_by(S::LANES) {
-            // SAFETY: as `run`; a partial vector of channels only at the end.
+            // SAFETY: the caller's columns; the channel exists, and a partial vector of channels comes only at the end.
             unsafe {
                 if channel + S::LANES <= self.channels {
-                    self.tile::<S, K, STRIDE, true, T>(channel, column);
+                    self.tile::<S, K, STRIDE, true, T>(simd, channel, column);
                 } else {
-                    self.tile::<S, K, STRIDE, false, T>(channel, column);
+                    self.tile::<S, K, STRIDE, false, T>(simd, channel, column);
                 }
             }
         }
     }
 
+    /// One vector of channels of `T` columns.
+    ///
+    /// # Safety
+    ///
+    /// As [`Addresses::columns`]; `channel` must begin a vector, with all its lanes below `channels` if `WHOLE`, else with
+    /// some.
     #[inline(always)]
     unsafe fn tile<S: Simd, const K: usize, const STRIDE: usize, const WHOLE: bool, const T: usize>(
         self,
+        simd: S,
         channel: usize,
         column: usize,
     ) {
         let (c, left) = (self.channels, self.channels - channel);
         // SAFETY: `column + T` columns exist, so the padded rows have the columns read; a partial vector reads and
-        // writes the `left` channels only.
+        // writes the `left` channels only; taps and bias are whole vectors.
         unsafe {
             let taps = self.taps.add(channel * K * K);
-            let mut acc = [S::load(self.bias.add(channel)); T];
+            let mut acc = [simd.load(self.bias.add(channel)); T];
             for i in 0..K {
                 let x = self.rows[i].add(column * STRIDE * c + channel);
-                let w: [S::V; K] = std::array::from_fn(|j| S::load(taps.add((i * K + j) * S::LANES)));
+                let w: [S::V; K] = std::array::from_fn(|j| simd.load(taps.add((i * K + j) * S::LANES)));
                 for o in 0..T {
                     for j in 0..K {
                         let at = x.add((o * STRIDE + j) * c);
-                        let x = if WHOLE { S::load(at) } else { S::load_first(at, left) };
-                        acc[o] = S::mul_add(x, w[j], acc[o]);
+                        let x = if WHOLE { simd.load(at) } else { simd.load_first(at, left) };
+                        acc[o] = simd.mul_add(x, w[j], acc[o]);
                     }
                 }
             }
             let out = self.out.add(column * c + channel);
             for o in 0..T {
-                let y = self.activation.apply::<S>(acc[o]);
+                let y = self.activation.apply(simd, acc[o]);
                 if WHOLE {
-                    S::store(out.add(o * c), y);
+                    simd.store(out.add(o * c), y);
                 } else {
-                    S::store_first(out.add(o * c), left, y);
+                    simd.store_first(out.add(o * c), left, y);
                 }
             }
         }

@@ -9,265 +9,120 @@
 //! rows; `finish` is an activation, a residual or a gate. Rows of A past `m` are never touched: the last tile
 //! repeats row `m - 1` and does not store it.
 
-use crate::isa::{Isa, Kernel};
+use crate::isa::Kernel;
+use crate::matrix::{MatMut, MatRef, assert_shape};
 use crate::simd::{Simd, Tile};
 
 mod ends;
+mod packed;
+mod tables;
 mod transposed;
 
-pub use ends::{Activation, Tables, TablesMut};
+pub use ends::Activation;
+pub use packed::Packed;
+pub use tables::{Tables, TablesMut};
 pub use transposed::accumulate_transposed;
 
-use ends::{Affine, Ends, FromTables, Gated, Sum};
+pub(crate) use packed::panels;
 
-/// A `k × n` matrix, packed for one instruction set into panels of a few vectors' width.
-#[derive(Clone, Debug)]
-pub struct Packed {
-    isa: Isa,
-    k: usize,
-    n: usize,
-    /// Panel after panel; a panel of `v` vectors holds `k` rows of `v · lanes` values, zero past column `n`.
-    panels: Vec<f32>,
-}
+use ends::{Affine, Ends, FromTables, Gated, RawEnds, Sum};
 
-impl Packed {
-    /// Packs `b`, `[k, n]` row-major.
-    ///
-    /// # Panics
-    ///
-    /// If `b.len() != k * n`.
-    pub fn new(isa: Isa, k: usize, n: usize, b: &[f32]) -> Packed {
-        let mut packed = Packed::zeros(isa, k, n);
-        packed.set(b);
-        packed
-    }
-
-    /// A matrix of zeros.
-    pub fn zeros(isa: Isa, k: usize, n: usize) -> Packed {
-        Packed { isa, k, n, panels: vec![0.0; k * isa.padded(n)] }
-    }
-
-    /// Packs another `b`, `[k, n]` row-major, into the same memory.
-    ///
-    /// # Panics
-    ///
-    /// If `b.len() != k * n`.
-    pub fn set(&mut self, b: &[f32]) {
-        let n = self.n;
-        self.refill(b, |p, j| p * n + j);
-    }
-
-    /// Packs the transpose of another `b`, `[n, k]` row-major, into the same memory.
-    ///
-    /// # Panics
-    ///
-    /// If `b.len() != k * n`.
-    pub fn set_transposed(&mut self, b: &[f32]) {
-        let k = self.k;
-        self.refill(b, |p, j| j * k + p);
-    }
-
-    /// Packs the transpose of `b`, `[n, k]` row-major: the layout of linear layers and pointwise convolutions.
-    ///
-    /// # Panics
-    ///
-    /// If `b.len() != k * n`.
-    pub fn transposed(isa: Isa, k: usize, n: usize, b: &[f32]) -> Packed {
-        let mut packed = Packed::zeros(isa, k, n);
-        packed.set_transposed(b);
-        packed
-    }
-
-    fn refill(&mut self, b: &[f32], index: impl Fn(usize, usize) -> usize) {
-        let (k, n) = (self.k, self.n);
-        assert_eq!(b.len(), k * n, "a {k} by {n} matrix");
-        for (first, vectors, offset) in panels(self.isa, k, n) {
-            let width = vectors * self.isa.lanes();
-            for p in 0..k {
-                for j in first..(first + width).min(n) {
-                    self.panels[offset + p * width + j - first] = b[index(p, j)];
-                }
-            }
-        }
-    }
-
-    /// Multiplies every value.
-    pub fn scale(&mut self, factor: f32) {
-        self.panels.iter_mut().for_each(|v| *v *= factor);
-    }
-
-    /// Writes `diag(scale) · self` into `into`, whose memory is reused.
-    ///
-    /// A gate on the columns of A costs one pass over B this way, and none over A.
-    ///
-    /// # Panics
-    ///
-    /// If `scale` has fewer than `k` values.
-    pub fn scale_rows_into(&self, scale: &[f32], into: &mut Packed) {
-        assert!(scale.len() >= self.k, "{} factors for {} rows", scale.len(), self.k);
-        (into.isa, into.k, into.n) = (self.isa, self.k, self.n);
-        into.panels.clear();
-        for (_, vectors, offset) in panels(self.isa, self.k, self.n) {
-            let width = vectors * self.isa.lanes();
-            for (row, &factor) in self.panels[offset..offset + self.k * width].chunks_exact(width).zip(scale)
-            {
-                into.panels.extend(row.iter().map(|&b| b * factor));
-            }
-        }
-    }
-
-    /// Rows of the packed matrix: the length of the product's inner sum.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
-    /// Columns of the packed matrix.
-    pub fn n(&self) -> usize {
-        self.n
-    }
-
-    /// The instruction set the panels were laid out for.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-}
-
-/// `(first column, vectors, offset into the packed data)` of each panel, widths as even as they get.
-pub(crate) fn panels(isa: Isa, k: usize, n: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-    let lanes = isa.lanes();
-    let vectors = n.div_ceil(lanes);
-    let count = vectors.div_ceil(isa.max_vectors());
-    (0..count).map(move |i| {
-        let (from, to) = (i * vectors / count, (i + 1) * vectors / count);
-        (from * lanes, to - from, from * lanes * k)
-    })
-}
-
-/// `C = activation(A · B + bias) + residual`.
-///
-/// `a` is `[m, k]` with rows `lda` apart, `bias` has `n` values (or none), `residual` has the layout of `c`,
-/// `[m, n]` with rows `ldc` apart.
-///
-/// # Panics
-///
-/// If a slice is shorter than its shape.
+/// What [`affine`] adds to a product and applies to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AffineOptions<'a> {
     /// Added to each row before the activation; `n` values.
     pub bias: Option<&'a [f32]>,
     /// Applied to each value.
     pub activation: Activation,
-    /// Added after the activation; same shape and row distance as the result.
-    pub residual: Option<&'a [f32]>,
+    /// Added after the activation, `[m, n]`.
+    pub residual: Option<MatRef<'a>>,
 }
 
-/// `C = activation(A · B + bias) + residual`; see [`AffineOptions`].
+/// `C = activation(A · B + bias) + residual`, with `a` `[m, k]` and `c` `[m, n]`; see [`AffineOptions`].
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-pub fn affine(
-    a: &[f32],
-    lda: usize,
-    m: usize,
-    b: &Packed,
-    options: AffineOptions<'_>,
-    c: &mut [f32],
-    ldc: usize,
-) {
-    check_matrix(c.len(), m, b.n, ldc, "result");
+/// If shapes disagree.
+pub fn affine(a: MatRef<'_>, b: &Packed, options: AffineOptions<'_>, c: MatMut<'_>) {
+    let shape = (a.rows(), b.n());
+    assert_shape("result", (c.rows(), c.cols()), shape);
     if let Some(bias) = options.bias {
-        assert_eq!(bias.len(), b.n, "one bias a column");
+        assert!(bias.len() == b.n(), "bias: expected {} values, found {}", b.n(), bias.len());
     }
     if let Some(residual) = options.residual {
-        check_matrix(residual.len(), m, b.n, ldc, "residual");
+        assert_shape("residual", (residual.rows(), residual.cols()), shape);
     }
-    let ends = Affine {
-        bias: options.bias.map(<[f32]>::as_ptr),
-        activation: options.activation,
-        residual: options.residual.map(<[f32]>::as_ptr),
-        c: c.as_mut_ptr(),
-        ldc,
-        n: b.n,
-    };
-    product(a, lda, m, b, ends);
+    let AffineOptions { bias, activation, residual } = options;
+    product(a, b, Affine { bias, activation, residual, c });
 }
 
 /// `C += A · B`, shapes as in [`affine`].
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-pub fn accumulate(a: &[f32], lda: usize, m: usize, b: &Packed, c: &mut [f32], ldc: usize) {
-    check_matrix(c.len(), m, b.n, ldc, "result");
-    product(a, lda, m, b, Sum { c: c.as_mut_ptr(), ldc, n: b.n });
+/// If shapes disagree.
+pub fn accumulate(a: MatRef<'_>, b: &Packed, c: MatMut<'_>) {
+    assert_shape("result", (c.rows(), c.cols()), (a.rows(), b.n()));
+    product(a, b, Sum { c });
 }
 
 /// `C = relu(A · B + table_x[column of the row] + table_y[row of the row])`.
 ///
-/// `c` has rows of `ldc >= padded(n)` values, and the padding is written with zeros.
+/// `c` and the tables have at least `padded(n)` columns; the padding is written with the sum of the tables' own.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says or a table index is out of range.
-pub fn relu_from_tables(
-    a: &[f32],
-    lda: usize,
-    m: usize,
-    b: &Packed,
-    tables: Tables<'_>,
-    c: &mut [f32],
-    ldc: usize,
-) {
-    check_matrix(c.len(), m, b.isa.padded(b.n), ldc, "result");
-    tables.check(b.isa.padded(b.n), m);
-    let ends = FromTables { tables: tables.raw(), c: c.as_mut_ptr(), ldc };
-    product(a, lda, m, b, ends);
+/// If shapes disagree or a table has no row for an index.
+pub fn relu_from_tables(a: MatRef<'_>, b: &Packed, tables: Tables<'_>, c: MatMut<'_>) {
+    let ends = FromTables { tables: tables.checked(), c };
+    assert_padded("result", ends.c.cols(), b);
+    assert_padded("tables", ends.tables.cols(), b);
+    assert_rows([("result", ends.c.rows()), ("table indices", ends.tables.rows())], a.rows());
+    product(a, b, ends);
 }
 
-/// `C = (A · B) where gate > 0, else 0`, and each row of C is added to its two table rows.
+/// `C = (A · B) where gate > 0, else 0`, and each row of C is added to its two table rows. Where the gate is NaN, the
+/// product passes.
 ///
-/// `gate` and `c` have rows of `ldc >= padded(n)` values.
+/// `gate`, `c` and the tables have at least `padded(n)` columns.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says or a table index is out of range.
-#[allow(clippy::too_many_arguments)] // three matrices, two of them with their row distance
-pub fn gated_into_tables(
-    a: &[f32],
-    lda: usize,
-    m: usize,
-    b: &Packed,
-    gate: &[f32],
-    tables: TablesMut<'_>,
-    c: &mut [f32],
-    ldc: usize,
-) {
-    let width = b.isa.padded(b.n);
-    check_matrix(c.len(), m, width, ldc, "result");
-    check_matrix(gate.len(), m, width, ldc, "gate");
-    tables.check(width, m);
-    let ends = Gated { gate: gate.as_ptr(), tables: tables.raw(), c: c.as_mut_ptr(), ldc };
-    product(a, lda, m, b, ends);
+/// If shapes disagree or a table has no row for an index.
+pub fn gated_into_tables(a: MatRef<'_>, b: &Packed, gate: MatRef<'_>, tables: TablesMut<'_>, c: MatMut<'_>) {
+    let ends = Gated { gate, tables: tables.checked(), c };
+    assert_padded("result", ends.c.cols(), b);
+    assert_padded("gate", gate.cols(), b);
+    assert_padded("tables", ends.tables.cols(), b);
+    let rows = [("result", ends.c.rows()), ("gate", gate.rows()), ("table indices", ends.tables.rows())];
+    assert_rows(rows, a.rows());
+    product(a, b, ends);
 }
 
-fn check_matrix(len: usize, m: usize, n: usize, ld: usize, what: &str) {
-    assert!(ld >= n, "rows of the {what} are {ld} apart, fewer than {n} columns");
-    assert!(m == 0 || len >= (m - 1) * ld + n, "the {what} has {len} values, {m} rows of {n} need more");
+#[track_caller]
+fn assert_padded(what: &str, cols: usize, b: &Packed) {
+    let wanted = b.isa().padded(b.n());
+    assert!(cols >= wanted, "{what}: expected rows of at least {wanted} values, found {cols}");
 }
 
-fn product<E: Ends>(a: &[f32], lda: usize, m: usize, b: &Packed, ends: E) {
-    check_matrix(a.len(), m, b.k, lda, "left factor");
-    if m == 0 || b.n == 0 {
+#[track_caller]
+fn assert_rows<const N: usize>(found: [(&str, usize); N], wanted: usize) {
+    for (what, found) in found {
+        assert!(found == wanted, "{what}: expected {wanted} rows, found {found}");
+    }
+}
+
+#[track_caller]
+fn product<E: Ends>(a: MatRef<'_>, b: &Packed, ends: E) {
+    assert!(a.cols() == b.k(), "left factor: expected rows of {} values, found {}", b.k(), a.cols());
+    if a.rows() == 0 || b.n() == 0 {
         return;
     }
-    b.isa.run(Product { a: a.as_ptr(), lda, m, b, ends });
+    b.isa().run(Product { a, b, ends });
 }
 
 struct Product<'a, E> {
-    a: *const f32,
-    lda: usize,
-    m: usize,
+    a: MatRef<'a>,
     b: &'a Packed,
     ends: E,
 }
@@ -279,58 +134,56 @@ impl<E: Ends> Kernel for Product<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Product { a, lda, m, b, ends } = self;
-        let block = (A_BLOCK_VALUES / b.k.max(1)).clamp(48, 4096).next_multiple_of(48);
+    fn run<S: Simd>(self, simd: S) {
+        let Product { a, b, mut ends } = self;
+        let m = a.rows();
+        let block = (A_BLOCK_VALUES / b.k().max(1)).clamp(48, 4096).next_multiple_of(48);
         for first_row in (0..m).step_by(block) {
             let rows = first_row..(first_row + block).min(m);
-            for (column, vectors, offset) in panels(b.isa, b.k, b.n) {
-                // SAFETY: `offset` is inside the packed data; the ends were checked against `m` and `n`.
-                unsafe {
-                    let panel = b.panels.as_ptr().add(offset);
-                    S::tile(
-                        vectors,
-                        PanelRows { a, lda, rows: rows.clone(), m, k: b.k, panel, column, ends },
-                    );
-                }
+            for (column, vectors, panel) in b.panels() {
+                simd.tile(vectors, PanelRows { a, rows: rows.clone(), panel, column, ends: &mut ends });
             }
         }
     }
 }
 
 /// All row tiles of one panel.
-struct PanelRows<E> {
-    a: *const f32,
-    lda: usize,
+struct PanelRows<'a, E> {
+    a: MatRef<'a>,
     rows: std::ops::Range<usize>,
-    m: usize,
-    k: usize,
-    panel: *const f32,
+    /// As many rows of whole vectors as A has columns.
+    panel: &'a [f32],
     column: usize,
-    ends: E,
+    ends: &'a mut E,
 }
 
-impl<E: Ends> Tile for PanelRows<E> {
+impl<E: Ends> Tile for PanelRows<'_, E> {
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self) {
-        let mut row = self.rows.start;
-        while row < self.rows.end {
-            let count = ROWS.min(self.rows.end - row);
-            // SAFETY: rows past the last repeat it, so every pointer is inside A; the panel has `k` rows of
-            // `VECTORS` vectors.
+    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+        let PanelRows { a, rows, panel, column, ends } = self;
+        let (m, k, lda) = (a.rows(), a.cols(), a.stride());
+        // Once a panel; all that is unsafe below follows from it.
+        assert!(rows.end <= m && panel.len() == k * VECTORS * S::LANES);
+        assert!(ends.holds::<S>(m, column, VECTORS));
+        let ends = ends.raw();
+        let mut row = rows.start;
+        while row < rows.end {
+            let count = ROWS.min(rows.end - row);
+            let these: [usize; ROWS] = std::array::from_fn(|i| (row + i).min(m - 1));
+            // SAFETY: `row < m`, and rows past the last repeat it, so every row is below `m` and its `k` values are inside
+            // A; the panel has `k` rows of `VECTORS` vectors; the ends hold `m` rows and these vectors.
             unsafe {
-                let rows: [usize; ROWS] = std::array::from_fn(|i| (row + i).min(self.m - 1));
-                let mut acc = self.ends.start::<S, ROWS, VECTORS>(&rows, self.column);
-                let base = self.a.add(row * self.lda);
-                let at: [usize; ROWS] = std::array::from_fn(|i| (rows[i] - row) * self.lda);
-                let mut b = self.panel;
-                for p in 0..self.k {
-                    let b_row: [S::V; VECTORS] = std::array::from_fn(|j| S::load(b.add(j * S::LANES)));
+                let mut acc = ends.start::<S, ROWS, VECTORS>(simd, &these, column);
+                let base = a.as_ptr().add(row * lda);
+                let at: [usize; ROWS] = std::array::from_fn(|i| (these[i] - row) * lda);
+                let mut b = panel.as_ptr();
+                for p in 0..k {
+                    let b_row: [S::V; VECTORS] = std::array::from_fn(|j| simd.load(b.add(j * S::LANES)));
                     b = b.add(VECTORS * S::LANES);
                     for i in 0..ROWS {
-                        let x = S::splat(*base.add(at[i] + p));
+                        let x = simd.splat(*base.add(at[i] + p));
                         for j in 0..VECTORS {
-                            acc[i][j] = S::mul_add(x, b_row[j], acc[i][j]);
+                            acc[i][j] = simd.mul_add(x, b_row[j], acc[i][j]);
                         }
                     }
                 }
@@ -338,7 +191,7 @@ impl<E: Ends> Tile for PanelRows<E> {
                     if i == count {
                         break;
                     }
-                    self.ends.finish::<S, VECTORS>(acc, row + i, self.column);
+                    ends.finish::<S, VECTORS>(simd, acc, row + i, column);
                 }
             }
             row += ROWS;
@@ -349,6 +202,7 @@ impl<E: Ends> Tile for PanelRows<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Isa;
 
     /// Values in [-1, 1) that differ everywhere.
     fn values(n: usize, seed: u32) -> Vec<f32> {
@@ -401,11 +255,14 @@ mod tests {
                 let b = values(k * n, 2);
                 let (bias, residual) = (values(n, 3), values(m * ldc, 4));
                 let want = reference(&a, lda, m, k, n, |p, j| b[j * k + p]);
-                let packed = Packed::transposed(isa, k, n, &b);
+                let packed = Packed::transposed(isa, MatRef::dense(&b, n, k));
                 for activation in [Activation::None, Activation::Relu, Activation::Relu6, Activation::Silu] {
                     let mut c = vec![9.0; m * ldc];
-                    let options = AffineOptions { bias: Some(&bias), activation, residual: Some(&residual) };
-                    affine(&a, lda, m, &packed, options, &mut c, ldc);
+                    let residual_view = MatRef::strided(&residual, m, n, ldc);
+                    let options =
+                        AffineOptions { bias: Some(&bias), activation, residual: Some(residual_view) };
+                    let to = MatMut::strided(&mut c, m, n, ldc);
+                    affine(MatRef::strided(&a, m, k, lda), &packed, options, to);
                     for (i, row) in c.chunks(ldc).enumerate() {
                         for j in 0..n {
                             let x = want[i * n + j] + f64::from(bias[j]);
@@ -431,7 +288,8 @@ mod tests {
             for (m, k, n) in [(1, 1, 1), (5, 9, 3), (33, 12, 47), (97, 30, 24)] {
                 let (a, b, c0) = (values(m * k, 5), values(k * n, 6), values(m * n, 7));
                 let mut c = c0.clone();
-                accumulate(&a, k, m, &Packed::new(isa, k, n, &b), &mut c, n);
+                let packed = Packed::new(isa, MatRef::dense(&b, k, n));
+                accumulate(MatRef::dense(&a, m, k), &packed, MatMut::dense(&mut c, m, n));
                 let want = reference(&a, k, m, k, n, |p, j| b[p * n + j]);
                 for i in 0..m * n {
                     assert_close(c[i], want[i] + f64::from(c0[i]), k + 1, isa.name());
@@ -449,7 +307,8 @@ mod tests {
                 let (a, b) = (values(rows * lda, 8), values(rows * ldb, 9));
                 let c0 = values(m * ldc, 10);
                 let mut c = c0.clone();
-                accumulate_transposed(isa, rows, (m, n), &a, lda, &b, ldb, &mut c, ldc);
+                let (left, right) = (MatRef::strided(&a, rows, m, lda), MatRef::strided(&b, rows, n, ldb));
+                accumulate_transposed(isa, left, right, MatMut::strided(&mut c, m, n, ldc));
                 for i in 0..m {
                     for j in 0..n {
                         let sum: f64 =
@@ -468,7 +327,7 @@ mod tests {
             for (m, k, n) in [(1, 1, 1), (30, 5, 7), (65, 12, 280)] {
                 let ld = isa.padded(n);
                 let (a, b) = (values(m * k, 11), values(k * n, 12));
-                let packed = Packed::new(isa, k, n, &b);
+                let packed = Packed::new(isa, MatRef::dense(&b, k, n));
                 // Table rows are zero past column n, as the owner keeps them.
                 let table = |rows: usize, seed| {
                     let mut t = values(rows * ld, seed);
@@ -479,13 +338,17 @@ mod tests {
                 let column: Vec<u32> = (0..m as u32).map(|i| i % 3).collect();
                 let row: Vec<u32> = (0..m as u32).map(|i| i * 7 % 4).collect();
                 let mut c = vec![9.0; m * ld];
-                let tables = Tables { x: &x, y: &y, ld, column: &column, row: &row };
-                relu_from_tables(&a, k, m, &packed, tables, &mut c, ld);
+                let (tx, ty) = (MatRef::dense(&x, 3, ld), MatRef::dense(&y, 4, ld));
+                let tables = Tables { x: tx, y: ty, column: &column, row: &row };
+                let left = MatRef::dense(&a, m, k);
+                relu_from_tables(left, &packed, tables, MatMut::dense(&mut c, m, ld));
                 let want = reference(&a, k, m, k, n, |p, j| b[p * n + j]);
                 let (mut dx, mut dy) = (vec![0.0; x.len()], vec![0.0; y.len()]);
                 let mut d = vec![9.0; m * ld];
-                let sums = TablesMut { x: &mut dx, y: &mut dy, ld, column: &column, row: &row };
-                gated_into_tables(&a, k, m, &packed, &c, sums, &mut d, ld);
+                let (sum_x, sum_y) = (MatMut::dense(&mut dx, 3, ld), MatMut::dense(&mut dy, 4, ld));
+                let sums = TablesMut { x: sum_x, y: sum_y, column: &column, row: &row };
+                let gate = MatRef::dense(&c, m, ld);
+                gated_into_tables(left, &packed, gate, sums, MatMut::dense(&mut d, m, ld));
                 let mut want_dx = vec![0.0; x.len()];
                 for i in 0..m {
                     for j in 0..n {
@@ -511,12 +374,12 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "no row 4")]
+    #[should_panic(expected = "the table of columns has 3 rows, an index asks for row 3")]
     fn table_index_out_of_range_is_refused() {
         let isa = Isa::best();
-        let packed = Packed::new(isa, 1, 1, &[1.0]);
-        let (x, y, ld) = (vec![0.0; 3 * 16], vec![0.0; 3 * 16], 16);
-        let tables = Tables { x: &x, y: &y, ld, column: &[3], row: &[0] };
-        relu_from_tables(&[1.0], 1, 1, &packed, tables, &mut [0.0; 16], ld);
+        let one = MatRef::dense(&[1.0], 1, 1);
+        let table = MatRef::dense(&[0.0; 3 * 16], 3, 16);
+        let tables = Tables { x: table, y: table, column: &[3], row: &[0] };
+        relu_from_tables(one, &Packed::new(isa, one), tables, MatMut::dense(&mut [0.0; 16], 1, 16));
     }
 }

@@ -3,44 +3,56 @@
 //! An [`Isa`] can only be obtained from a constructor that asked the processor, so holding one is the proof
 //! that its instructions may be executed. Kernels are written once against `Simd` and instantiated here.
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Level);
 
+/// Each with the token that only its detection makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    Portable,
+    Portable(Portable),
     #[cfg(target_arch = "aarch64")]
-    Neon,
+    Neon(Neon),
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512(Avx512),
+}
+
+/// `$body` with the token of the instruction set in `$isa`.
+macro_rules! with_token {
+    ($isa:expr, $simd:ident => $body:expr) => {
+        match $isa.0 {
+            Level::Portable($simd) => $body,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon($simd) => $body,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2($simd) => $body,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512($simd) => $body,
+        }
+    };
 }
 
 impl Isa {
     /// Every instruction set of this machine, the fastest first. Never empty: the last is portable code.
-    // Only on Arm does the list need no question.
-    #[cfg_attr(target_arch = "aarch64", allow(clippy::vec_init_then_push))]
     pub fn available() -> Vec<Isa> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            let avx2 = has!("avx2") && has!("fma");
-            if avx2 && has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
-                found.push(Isa(Level::Avx512));
-            }
-            if avx2 {
-                found.push(Isa(Level::Avx2));
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        found.push(Isa(Level::Neon));
-        found.push(Isa(Level::Portable));
-        found
+        let found = [
+            #[cfg(target_arch = "x86_64")]
+            Avx512::detect().map(Level::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Level::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            Some(Level::Neon(Neon)),
+            Some(Level::Portable(Portable)),
+        ];
+        found.into_iter().flatten().map(Isa).collect()
     }
 
     /// The fastest instruction set of this machine.
@@ -56,87 +68,81 @@ impl Isa {
     /// `avx512`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Level::Portable => "portable",
+            Level::Portable(_) => "portable",
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => "neon",
+            Level::Neon(_) => "neon",
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => "avx2",
+            Level::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => "avx512",
+            Level::Avx512(_) => "avx512",
         }
     }
 
     /// `f32` values in one vector register.
     pub fn lanes(self) -> usize {
-        match self.0 {
-            Level::Portable => Portable::LANES,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => crate::simd::Neon::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => crate::simd::Avx2::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => crate::simd::Avx512::LANES,
-        }
+        with_token!(self, simd => lanes(simd))
     }
 
     /// Widest tile of the matrix kernels, in vectors.
     pub(crate) fn max_vectors(self) -> usize {
-        match self.0 {
-            Level::Portable => Portable::MAX_VECTORS,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => crate::simd::Neon::MAX_VECTORS,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => crate::simd::Avx2::MAX_VECTORS,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => crate::simd::Avx512::MAX_VECTORS,
-        }
+        with_token!(self, simd => max_vectors(simd))
     }
 
     /// `n` rounded up to whole vectors: the row length of buffers that kernels read without a mask.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than a `usize` holds.
     pub fn padded(self, n: usize) -> usize {
-        n.next_multiple_of(self.lanes())
+        let lanes = self.lanes();
+        n.checked_next_multiple_of(lanes)
+            .unwrap_or_else(|| panic!("{n} values cannot be rounded up to whole vectors of {lanes}"))
     }
 
     /// Runs a kernel with the instructions of this set.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            // SAFETY: portable code has no requirement; the kernel's own contract was met by its builder.
-            Level::Portable => unsafe { kernel.run::<Portable>() },
-            // SAFETY: NEON is part of 64-bit Arm.
+            Level::Portable(simd) => kernel.run(simd),
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => unsafe { kernel.run::<crate::simd::Neon>() },
-            // SAFETY: an `Isa` of this level exists only where the processor has these features.
+            Level::Neon(simd) => kernel.run(simd),
+            // SAFETY: the token proves that the processor has AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { run_avx2(kernel) },
-            // SAFETY: as above.
+            Level::Avx2(simd) => unsafe { run_avx2(simd, kernel) },
+            // SAFETY: the token proves that the processor has these features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { run_avx512(kernel) },
+            Level::Avx512(simd) => unsafe { run_avx512(simd, kernel) },
         }
     }
 }
 
+fn lanes<S: Simd>(_: S) -> usize {
+    S::LANES
+}
+
+fn max_vectors<S: Simd>(_: S) -> usize {
+    S::MAX_VECTORS
+}
+
 /// A computation that is compiled once for every instruction set.
+///
+/// It holds checked views and slices, and its own invariants are checked where it is made or where it begins: running
+/// one is safe.
 pub(crate) trait Kernel {
     type Output;
 
-    /// # Safety
-    ///
-    /// The processor must have the instructions of `S`, and the pointers inside `self` must be valid for what
-    /// the kernel documents. Implementations are `#[inline(always)]`, or they would lose the features.
-    unsafe fn run<S: Simd>(self) -> Self::Output;
+    /// Implementations are `#[inline(always)]`, or they would lose the features.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the caller vouches for AVX2 and FMA.
-    unsafe { kernel.run::<crate::simd::Avx2>() }
+fn run_avx2<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+    kernel.run(simd)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the caller vouches for AVX-512 F, DQ, BW and VL.
-    unsafe { kernel.run::<crate::simd::Avx512>() }
+fn run_avx512<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+    kernel.run(simd)
 }

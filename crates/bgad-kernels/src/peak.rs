@@ -13,7 +13,7 @@ pub fn multiply_adds(isa: Isa, rounds: usize) -> f32 {
 
 /// Operations of [`multiply_adds`], two for a multiply-add.
 pub fn operations(isa: Isa, rounds: usize) -> f64 {
-    2.0 * (rounds * CHAINS * isa.lanes()) as f64
+    2.0 * rounds as f64 * (CHAINS * isa.lanes()) as f64
 }
 
 struct Chains(usize);
@@ -22,18 +22,15 @@ impl Kernel for Chains {
     type Output = f32;
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> f32 {
-        // SAFETY: register arithmetic on the instruction set the caller runs.
-        unsafe {
-            let (factor, term) = (S::splat(std::hint::black_box(0.999)), S::splat(std::hint::black_box(0.1)));
-            let mut sums = [term; CHAINS];
-            for _ in 0..self.0 {
-                for sum in &mut sums {
-                    *sum = S::mul_add(*sum, factor, term);
-                }
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let [factor, term] = [0.999, 0.1].map(|x| simd.splat(std::hint::black_box(x)));
+        let mut sums = [term; CHAINS];
+        for _ in 0..self.0 {
+            for sum in &mut sums {
+                *sum = simd.mul_add(*sum, factor, term);
             }
-            sums.into_iter().map(|sum| S::sum(sum)).sum()
         }
+        sums.into_iter().map(|sum| simd.sum(sum)).sum()
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::activation::sigmoid_v;
 use crate::gemm::Activation;
 use crate::isa::{Isa, Kernel};
+use crate::matrix::{MatRef, area};
 use crate::simd::Simd;
 
 /// The two small layers of a squeeze-and-excitation gate, laid out for one instruction set.
@@ -37,10 +38,11 @@ impl SqueezeExcite {
         expand_bias: &[f32],
     ) -> SqueezeExcite {
         let (squeezed, channels) = (reduce_bias.len(), expand_bias.len());
-        assert_eq!(reduce.len(), squeezed * channels, "a {squeezed} by {channels} matrix");
-        assert_eq!(expand.len(), squeezed * channels, "a {channels} by {squeezed} matrix");
+        let size = area(squeezed, channels);
+        assert_eq!(reduce.len(), size, "a {squeezed} by {channels} matrix");
+        assert_eq!(expand.len(), size, "a {channels} by {squeezed} matrix");
         let width = isa.padded(channels);
-        let mut packed = [vec![0.0; squeezed * width], vec![0.0; squeezed * width]];
+        let mut packed = [vec![0.0; area(squeezed, width)], vec![0.0; area(squeezed, width)]];
         for s in 0..squeezed {
             for c in 0..channels {
                 packed[0][s * width + c] = reduce[s * channels + c];
@@ -100,21 +102,21 @@ impl Kernel for Sums<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, simd: S) {
         let c = self.channels;
         let positions = self.x.len() / c;
+        let x = self.x.as_ptr();
         for channel in (0..c).step_by(S::LANES) {
-            // SAFETY: positions are whole; `sums` has whole vectors.
-            unsafe {
-                // Two chains hide the latency of the addition.
-                let mut sum = [S::splat(0.0); 2];
-                for p in 0..positions {
-                    let x = S::load_up_to(self.x.as_ptr().add(p * c + channel), c - channel);
-                    sum[p % 2] = S::add(sum[p % 2], x);
-                }
-                let to = self.sums.as_mut_ptr().add(channel);
-                S::store(to, S::add(S::load(to), S::add(sum[0], sum[1])));
+            // Two chains hide the latency of the addition.
+            let mut sum = [simd.splat(0.0); 2];
+            for p in 0..positions {
+                // SAFETY: the position exists, and the load stops at its last channel.
+                let x = unsafe { simd.load_up_to(x.add(p * c + channel), c - channel) };
+                sum[p % 2] = simd.add(sum[p % 2], x);
             }
+            let to = &mut self.sums[channel..channel + S::LANES];
+            let sum = simd.add(simd.read(to), simd.add(sum[0], sum[1]));
+            simd.write(to, sum);
         }
     }
 }
@@ -130,26 +132,29 @@ impl Kernel for Gate<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, simd: S) {
         let SqueezeExcite { reduce, reduce_bias, expand, expand_bias, .. } = self.layers;
-        let width = self.values.len();
-        // SAFETY: every row and the values are `width` long, whole vectors.
+        let (width, squeezed) = (self.values.len(), self.hidden.len());
+        // All rows are whole vectors; the rest follows from it.
+        assert!(width.is_multiple_of(S::LANES) && expand_bias.len() == width);
+        let [reduce, expand] = [reduce, expand].map(|matrix| MatRef::dense(matrix, squeezed, width).as_ptr());
+        let values = self.values.as_mut_ptr();
+        // SAFETY: the loads are of whole vectors of values, the bias and the matrices, all `width` long.
         unsafe {
-            for (s, hidden) in self.hidden.iter_mut().enumerate() {
-                let mut sum = S::splat(0.0);
+            for (s, (hidden, bias)) in self.hidden.iter_mut().zip(reduce_bias).enumerate() {
+                let mut sum = simd.splat(0.0);
                 for c in (0..width).step_by(S::LANES) {
-                    let mean = S::load(self.values.as_ptr().add(c));
-                    sum = S::mul_add(mean, S::load(reduce.as_ptr().add(s * width + c)), sum);
+                    sum = simd.mul_add(simd.load(values.add(c)), simd.load(reduce.add(s * width + c)), sum);
                 }
-                let z = S::splat(S::sum(sum) * self.scale + reduce_bias[s]);
-                S::store_first(hidden, 1, Activation::Silu.apply::<S>(z));
+                let z = simd.splat(simd.sum(sum) * self.scale + bias);
+                simd.store_first(hidden, 1, Activation::Silu.apply(simd, z));
             }
             for c in (0..width).step_by(S::LANES) {
-                let mut z = S::load(expand_bias.as_ptr().add(c));
+                let mut z = simd.load(expand_bias.as_ptr().add(c));
                 for (s, &hidden) in self.hidden.iter().enumerate() {
-                    z = S::mul_add(S::splat(hidden), S::load(expand.as_ptr().add(s * width + c)), z);
+                    z = simd.mul_add(simd.splat(hidden), simd.load(expand.add(s * width + c)), z);
                 }
-                S::store(self.values.as_mut_ptr().add(c), sigmoid_v::<S>(z));
+                simd.store(values.add(c), sigmoid_v(simd, z));
             }
         }
     }
@@ -158,6 +163,7 @@ impl Kernel for Gate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MatMut;
 
     #[test]
     fn every_channel_count_agrees_with_the_reference() {
@@ -206,13 +212,14 @@ mod tests {
         use crate::gemm::{AffineOptions, Packed, affine};
         let wave = |n: usize, step: f32| (0..n).map(|i| (i as f32 * step).sin()).collect::<Vec<f32>>();
         for isa in Isa::available() {
-            let mut gated = Packed::new(isa, 0, 0, &[]);
+            let mut gated = Packed::zeros(isa, 0, 0);
             // The same buffer from size to size, larger and smaller.
             for (m, k, n) in [(3, 5, 7), (9, 40, 50), (1, 1, 1), (4, 8, 16)] {
                 let (a, b, gate) = (wave(m * k, 0.3), wave(k * n, 0.7), wave(k, 1.1));
                 let mut c = vec![f32::NAN; m * n];
-                Packed::new(isa, k, n, &b).scale_rows_into(&gate, &mut gated);
-                affine(&a, k, m, &gated, AffineOptions::default(), &mut c, n);
+                Packed::new(isa, MatRef::dense(&b, k, n)).scale_rows_into(&gate, &mut gated);
+                let to = MatMut::dense(&mut c, m, n);
+                affine(MatRef::dense(&a, m, k), &gated, AffineOptions::default(), to);
                 for (at, &c) in c.iter().enumerate() {
                     let (i, j) = (at / n, at % n);
                     let want: f64 = (0..k)

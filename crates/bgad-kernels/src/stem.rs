@@ -9,6 +9,7 @@
 
 use crate::gemm::{Activation, panels};
 use crate::isa::{Isa, Kernel};
+use crate::matrix::area;
 use crate::simd::{Simd, Tile};
 
 /// Values of a window in one row.
@@ -35,7 +36,7 @@ impl Stem {
     ///
     /// If a slice has another length than its shape.
     pub fn new(isa: Isa, channels: usize, activation: Activation, weights: &[f32], bias: &[f32]) -> Stem {
-        assert_eq!(weights.len(), channels * 27, "{channels} kernels of 3 by 3 by 3");
+        assert_eq!(weights.len(), area(channels, 27), "{channels} kernels of 3 by 3 by 3");
         assert_eq!(bias.len(), channels, "one bias a channel");
         let mut packed = vec![0.0; 27 * isa.padded(channels)];
         for (first, vectors, offset) in panels(isa, 27, channels) {
@@ -67,66 +68,71 @@ impl Stem {
             return;
         }
         assert_eq!(out.len() % self.channels, 0, "a row of {} values, {} channels", out.len(), self.channels);
-        let columns = out.len() / self.channels;
-        let needed = (columns - 1) * STEP + WINDOW;
-        for row in rows {
-            assert!(row.len() >= needed, "a padded row of {} values, {needed} needed", row.len());
-        }
-        self.isa.run(Row { stem: self, rows: rows.map(<[f32]>::as_ptr), out: out.as_mut_ptr(), columns });
+        self.isa.run(Row { stem: self, rows, out });
     }
 }
 
-/// `rows` hold `columns` overlapping windows, `out` `columns` columns.
+/// One row of the result, whole columns, and the rows it sees.
 struct Row<'a> {
     stem: &'a Stem,
-    rows: [*const f32; 3],
-    out: *mut f32,
-    columns: usize,
+    rows: [&'a [f32]; 3],
+    out: &'a mut [f32],
 }
 
 impl Kernel for Row<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    fn run<S: Simd>(mut self, simd: S) {
         let stem = self.stem;
         for (channel, vectors, offset) in panels(stem.isa, 27, stem.channels) {
-            // SAFETY: `offset` and `channel` are inside the padded weights and bias.
-            unsafe {
-                let (panel, bias) = (stem.panels.as_ptr().add(offset), stem.bias.as_ptr().add(channel));
-                S::tile(vectors, Panel { row: &self, panel, bias, channel });
-            }
+            let panel = &stem.panels[offset..offset + 27 * vectors * S::LANES];
+            let bias = &stem.bias[channel..channel + vectors * S::LANES];
+            simd.tile(vectors, Panel { row: &mut self, panel, bias, channel });
         }
     }
 }
 
 /// All columns of one panel of channels.
-struct Panel<'a> {
-    row: &'a Row<'a>,
-    panel: *const f32,
-    bias: *const f32,
+struct Panel<'t, 'a> {
+    row: &'t mut Row<'a>,
+    panel: &'t [f32],
+    bias: &'t [f32],
     channel: usize,
 }
 
-impl Tile for Panel<'_> {
+impl Tile for Panel<'_, '_> {
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self) {
-        let Row { stem, rows, out, columns } = *self.row;
+    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+        let Row { stem, rows, out } = self.row;
+        let (channels, columns) = (stem.channels, out.len() / stem.channels);
+        let width = VECTORS * S::LANES;
+        // Once a panel; all that is unsafe below follows from it. No product overflows: the result is no longer than a
+        // slice can be, a quarter of all addresses.
+        let needed = columns.saturating_sub(1) * STEP + WINDOW;
+        for row in &*rows {
+            assert!(row.len() >= needed, "a padded row of {} values, {needed} needed", row.len());
+        }
+        assert!(self.panel.len() == 27 * width && self.bias.len() == width);
+        assert!(self.channel + (VECTORS - 1) * S::LANES < channels);
+        let (rows, out, activation) = (rows.map(<[f32]>::as_ptr), out.as_mut_ptr(), stem.activation);
+        let (panel, bias) = (self.panel.as_ptr(), self.bias.as_ptr());
         for first in (0..columns).step_by(ROWS) {
-            // SAFETY: columns past the last repeat it and are not stored; stores stop at the last channel.
+            // SAFETY: columns past the last repeat it and are not stored, so all windows are inside the rows; panel and bias
+            // are whole vectors; every vector begins below the last channel, and stores stop there.
             unsafe {
                 let at: [usize; ROWS] = std::array::from_fn(|o| (first + o).min(columns - 1) * STEP);
-                let start: [S::V; VECTORS] = std::array::from_fn(|v| S::load(self.bias.add(v * S::LANES)));
+                let start: [S::V; VECTORS] = std::array::from_fn(|v| simd.load(bias.add(v * S::LANES)));
                 let mut acc = [start; ROWS];
-                let mut w = self.panel;
+                let mut w = panel;
                 for row in rows {
                     for j in 0..WINDOW {
-                        let w_row: [S::V; VECTORS] = std::array::from_fn(|v| S::load(w.add(v * S::LANES)));
-                        w = w.add(VECTORS * S::LANES);
+                        let w_row: [S::V; VECTORS] = std::array::from_fn(|v| simd.load(w.add(v * S::LANES)));
+                        w = w.add(width);
                         for o in 0..ROWS {
-                            let x = S::splat(*row.add(at[o] + j));
+                            let x = simd.splat(*row.add(at[o] + j));
                             for v in 0..VECTORS {
-                                acc[o][v] = S::mul_add(x, w_row[v], acc[o][v]);
+                                acc[o][v] = simd.mul_add(x, w_row[v], acc[o][v]);
                             }
                         }
                     }
@@ -134,8 +140,8 @@ impl Tile for Panel<'_> {
                 for (o, acc) in acc.iter().enumerate().take(columns - first) {
                     for (v, &y) in acc.iter().enumerate() {
                         let channel = self.channel + v * S::LANES;
-                        let to = out.add((first + o) * stem.channels + channel);
-                        S::store_up_to(to, stem.channels - channel, stem.activation.apply::<S>(y));
+                        let to = out.add((first + o) * channels + channel);
+                        simd.store_up_to(to, channels - channel, activation.apply(simd, y));
                     }
                 }
             }

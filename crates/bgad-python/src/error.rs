@@ -77,10 +77,7 @@ impl IntoPyErr for image::ImageError {
 
 impl IntoPyErr for FrameError {
     fn into_py_err(self) -> PyErr {
-        let raised = ImageError::new_err(chain(&self));
-        Python::attach(|py| {
-            raised.value(py).setattr("path", py.None()).map_or_else(|error| error, |()| raised)
-        })
+        ImageError::new_err(chain(&self))
     }
 }
 

@@ -41,6 +41,8 @@ mod _bgad {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // What an error of an image in memory says.
+        module.py().get_type::<ImageError>().setattr("path", module.py().None())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import bgad
+import bgad._estimator
 import numpy as np
 import pytest
 import scene
@@ -28,7 +29,12 @@ def test_the_lines_of_a_document_work(document, tmp_path, monkeypatch):
     assert found
     # As documents are read: one block after the other. Small models, so that the test is short.
     train = bgad.train
-    monkeypatch.setattr(bgad, "train", lambda *args, **options: train(*args, **{**scene.SMALL, **options}))
+
+    def small(*args, **options):
+        return train(*args, **{**scene.SMALL, **options})
+
+    monkeypatch.setattr(bgad, "train", small)
+    monkeypatch.setattr(bgad._estimator, "train", small)
     names: dict = {"np": np}
     for block in found:
         exec(compile(block, document, "exec"), names)

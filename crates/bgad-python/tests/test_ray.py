@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import psutil
 import pytest
 import scene
 
+# A cluster for a test: no token in the home folder, and time to start on a busy machine.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
 ray = pytest.importorskip("ray")
 import bgad.ray  # noqa: E402
 

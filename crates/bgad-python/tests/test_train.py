@@ -116,8 +116,12 @@ def test_samples_are_all_used(folder, tmp_path):
 def test_an_image_that_cannot_be_used_is_named(tmp_path):
     data = scene.write_data(tmp_path / "data")
     (data / "good/000.png").write_bytes(b"no image")
-    trained = bgad.train(data, tmp_path / "m.bgad", seed=1, **scene.SMALL)
+    events: list[dict] = []
+    samples = [bgad.Sample(path) for path in sorted((data / "good").iterdir())]
+    trained = bgad.train(samples, tmp_path / "m.bgad", progress=events.append, **scene.SMALL)
+    assert trained.good == len(samples) - 1
     assert len(trained.skipped) == 1 and "000.png" in trained.skipped[0]
+    assert [event["text"] for event in events if event["event"] == "skipped"] == list(trained.skipped)
 
 
 def test_the_estimator_has_pyod_s_names(folder, tmp_path):
@@ -130,7 +134,8 @@ def test_the_estimator_has_pyod_s_names(folder, tmp_path):
     images = [scene.picture(500), scene.picture(501, (20, 20))]
     scores = estimator.decision_function(images)
     assert scores.tolist() == [estimator.detector_.inspect(image).score for image in images]
-    assert estimator.predict(images).tolist() == [0, 1]
+    np.testing.assert_array_equal(estimator.predict(images), scores > estimator.threshold_)
+    assert estimator.predict(images)[1] == 1
     assert bgad.BGAD(**estimator.get_params()).get_params() == estimator.get_params()
     with pytest.raises(ValueError, match="fit first"):
         bgad.BGAD().predict(images)

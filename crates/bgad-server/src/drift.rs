@@ -125,7 +125,7 @@ impl Drift {
             false_alarms_per_window: FALSE_ALARMS,
             statistics: seen.statistics.clone(),
             alarms: seen.alarms,
-            last_alarm: seen.last_alarm.map(|at| rfc3339(at)),
+            last_alarm: seen.last_alarm.map(rfc3339),
         }
     }
 }

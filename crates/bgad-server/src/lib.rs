@@ -8,6 +8,7 @@
 //! | `tensor`, `picture`, `record` | pictures out of requests, results into answers |
 //! | `server`, `workers`, `library`, `version` | what every door leads to: limits, threads, models and their versions |
 //! | `metrics`, `drift`, `log` | what the server says about itself |
+//! | `studio` | label, train, judge and learn in a browser, on a folder of plain files |
 //! | `line` | a watched folder and the outputs to a line: records, kept images, MQTT, Modbus, webhook |
 //!
 //! Everything that decides lives in `bgad`; this crate carries pictures in and answers out.
@@ -29,6 +30,7 @@ mod refusal;
 mod rpc;
 mod serve;
 mod server;
+pub mod studio;
 mod tensor;
 mod tls;
 mod version;

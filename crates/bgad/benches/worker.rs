@@ -27,7 +27,7 @@ use bgad::loss::{LossSettings, loss};
 use bgad::metrics::PixelScores;
 use bgad::position::AXIS_CHANNELS;
 use bgad::weights::Weights;
-use bgad_kernels::{Isa, adam::adam, peak};
+use bgad_kernels::{Isa, adam, peak};
 use image::{GrayImage, RgbImage};
 use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
@@ -167,7 +167,8 @@ fn flow_train(channels: usize, isa: Isa) -> Case {
         loss(l, &rows.mask, boundary, settings, &mut dl);
         tape.backward(&flow, &prepared, rows.at(), &dl, &mut gradient);
         steps += 1;
-        adam(isa, &mut flow.parameters, &gradient, &mut m, &mut v, 1e-4, steps);
+        let (params, gradients, m, v) = (&mut flow.parameters[..], &gradient[..], &mut m[..], &mut v[..]);
+        adam::adam(isa, adam::Step { params, gradients, m, v, learning_rate: 1e-4, number: steps });
     };
     // Backward: the gradient of both factors of each product, but not of the features.
     let [layers, rotations] = per_position(shape);

@@ -3,19 +3,26 @@
 //! ```text
 //! MVTec layout   train/good/*   test/good/*   test/TYPE/*   ground_truth/TYPE/STEM_mask.* (or STEM.*)
 //! plain layout   good/*         bad/* or bad/TYPE/*         masks/STEM_mask.* or masks/TYPE/STEM_mask.* (or STEM.*)
+//! MVTec AD 2     test_public/ for test/, with its own ground_truth/
+//! MVTec LOCO     ground_truth/TYPE/STEM/*   several masks of one image, united
+//! MVTec 3D-AD    train/good/rgb/*   test/TYPE/rgb/*   test/TYPE/gt/*
 //! BTAD           as MVTec, with ok and ko
-//! lists          MANIFEST.csv, or VisA's CLASS/image_anno.csv                                (`dataset/manifest`)
-//! KolektorSDD    */STEM.* with */STEM_label.* or */STEM_GT.*, black if good                  (`dataset/kolektor`)
+//! pictures       images/* with masks/*, black if good; CVAT's JPEGImages and SegmentationClass  (`dataset/layouts`)
+//! labels         a COCO or Label Studio file that names every image, as Roboflow exports it     (`dataset/layouts`)
+//! lists          MANIFEST.csv, or VisA's CLASS/image_anno.csv                                   (`dataset/manifest`)
+//! KolektorSDD    */STEM.* with */STEM_label.* or */STEM_GT.*, black if good                     (`dataset/kolektor`)
 //! ```
 //!
-//! In `ground_truth` and `masks` a mask may be a LabelMe file `STEM.json`, or one COCO file for many images. Defective
-//! images without masks count for image figures only.
+//! A mask may be a LabelMe file `STEM.json`, in `ground_truth`, `masks` or beside its image, or one COCO or Label Studio file for
+//! many images. Defective images without masks count for image figures only.
 //!
-//! `ok` is read as `good`, `ko` and `ng` as `bad`; upper and lower case of these names do not matter. Images are PNG,
-//! JPEG, BMP and TIFF files. Whatever does not pair or is not understood is a [`Finding`], by name, and never guessed.
-//! Everything is sorted by the bytes of its path below the root, so that a seed means the same on every machine.
+//! Upper and lower case of the names of folders do not matter. A file is an image if its content is ([`crate::image::Content`]).
+//! Every file is used or is a [`Finding`], by name or with its folder, and nothing is guessed. Everything is sorted by the bytes
+//! of its path below the root, so that a seed means the same on every machine.
 
+mod account;
 mod choice;
+mod counts;
 pub mod doctor;
 mod error;
 mod folder;
@@ -23,34 +30,58 @@ mod foregrounds;
 mod hash;
 mod input;
 mod kolektor;
+mod layouts;
 mod manifest;
+mod mask_check;
 mod masks;
+mod pictures;
 mod split;
 mod split_file;
 mod split_record;
 mod textures;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use choice::{Choice, ChoiceError, Chosen, read_split};
+pub use counts::{DatasetCounts, SplitCounts};
 pub use error::DatasetError;
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
-pub use hash::content_hash;
+pub use hash::{SameContent, content_hash};
 pub use input::{ImageShapes, InputChoice};
+pub use mask_check::{MaskFault, UnsoundMask, check_masks};
+pub use pictures::{OVERLAY, Picture, Pictures, is_picture, pictures};
 pub use split::{Setting, SettingError, Split, SplitOptions};
 pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
+use crate::printable;
 use folder::{Entry, Survey};
 use masks::MaskIndex;
 
 /// Names of a folder of good images.
-const GOOD: &[&str] = &["good", "ok"];
+const GOOD: &[&str] = &["good", "ok", "normal"];
 /// Names of a folder of defective images in the plain layout.
-const BAD: &[&str] = &["bad", "ko", "ng"];
+const BAD: &[&str] = &[
+    "bad",
+    "ko",
+    "ng",
+    "nok",
+    "defect",
+    "defects",
+    "defective",
+    "anomaly",
+    "anomalies",
+    "anomalous",
+    "abnormal",
+];
+/// Names of a folder of images to test on.
+const TEST: &[&str] = &["test", "test_public"];
+/// Names of folders of colour pictures and of masks below those of MVTec 3D-AD.
+const RGB: &[&str] = &["rgb"];
+const GT: &[&str] = &["gt"];
 
 /// One image on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,11 +129,13 @@ pub struct Finding {
     pub path: PathBuf,
     /// What was found about it, lower-case, without a full stop.
     pub problem: String,
+    /// How many files it is about: 1, or those of a folder.
+    pub files: usize,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)
+        write!(f, "{}: {}", printable::path(&self.path), self.problem)
     }
 }
 
@@ -128,7 +161,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Surveys the folder or the manifest `root`. No image is opened.
+    /// Surveys the folder or the manifest `root`. Of an image only the first bytes are looked at.
     ///
     /// # Errors
     ///
@@ -136,23 +169,8 @@ impl Dataset {
     pub fn open(root: &Path) -> Result<Dataset, DatasetError> {
         let mut survey = Survey::default();
         let base = data_folder(root);
-        let mut dataset = if root.is_file() {
-            manifest::open(root, base)?
-        } else {
-            let entries = survey.list(root)?;
-            match (train_good(&mut survey, &entries)?, folder::named(&entries, GOOD)) {
-                (Some((train, good)), _) => mvtec(&mut survey, root, &entries, &train, &good)?,
-                (None, Some(good)) => plain(&mut survey, root, &entries, good)?,
-                (None, None) if entries.iter().any(|entry| entry.name == manifest::VISA) => {
-                    // VisA's paths begin with the name of the class.
-                    manifest::open(&root.join(manifest::VISA), &root.join(".."))?
-                }
-                (None, None) => match kolektor::open(&mut survey, root, &entries)? {
-                    Some(dataset) => dataset,
-                    None => return Err(error::unknown_layout(root, &entries)),
-                },
-            }
-        };
+        let mut dataset =
+            if root.is_dir() { folders(&mut survey, root)? } else { manifest::open(root, base)? };
 
         let Dataset { train_good, test_good, test_bad, train_bad, .. } = &mut dataset;
         for samples in [train_good, test_good, test_bad, train_bad] {
@@ -163,9 +181,12 @@ impl Dataset {
             maskless.for_each(|sample| survey.found(&sample.path, masks::NO_MASK));
         } else {
             let index = MaskIndex::scan(root, &mut survey)?;
-            masks::pair_all(&mut dataset.test_bad, &index, root, &mut survey);
+            masks::pair_all(&mut dataset, &index, root, &mut survey);
         }
+        account::name_the_rest(root, &dataset, &mut survey);
         survey.findings.sort();
+        // A folder may have been listed for several reasons.
+        survey.findings.dedup();
         dataset.findings = survey.findings;
         Ok(dataset)
     }
@@ -198,15 +219,40 @@ fn data_folder(root: &Path) -> &Path {
     }
 }
 
+/// Surveys a folder, by the first layout that fits.
+fn folders(survey: &mut Survey, root: &Path) -> Result<Dataset, DatasetError> {
+    let entries = survey.list(root)?;
+    if let Some((train, good)) = train_good(survey, &entries)? {
+        return mvtec(survey, root, &entries, &train, &good);
+    }
+    if folder::named(&entries, GOOD).is_some() {
+        return plain(survey, root, &entries);
+    }
+    if entries.iter().any(|entry| entry.name == manifest::VISA) {
+        // VisA's paths begin with the name of the class.
+        survey.known.push(root.join(manifest::VISA));
+        return manifest::open(&root.join(manifest::VISA), &root.join(".."));
+    }
+    for layout in [layouts::labelled, layouts::pictures_and_masks, kolektor::open] {
+        if let Some(dataset) = layout(survey, root, &entries)? {
+            return Ok(dataset);
+        }
+    }
+    // Good images to train on need no folder of their own if the test images have theirs.
+    if let (Some(train), Some(_)) = (folder::named(&entries, &["train"]), folder::named(&entries, TEST))
+        && survey.list(&train.path)?.iter().any(|entry| !entry.is_folder)
+    {
+        let good = train.clone();
+        return mvtec(survey, root, &entries, train, &good);
+    }
+    Err(error::unknown_layout(root, &entries))
+}
+
 /// The folders `train` and `train/good`, if both are there.
 fn train_good(survey: &mut Survey, entries: &[Entry]) -> Result<Option<(Entry, Entry)>, DatasetError> {
     let Some(train) = folder::named(entries, &["train"]) else { return Ok(None) };
     let inside = survey.list(&train.path)?;
-    let Some(good) = folder::named(&inside, GOOD) else { return Ok(None) };
-    for other in inside.iter().filter(|entry| entry.path != good.path) {
-        survey.found(&other.path, "not used: only the folder of good images is trained on");
-    }
-    Ok(Some((train.clone(), good.clone())))
+    Ok(folder::named(&inside, GOOD).map(|good| (train.clone(), good.clone())))
 }
 
 fn mvtec(
@@ -219,16 +265,22 @@ fn mvtec(
     let mut dataset = Dataset::bare(root, Layout::Mvtec);
     dataset.train_good = good_samples(survey, good)?;
     if dataset.train_good.is_empty() {
-        return Err(error::no_train_images(survey, &train.path.join(&good.name))?);
+        return Err(error::no_train_images(survey, &good.path)?);
     }
-    if let Some(test) = folder::named(entries, &["test"]) {
+    if train.path != good.path {
+        let inside = survey.list(&train.path)?;
+        for bad in folder::all_named(&inside, BAD) {
+            dataset.train_bad.extend(defect_samples(survey, bad)?);
+        }
+    }
+    for test in folder::all_named(entries, TEST) {
         for entry in survey.list(&test.path)? {
             if !entry.is_folder {
                 survey
                     .found(&entry.path, "not used: expected in a folder of its kind, test/good or test/TYPE");
             } else if folder::is_named(&entry, GOOD) {
                 dataset.test_good.extend(good_samples(survey, &entry)?);
-            } else {
+            } else if !folder::is_named(&entry, masks::FOLDERS) {
                 dataset.test_bad.extend(defect_samples(survey, &entry)?);
             }
         }
@@ -236,16 +288,22 @@ fn mvtec(
     Ok(dataset)
 }
 
-fn plain(survey: &mut Survey, root: &Path, entries: &[Entry], good: &Entry) -> Result<Dataset, DatasetError> {
+fn plain(survey: &mut Survey, root: &Path, entries: &[Entry]) -> Result<Dataset, DatasetError> {
     let mut dataset = Dataset::bare(root, Layout::Plain);
-    dataset.train_good = good_samples(survey, good)?;
-    if dataset.train_good.is_empty() {
-        return Err(error::no_train_images(survey, &good.path)?);
+    let good = folder::all_named(entries, GOOD);
+    for folder in &good {
+        dataset.train_good.extend(good_samples(survey, folder)?);
     }
-    if let Some(bad) = folder::named(entries, BAD) {
+    if dataset.train_good.is_empty() {
+        return Err(error::no_train_images(survey, &good[0].path)?);
+    }
+    for bad in folder::all_named(entries, BAD) {
         let inside = survey.list(&bad.path)?;
-        let (types, files): (Vec<Entry>, Vec<Entry>) = inside.into_iter().partition(|entry| entry.is_folder);
-        dataset.test_bad = samples(survey, &files, &Kind::Defect(bad.name.clone()));
+        let (types, files): (Vec<Entry>, Vec<Entry>) = inside
+            .into_iter()
+            .filter(|entry| !folder::is_named(entry, masks::FOLDERS))
+            .partition(|e| e.is_folder);
+        dataset.test_bad.extend(samples(survey, &files, &Kind::Defect(bad.name.clone())));
         for entry in types {
             dataset.test_bad.extend(defect_samples(survey, &entry)?);
         }
@@ -268,14 +326,38 @@ impl Dataset {
     }
 }
 
+/// The images of a folder and of those below it, such as one for each day or camera: good is good.
 fn good_samples(survey: &mut Survey, folder: &Entry) -> Result<Vec<Sample>, DatasetError> {
-    let entries = survey.list(&folder.path)?;
+    let inside = survey.list(&folder.path)?;
+    let entries = match folder::named(&inside, RGB) {
+        // What is beside the colour pictures are point clouds.
+        Some(rgb) => survey.list(&rgb.path)?,
+        None => survey.list_all(&folder.path)?,
+    };
     Ok(samples(survey, &entries, &Kind::Good))
 }
 
 fn defect_samples(survey: &mut Survey, folder: &Entry) -> Result<Vec<Sample>, DatasetError> {
+    let kind = Kind::Defect(folder.name.clone());
     let entries = survey.list(&folder.path)?;
-    let found = samples(survey, &entries, &Kind::Defect(folder.name.clone()));
+    let mut found = match folder::named(&entries, RGB) {
+        Some(rgb) => {
+            let files = survey.list(&rgb.path)?;
+            samples(survey, &files, &kind)
+        }
+        None => {
+            let inside: Vec<Entry> =
+                entries.iter().filter(|entry| !folder::is_named(entry, masks::FOLDERS)).cloned().collect();
+            samples(survey, &inside, &kind)
+        }
+    };
+    if let (Some(_), Some(gt)) = (folder::named(&entries, RGB), folder::named(&entries, GT)) {
+        let masks = survey.list(&gt.path)?;
+        for sample in &mut found {
+            let stem = sample.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            sample.mask = masks.iter().find(|mask| mask.stem() == stem).map(|mask| mask.path.clone());
+        }
+    }
     if found.is_empty() {
         survey.found(&folder.path, "no images in this folder of defects");
     }
@@ -284,18 +366,30 @@ fn defect_samples(survey: &mut Survey, folder: &Entry) -> Result<Vec<Sample>, Da
 
 /// The images among `entries`; everything else becomes a finding.
 fn samples(survey: &mut Survey, entries: &[Entry], kind: &Kind) -> Vec<Sample> {
-    let images = survey.images(entries);
-    let stems: BTreeSet<&str> = images.iter().map(|image| image.stem()).collect();
+    let (labels, entries): (Vec<Entry>, Vec<Entry>) = entries.iter().cloned().partition(Entry::is_json);
+    let images = survey.images(&entries);
+    let stems: BTreeMap<&str, &Entry> = images.iter().map(|image| (image.stem(), image)).collect();
+    for file in labels {
+        match (stems.get(file.stem()), kind) {
+            (Some(image), Kind::Defect(_)) => survey.beside.push((image.path.clone(), file.path)),
+            (Some(_), Kind::Good) => {
+                survey.found(&file.path, "not used: the labels of an image among the good ones")
+            }
+            (None, _) => survey.labels.push(file.path),
+        }
+    }
     let mut samples = Vec::with_capacity(images.len());
     for image in &images {
         // A mask beside its image would otherwise be trained or tested on as a picture of a part.
-        if let Some(of) = image.stem().strip_suffix(masks::SUFFIX).filter(|stem| stems.contains(stem)) {
-            let problem =
-                format!("not used: looks like the mask of {of}; masks belong in ground_truth/ or masks/");
-            survey.found(&image.path, problem);
-            continue;
+        match (masks::of(image.stem()).and_then(|stem| stems.get(stem)), kind) {
+            (Some(of), Kind::Defect(_)) => survey.beside.push((of.path.clone(), image.path.clone())),
+            (Some(of), Kind::Good) => {
+                let problem =
+                    format!("not used: looks like the mask of {}, which is among the good images", of.name);
+                survey.found(&image.path, problem);
+            }
+            (None, _) => samples.push(Sample { path: image.path.clone(), mask: None, kind: kind.clone() }),
         }
-        samples.push(Sample { path: image.path.clone(), mask: None, kind: kind.clone() });
     }
     samples
 }

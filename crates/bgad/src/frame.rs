@@ -132,6 +132,11 @@ impl Frame {
         OriginalSize { height: self.height(), width: self.width() }
     }
 
+    /// Whether samples have more than 8 bit.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.pixels.color().bytes_per_pixel() > self.pixels.color().channel_count()
+    }
+
     pub(crate) fn pixels(&self) -> &DynamicImage {
         &self.pixels
     }

@@ -8,13 +8,21 @@
 //! Images are stretched to the input size, or keep their proportions in the middle of it ([`InputSize::window`]); what is
 //! beside them then repeats their edge, and is nowhere trained on or scored.
 //!
-//! The format is told by a file's content, never by its name. Alpha is dropped. Resizing happens in the depth of the
-//! file, so 16-bit images keep theirs; a grey image is resized as one channel and then repeated to three.
+//! The format is told by a file's content, never by its name ([`Content`]). Alpha is dropped. Resizing happens in the depth of
+//! the file, so 16-bit images keep theirs; a grey image is resized as one channel and then repeated to three. Cameras that use
+//! only the low bits of 16 have a [`BitDepth`].
+//!
+//! Only ordinary files are opened. All threads together hold a limited number of bytes while they decode ([`limit_memory`]).
 
+mod admission;
 mod annotation;
+mod content;
 mod decode;
+mod depth;
 mod error;
+mod jpeg;
 mod mask;
+mod pages;
 mod resize;
 mod size;
 
@@ -22,11 +30,16 @@ use std::path::Path;
 
 use ::image::DynamicImage;
 
-pub(crate) use annotation::coco_names;
-pub(crate) use decode::{MAX_SIDE, decode, decode_with_orientation, original_size, read};
+pub use admission::limit_memory;
+pub(crate) use annotation::{Labels, labels};
+pub use content::Content;
+pub(crate) use content::FORMATS;
+pub(crate) use decode::{Decoded, MAX_SIDE, decode, decode_admitted, read, size_of};
+pub(crate) use depth::brightest;
+pub use depth::{BitDepth, BitDepthChoice, BitDepthError};
 pub use error::{ImageError, ImageProblem};
-pub use mask::Mask;
-pub(crate) use mask::{decode_mask, is_black};
+pub use mask::{Mask, mask_hash};
+pub(crate) use mask::{RawMask, raw_mask};
 pub use size::{InputSize, InputSizeError, OriginalSize, Window};
 
 /// An image at the network's input size: RGB in `[0, 1]`.
@@ -45,8 +58,8 @@ impl InputImage {
     ///
     /// # Errors
     ///
-    /// An [`ImageError`] naming the file, if it cannot be read, is not a PNG, JPEG, BMP or TIFF image, is damaged,
-    /// truncated or too large.
+    /// An [`ImageError`] naming the file, if it cannot be read, is not a PNG, JPEG, BMP, TIFF, WebP or PNM image, is damaged,
+    /// truncated or too large, or holds several pictures.
     pub fn load(path: &Path, size: InputSize) -> Result<InputImage, ImageError> {
         Ok(Self::load_with_original_size(path, size)?.0)
     }
@@ -60,8 +73,7 @@ impl InputImage {
         path: &Path,
         size: InputSize,
     ) -> Result<(InputImage, OriginalSize), ImageError> {
-        let bytes = decode::read(path)?;
-        Self::decode_with_original_size(&bytes, size).map_err(|error| error.of_file(path))
+        Self::load_at(path, Some(size), BitDepth::FULL)
     }
 
     /// Reads an image file at its own size.
@@ -70,8 +82,22 @@ impl InputImage {
     ///
     /// As [`InputImage::load`].
     pub fn load_whole(path: &Path) -> Result<(InputImage, OriginalSize), ImageError> {
+        Self::load_at(path, None, BitDepth::FULL)
+    }
+
+    /// Reads an image file, brings it to `size` (`None` for its own), and takes the low `depth` bits of 16-bit samples for
+    /// all; says how large it was, after turning it upright.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::load`].
+    pub fn load_at(
+        path: &Path,
+        size: Option<InputSize>,
+        depth: BitDepth,
+    ) -> Result<(InputImage, OriginalSize), ImageError> {
         let bytes = decode::read(path)?;
-        Self::decode_whole(&bytes).map_err(|error| error.of_file(path))
+        Self::decode_at(&bytes, size, depth).map_err(|error| error.of_file(path))
     }
 
     /// Decodes an image file held in memory at its own size.
@@ -80,9 +106,7 @@ impl InputImage {
     ///
     /// As [`InputImage::load`], with no file named.
     pub fn decode_whole(bytes: &[u8]) -> Result<(InputImage, OriginalSize), ImageError> {
-        let decoded = decode::decode(bytes)?;
-        let original = OriginalSize::of(&decoded);
-        Ok((Self::from_decoded(&decoded, original.as_input())?, original))
+        Self::decode_at(bytes, None, BitDepth::FULL)
     }
 
     /// Decodes a whole image file held in memory and brings it to `size`.
@@ -103,9 +127,23 @@ impl InputImage {
         bytes: &[u8],
         size: InputSize,
     ) -> Result<(InputImage, OriginalSize), ImageError> {
-        let decoded = decode::decode(bytes)?;
-        let original = OriginalSize::of(&decoded);
-        Ok((Self::from_decoded(&decoded, size)?, original))
+        Self::decode_at(bytes, Some(size), BitDepth::FULL)
+    }
+
+    /// As [`InputImage::load_at`], of a whole image file held in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::decode`].
+    pub fn decode_at(
+        bytes: &[u8],
+        size: Option<InputSize>,
+        depth: BitDepth,
+    ) -> Result<(InputImage, OriginalSize), ImageError> {
+        let decoded = decode::decode_admitted(bytes)?;
+        let original = OriginalSize::of(&decoded.pixels);
+        let size = size.unwrap_or_else(|| original.as_input());
+        Ok((Self::from_decoded_at(&decoded.pixels, size, depth)?, original))
     }
 
     /// Brings decoded, upright pixels of any colour type to `size`.
@@ -114,7 +152,20 @@ impl InputImage {
     ///
     /// If an image of floating-point samples holds a value outside `[0, 1]`, or either size is zero.
     pub fn from_decoded(decoded: &DynamicImage, size: InputSize) -> Result<InputImage, ImageError> {
-        let rgb_hwc = resize::to_rgb(decoded, size)?;
+        Self::from_decoded_at(decoded, size, BitDepth::FULL)
+    }
+
+    /// As [`InputImage::from_decoded`], with the low `depth` bits of 16-bit samples taken for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`InputImage::from_decoded`].
+    pub fn from_decoded_at(
+        decoded: &DynamicImage,
+        size: InputSize,
+        depth: BitDepth,
+    ) -> Result<InputImage, ImageError> {
+        let rgb_hwc = resize::to_rgb(decoded, size, depth)?;
         Ok(InputImage { height: size.height, width: size.width, rgb_hwc })
     }
 

@@ -7,6 +7,7 @@ pub mod detector;
 pub mod model;
 pub mod verdict;
 pub mod record;
+pub mod overlay;
 pub mod frame;
 pub mod image;
 pub mod tiles;
@@ -33,6 +34,8 @@ pub mod archive;
 pub mod weights;
 pub mod options;
 pub mod durable;
+pub mod outside;
+pub mod printable;
 mod written;
 
 pub use detector::{Detector, Inspection};

@@ -251,20 +251,20 @@ impl TrainOptions {
             ),
             ("blocks", (1..=64).contains(&o.blocks), o.blocks.to_string(), "1 to 64"),
             (
-                "learning-rate",
+                "learning_rate",
                 o.learning_rate > 0.0 && o.learning_rate <= 0.1,
                 o.learning_rate.to_string(),
                 "above 0, at most 0.1",
             ),
-            ("batch-images", (1..=1024).contains(&o.batch_images), o.batch_images.to_string(), "1 to 1024"),
+            ("batch_images", (1..=1024).contains(&o.batch_images), o.batch_images.to_string(), "1 to 1024"),
             (
-                "step-positions",
+                "step_positions",
                 (16..=65_536).contains(&o.step_positions),
                 o.step_positions.to_string(),
                 "16 to 65536",
             ),
             (
-                "image-positions",
+                "image_positions",
                 o.image_positions.is_none_or(|most| most >= 16),
                 o.image_positions.unwrap_or_default().to_string(),
                 "16 or more",
@@ -282,33 +282,33 @@ impl TrainOptions {
             ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
             (
-                "tiles",
+                "tile_overlap",
                 o.tile_overlap.is_none_or(|overlap| {
                     overlap < o.input.height.min(o.input.width) && !o.foreground_score && !o.input.keep_aspect
                 }),
                 "given".to_owned(),
-                "without foreground-score and keep-aspect",
+                "without a score of the part alone and without kept proportions",
             ),
             (
-                "augment-strength",
+                "augment_strength",
                 in_unit(o.augment_strength, 0.0, Operation::MOST_STRENGTH),
                 o.augment_strength.to_string(),
                 "0 to 2",
             ),
             (
-                "pseudo-share",
+                "pseudo_share",
                 o.pseudo_share > 0.0 && o.pseudo_share <= 10.0,
                 o.pseudo_share.to_string(),
                 "above 0, at most 10",
             ),
             (
-                "score-pixels",
+                "score_pixels",
                 (1..=65_536).contains(&o.score_pixels),
                 o.score_pixels.to_string(),
                 "1 to 65536",
             ),
             (
-                "score-parts",
+                "score_parts",
                 (o.tile_overlap.is_none() || o.score_parts == ScoreParts::MAP)
                     && !(o.foreground_score && (o.score_parts.cells || o.score_parts.whole))
                     && (o.score_parts.coarsest || !o.score_parts.companion)
@@ -341,7 +341,7 @@ impl std::ops::Deref for Checked {
 /// An option outside its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionError {
-    /// Its name on the command line.
+    /// Its name: that of the field of [`TrainOptions`].
     pub option: &'static str,
     /// What was asked for.
     pub found: String,
@@ -378,11 +378,11 @@ mod tests {
         assert_eq!(with(|o| o.beta = f32::NAN), Err("beta"));
         assert_eq!(with(|o| o.beta = 0.6), Err("beta"));
         assert_eq!(with(|o| o.tau = 0.0), Err("tau"));
-        assert_eq!(with(|o| o.augment_strength = 2.5), Err("augment-strength"));
-        assert_eq!(with(|o| o.augment_strength = f32::NAN), Err("augment-strength"));
+        assert_eq!(with(|o| o.augment_strength = 2.5), Err("augment_strength"));
+        assert_eq!(with(|o| o.augment_strength = f32::NAN), Err("augment_strength"));
         assert_eq!(with(|o| o.blocks = 0), Err("blocks"));
         assert_eq!(with(|o| o.input = InputSize::square(16)), Err("input"));
-        assert_eq!(with(|o| o.learning_rate = -1.0), Err("learning-rate"));
+        assert_eq!(with(|o| o.learning_rate = -1.0), Err("learning_rate"));
         assert_eq!(with(|_| ()), Ok(()));
     }
 

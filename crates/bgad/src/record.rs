@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detector::Inspection;
 use crate::model::Header;
+use crate::score::PartKind;
 use crate::verdict::{DefectRegion, Thresholds, Verdict};
 use crate::weights::sha256_hex;
 
@@ -42,6 +43,15 @@ pub use rank::Rank;
 
 /// Characters of a result id: 128 bits in hexadecimal.
 const ID_DIGITS: usize = 32;
+
+/// The names that [`Record::parts`] may have.
+pub const PART_NAMES: [&str; 5] = [
+    PartKind::Peak.name(),
+    PartKind::Coarsest.name(),
+    PartKind::Cells.name(),
+    PartKind::Whole.name(),
+    PartKind::Head.name(),
+];
 
 /// Which model spoke: the recipe of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +71,7 @@ pub struct Recipe {
     pub model: ModelId,
     /// What scores are compared with, nats.
     pub thresholds: Thresholds,
-    /// Scores of the good training images, nats.
+    /// Scores of good images, nats.
     pub normal_scores: Vec<f32>,
 }
 
@@ -93,6 +103,10 @@ pub struct Capture {
     pub secs: Option<f64>,
     /// Where the picture of the result was written.
     pub overlay: Option<String>,
+    /// Where the anomaly map was written.
+    pub map: Option<String>,
+    /// Where the mask of what is flagged was written.
+    pub mask: Option<String>,
 }
 
 /// How the inspection of an image ended.
@@ -125,7 +139,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// Score of the image, nats.
     pub score: f32,
-    /// How many of the good training images score below it: the score in words that need no method.
+    /// How many of the model's good images score below it: the score in words that need no method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<Rank>,
     /// What the score was compared with, nats.
@@ -149,6 +163,12 @@ pub struct Record {
     /// Where the picture of the result was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<String>,
+    /// Where the anomaly map was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+    /// Where the mask of what is flagged was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
 }
 
 /// An image that could not be judged.
@@ -244,7 +264,7 @@ impl Record {
             score: inspection.score,
             rank: Rank::of(inspection.score, &recipe.normal_scores),
             thresholds: recipe.thresholds,
-            whole_image: is_whole_image(inspection, recipe.thresholds),
+            whole_image: inspection.whole_image,
             parts: parts(inspection),
             width: inspection.original.width,
             height: inspection.original.height,
@@ -256,6 +276,8 @@ impl Record {
             model: recipe.model.clone(),
             secs: capture.secs,
             overlay: capture.overlay.clone(),
+            map: capture.map.clone(),
+            mask: capture.mask.clone(),
         }
     }
 }
@@ -274,13 +296,6 @@ impl FailedRecord {
             model: recipe.model.clone(),
         }
     }
-}
-
-/// Whether an image is flagged without any place of its map being so.
-pub fn is_whole_image(inspection: &Inspection, thresholds: Thresholds) -> bool {
-    // What is not a number is above every threshold, in the map as in the score.
-    let flagged = |nats: &f32| thresholds.verdict(*nats) != Verdict::Ok;
-    inspection.verdict != Verdict::Ok && !inspection.map.nats.iter().any(flagged)
 }
 
 /// What the parts of the score contribute, by the names they have in `--score-parts`.

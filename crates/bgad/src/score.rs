@@ -64,7 +64,7 @@ impl PartKind {
     }
 
     /// Its name in records and tables.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             PartKind::Peak => "peak",
             PartKind::Coarsest => "coarsest",
@@ -152,6 +152,8 @@ pub(crate) struct Combination {
     pub companion_max: Option<f32>,
     /// The parts and what each is worth; the peak is the first.
     pub parts: Vec<(PartKind, Scale)>,
+    /// What the linear head is worth in the map.
+    pub head_weight: f32,
     /// What the sum of all is worth.
     pub total: Scale,
 }

@@ -13,28 +13,29 @@ use super::parse::{share, threads};
 
 /// Which images of a data folder are used for what.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which images")]
 pub(crate) struct ChoiceArgs {
     /// Known defects to learn from [default: 10, or fewer if there are not as many].
     #[arg(long, value_name = "N")]
     pub(crate) anomalies: Option<usize>,
 
-    /// Where known defects come from: all types (general), or one (hard:TYPE) that is then not tested on.
+    /// Draw known defects from all types (general), or from one (hard:TYPE), which is then not tested on.
     #[arg(long, value_name = "general|hard:TYPE", default_value = "general")]
     pub(crate) setting: Setting,
 
-    /// Learn from defective images without a mask too: where the defect is, the model finds as it learns.
+    /// Also learn from defective images without a mask: the model locates their defects as it learns.
     #[arg(long)]
     pub(crate) weak: bool,
 
-    /// Decides every random choice: the same seed gives the same model, bit for bit.
+    /// Seed of every random choice: the same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// Learn from so many good images at most [default: all].
+    /// Learn from at most this many good images [default: all].
     #[arg(long, value_name = "N")]
     pub(crate) limit_normal: Option<usize>,
 
-    /// Keep this share of the good images from training, to calibrate with: `bgad calibrate --data`.
+    /// Hold this share of the good images out of training, for `bgad calibrate`.
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "split")]
     pub(crate) hold_out: Option<f64>,
 
@@ -56,24 +57,24 @@ impl ChoiceArgs {
 
 /// What anomalies are made with.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where to look")]
 pub(crate) struct MaterialArgs {
-    /// Where the part is in the good images: estimate, everything, or masks of your own.
+    /// Where the part is in the good images: estimate, everything, or your own masks.
     ///
-    /// Made defects go onto the part. A file is the mask of all images; a folder holds a mask for each, named like it
-    /// (`bgad foreground` writes such a folder). Masks are not zero on the part.
+    /// Artificial defects are placed on the part. A file is a mask for all images; a folder has a mask for each image, with
+    /// the name of the image (`bgad foreground` writes such a folder). Masks are not zero on the part.
     #[arg(long, value_name = "estimate|everything|FILE|DIR", default_value = "estimate")]
     pub(crate) foreground: String,
 
-    /// Folder of pictures to take textures from, for --pseudo perlin.
+    /// Folder of pictures that provide textures for --pseudo perlin.
     #[arg(long, value_name = "DIR")]
     pub(crate) textures: Option<PathBuf>,
 
-    /// Look only here, when learning and when judging: a mask for all images that is not zero there, or a LabelMe JSON
-    /// file with polygons.
+    /// Learn and judge only here: a mask for all images that is not zero here, or a LabelMe JSON file with polygons.
     #[arg(long, value_name = "FILE")]
     pub(crate) roi: Option<PathBuf>,
 
-    /// Look everywhere but here: a mask for all images, or a LabelMe JSON file.
+    /// Learn and judge everywhere but here: a mask for all images, or a LabelMe JSON file.
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore: Option<PathBuf>,
 }
@@ -118,48 +119,48 @@ pub(crate) enum Strategy {
 
 /// Which anomalies are shown, and how they are made.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Anomalies (each replaces the preset's choice)")]
+#[command(next_help_heading = super::ANOMALIES)]
 pub(crate) struct AnomalyArgs {
     /// Ways to show anomalies, for instance repeat,cutpaste or 0,1,2.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", hide_short_help = true,
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST",
         conflicts_with_all = ["cutpaste", "no_cutpaste"])]
     pub(crate) strategies: Option<Vec<Strategy>>,
 
     /// Paste known defects into good images as further examples.
-    #[arg(long, overrides_with = "no_cutpaste", hide_short_help = true)]
+    #[arg(long, overrides_with = "no_cutpaste")]
     pub(crate) cutpaste: bool,
 
     /// Show known defects only as they are.
-    #[arg(long, overrides_with = "cutpaste", hide_short_help = true)]
+    #[arg(long, overrides_with = "cutpaste")]
     pub(crate) no_cutpaste: bool,
 
     /// How often a pass shows each known defect.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) repeats: Option<usize>,
 
     /// How far pasted defects are varied: 1 as usual, 0 only by turns and flips, at most 2.
-    #[arg(long, value_name = "FACTOR", hide_short_help = true)]
+    #[arg(long, value_name = "FACTOR")]
     pub(crate) augment_strength: Option<f32>,
 
     /// Defects made without a known one: nsa (patches of good images), perlin (textures), both, or none.
-    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    #[arg(long, value_name = "LIST")]
     pub(crate) pseudo: Option<PseudoKinds>,
 
     /// How many of them a pass shows for each good image.
-    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    #[arg(long, value_name = "SHARE")]
     pub(crate) pseudo_share: Option<f32>,
 
     /// How pasted defects are joined to good images: hard (with an edge), feather (fading in) or poisson (as bright as what is around
     /// them; those that would vanish keep their edge).
-    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["hard", "feather", "poisson"]).try_map(|name| name.parse::<Blend>()))]
     pub(crate) blend: Option<Blend>,
 
     /// Show as many anomalous images as good ones in every batch.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) balance: bool,
 
     /// Score the part only, not the background: with one foreground mask for all images, or the estimate.
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub(crate) foreground_score: bool,
 }
 
@@ -194,10 +195,10 @@ pub(crate) fn choice(on: bool, off: bool) -> Option<bool> {
     (on || off).then_some(on)
 }
 
-/// Show the anomalies that training would make: a contact sheet to look at.
+/// Show the anomalies that training would use, on a contact sheet
 ///
-/// Each cell shows the known defect (or, where none is needed, the good image), what the model is shown, and the same
-/// with the outline of what it is told is anomalous. Give the options that you would give to `bgad train`.
+/// Each cell shows the known defect (or the good image, if none is needed), the image that the model would see, and the
+/// same image with its anomalous area outlined. Give the options that you would give to `bgad train`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -210,10 +211,10 @@ pub(crate) struct AugmentArgs {
     pub(crate) data: PathBuf,
 
     /// Folder to write to: sheet.png, and list.csv that says how each was made.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
-    /// How many.
+    /// Number of anomalies.
     #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) number: u32,
 
@@ -235,9 +236,9 @@ pub(crate) struct AugmentArgs {
     pub(crate) anomaly: AnomalyArgs,
 }
 
-/// Show where the part is thought to be in the good images.
+/// Show where bgad locates the part in the good images
 ///
-/// Writes a contact sheet, and every mask as a file: correct those that are wrong and give the folder to
+/// Writes a contact sheet and a mask for each image. Correct the masks that are wrong and give the folder to
 /// `bgad train --foreground`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -250,10 +251,10 @@ pub(crate) struct ForegroundArgs {
     pub(crate) data: PathBuf,
 
     /// Folder to write to: sheet.png and masks/.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
-    /// How many images on the sheet; masks are written for all.
+    /// Number of images on the sheet; masks are written for all images.
     #[arg(short, long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) number: u32,
 
@@ -261,7 +262,7 @@ pub(crate) struct ForegroundArgs {
     #[arg(long, value_name = "SIDE|HxW", default_value = "256")]
     pub(crate) input: InputSize,
 
-    /// Where the part is: estimate, everything, or masks of your own to see how they are paired.
+    /// Where the part is: estimate, everything, or your own masks, to see how they are paired.
     #[arg(long, value_name = "estimate|everything|FILE|DIR", default_value = "estimate")]
     pub(crate) foreground: String,
 

@@ -11,7 +11,7 @@ pub(crate) struct ArchiveArgs {
     /// Inspect the images of this list: a CSV file with a column `path`; relative paths start at its folder.
     ///
     /// One row is written for each image, also for one that cannot be read. Paths in Parquet: see docs/scale.md.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "out", "format", "pixel_size", "min_area"], requires = "output")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "from_stdin", "out", "format", "pixel_size", "min_area", "part_id", "ok", "ng"], requires = "output")]
     pub(crate) manifest: Option<PathBuf>,
 
     /// Take only the i-th of n parts of the list, so that n runs share the work.

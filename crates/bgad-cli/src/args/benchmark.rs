@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::parse::threads;
 use super::{MaterialArgs, RecipeArgs};
 
-/// Compare methods on data with known answers: train and evaluate a grid, tabulate mean and standard deviation.
+/// Compare methods on data with known answers: train and evaluate a grid, tabulate mean and deviation
 ///
-/// Every cell is trained with its own seed and judged at its last epoch, never at the best one. The test images of a
-/// cell do not depend on how many known defects it learns from: as many as the largest number are kept out of all of
-/// them. Each result is a file of its own in the output folder; the same command again does only what is missing.
+/// Every cell of the grid is trained with its own seed and judged at its last epoch, never at its best one. All numbers
+/// of known defects are tested on the same images: the largest number is kept out of every test. Each result is a file in
+/// the output folder; repeating the command computes only what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,7 @@ pub(crate) struct BenchmarkArgs {
     pub(crate) data: Vec<PathBuf>,
 
     /// Folder for the results: table.md, table.html, table.csv, table.json and one file a cell.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 
     /// nfad: the flow on good images alone; bgad: with known defects and boundary.

@@ -6,11 +6,11 @@ use bgad::calibrate::Objective;
 
 use super::parse::{positive, share, threads};
 
-/// Choose the thresholds by what they promise, from images that were not trained on.
+/// Choose the thresholds by what they promise, from images that were not trained on
 ///
-/// The threshold is an order statistic of the held-out scores, so that the promise holds for any distribution of scores, with the confidence asked
-/// for, as long as the parts to come are like these. Where the images cannot prove what is asked, nothing is written, and the answer
-/// says how many more it takes. `bgad evaluate` leaves the images out from then on.
+/// The promise holds with the confidence you ask for, whatever the distribution of the scores, as long as future parts
+/// are like these images. If the images are too few to prove what you ask, nothing is written and bgad says how many more
+/// are needed. `bgad evaluate` leaves these images out from then on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -37,35 +37,35 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) bad: Option<PathBuf>,
 
-    /// Of good parts at most this share shall be called NG, as 0.5% or 0.005.
+    /// Call at most this share of good parts NG, for instance 0.5% or 0.005.
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with_all = ["min_recall", "cost_escape", "ok"])]
     pub(crate) max_false_alarms: Option<f64>,
 
-    /// Of defective parts at least this share shall not be called OK.
+    /// Call at least this share of defective parts NG or REVIEW.
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with_all = ["cost_escape", "ok"])]
     pub(crate) min_recall: Option<f64>,
 
-    /// What a defective part that passes costs; the threshold is then the cheapest on these images.
+    /// Cost of a defective part that passes; the threshold is then the cheapest on these images.
     #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_overkill", conflicts_with = "ok")]
     pub(crate) cost_escape: Option<f64>,
 
-    /// What a good part that is thrown away costs.
+    /// Cost of a good part that is thrown away.
     #[arg(long, value_name = "COST", value_parser = positive, requires = "cost_escape")]
     pub(crate) cost_overkill: Option<f64>,
 
-    /// Share of the parts that is defective, for the costs.
+    /// Share of parts that are defective, for the costs.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%")]
     pub(crate) defect_rate: f64,
 
-    /// OK up to this score, in nats: both thresholds are set by hand.
+    /// Set the thresholds by hand: scores up to this are OK, in nats.
     #[arg(long, value_name = "NATS", requires = "ng")]
     pub(crate) ok: Option<f32>,
 
-    /// NG above this score, in nats.
+    /// Scores above this are NG, in nats.
     #[arg(long, value_name = "NATS", requires = "ok")]
     pub(crate) ng: Option<f32>,
 
-    /// How sure the promise is to hold.
+    /// Confidence with which the promise holds.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "95%")]
     pub(crate) confidence: f64,
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::parse::{share, threads};
 
-/// Compare two models on images with known answers.
+/// Compare two models on images with known answers
 ///
-/// Says which images changed their verdict, and whether the difference of the image AUROC is more than chance: its interval comes from a paired
-/// bootstrap over the images. Images that one of the models was trained on or calibrated with are left out.
+/// Lists the images whose verdict changed, and says whether the difference in image AUROC is more than chance (a paired
+/// bootstrap over the images gives the interval). Images that either model was trained on or calibrated with are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,15 +30,15 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
 
-    /// How sure the interval is to hold the true difference.
+    /// Confidence of the interval.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "95%")]
     pub(crate) confidence: f64,
 
-    /// Draws of the bootstrap.
+    /// Number of bootstrap draws.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub(crate) draws: u32,
 
-    /// Decides the draws.
+    /// Seed of the draws.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 

@@ -6,11 +6,12 @@ use bgad::options::Schedule;
 
 use super::parse::threads;
 
-/// Teach a model what the line has found since: missed defects, and good parts that were stopped.
+/// Teach a model what the line has found since: missed defects, and good parts that were stopped
 ///
-/// The model is trained on for a few passes over all it has learned from and what is new; the images stand in the split file beside it. Figures before
-/// and after come from the test images and the images held out, none of which is learned from. The new model is written only if no more defects escape
-/// there than before. Thresholds calibrated to a share of false alarms are calibrated anew on the images held out.
+/// Training continues for a few passes over all earlier images and the new ones; the model itself knows which
+/// these are. The test images and the held-out images, which are never learned from, give the figures before and
+/// after. The new model is written only if no more defects escape than before. Thresholds that were calibrated to a share
+/// of false alarms are calibrated again on the held-out images.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,7 +19,7 @@ Examples:
   bgad learn part.bgad --good stopped/ -o better.bgad
   bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
 pub(crate) struct LearnArgs {
-    /// Model file written by `bgad train`, with its split file beside it.
+    /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
 
@@ -38,7 +39,7 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Write the model here instead of over the one that was read; its split file goes beside it.
+    /// Write the model here instead of over the one that was read.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

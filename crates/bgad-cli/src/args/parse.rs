@@ -14,6 +14,10 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
         .ok_or("expected a number above 0".to_owned())
 }
 
+pub(super) fn finite(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|n: &f64| n.is_finite()).ok_or("expected a number".to_owned())
+}
+
 pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()

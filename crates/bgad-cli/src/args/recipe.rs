@@ -11,8 +11,9 @@ use super::AnomalyArgs;
 
 /// How a model is made, whatever it is made from.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "How it is learned")]
 pub(crate) struct RecipeArgs {
-    /// Set of choices to start from: fast, or reference for the authors' own.
+    /// Set of options to start from: fast, or reference for those of the paper.
     #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
     pub(crate) preset: Preset,
 
@@ -25,17 +26,16 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SIDE|HxW")]
     pub(crate) input: Option<InputSize>,
 
-    /// Keep the proportions of images: what is beside them in the input is neither learned from nor scored.
+    /// Keep the proportions of images: the padding beside them is neither learned from nor scored.
     #[arg(long)]
     pub(crate) keep_aspect: bool,
 
-    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large
-    /// images, wherever they are.
+    /// Cut images into overlapping tiles of the input size instead of shrinking them: for small defects in large images.
     #[arg(long, conflicts_with = "keep_aspect")]
     pub(crate) tiles: bool,
 
     /// Levels of features to use, from 1 (finest, stride 4) to 3 (coarsest, stride 16) [default: 1,2,3]
-    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    #[arg(long, value_name = "LIST", help_heading = super::METHOD)]
     pub(crate) levels: Option<Levels>,
 
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
@@ -57,75 +57,76 @@ pub(crate) struct RecipeArgs {
 
 /// Choices of the method; each that is given replaces the preset's.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Method (each replaces the preset's choice)")]
+#[command(next_help_heading = super::METHOD)]
 pub(crate) struct MethodArgs {
     /// Peak learning rate of Adam.
-    #[arg(long, value_name = "RATE", hide_short_help = true)]
+    #[arg(long, value_name = "RATE")]
     pub(crate) learning_rate: Option<f32>,
 
     /// Share of normal positions allowed below the boundary, 0 to 0.5.
-    #[arg(long, value_name = "SHARE", hide_short_help = true)]
+    #[arg(long, value_name = "SHARE")]
     pub(crate) beta: Option<f32>,
 
     /// Gap between the two boundaries, in normalised log-likelihood.
-    #[arg(long, value_name = "GAP", hide_short_help = true)]
+    #[arg(long, value_name = "GAP")]
     pub(crate) tau: Option<f32>,
 
     /// What log-likelihoods are divided by before the boundary: a number, or auto for the median of good positions.
-    #[arg(long, value_name = "NUMBER|auto", hide_short_help = true)]
+    #[arg(long, value_name = "NUMBER|auto")]
     pub(crate) normalizer: Option<Normalizer>,
 
     /// Weight of the push-pull term.
-    #[arg(long, value_name = "WEIGHT", hide_short_help = true)]
+    #[arg(long, value_name = "WEIGHT")]
     pub(crate) lambda: Option<f32>,
 
-    /// Let hard positions count more.
-    #[arg(long, overrides_with = "no_focal", hide_short_help = true)]
+    /// Give hard positions a larger weight.
+    #[arg(long, overrides_with = "no_focal")]
     pub(crate) focal: bool,
 
-    /// Let all positions count the same.
-    #[arg(long, overrides_with = "focal", hide_short_help = true)]
+    /// Give all positions the same weight.
+    #[arg(long, overrides_with = "focal")]
     pub(crate) no_focal: bool,
 
     /// Whiten features with the statistics of the good images.
-    #[arg(long, overrides_with = "no_whiten", hide_short_help = true)]
+    #[arg(long, overrides_with = "no_whiten")]
     pub(crate) whiten: bool,
 
-    /// Leave features as the network gives them.
-    #[arg(long, overrides_with = "whiten", hide_short_help = true)]
+    /// Use features as the network gives them.
+    #[arg(long, overrides_with = "whiten")]
     pub(crate) no_whiten: bool,
 
     /// Coupling blocks per level.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) blocks: Option<usize>,
 
     /// Boundary of a step: of its own positions (batch), or an average over steps (running).
-    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["batch", "running"]).map(boundary))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["batch", "running"]).map(boundary))]
     pub(crate) boundary: Option<BoundaryRule>,
 
     /// Steps of coarse levels: as many positions as the finest level, or as many steps.
-    #[arg(long, hide_short_help = true, value_parser = PossibleValuesParser::new(["same-positions", "same-steps"]).map(stepping))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["same-positions", "same-steps"]).map(stepping))]
     pub(crate) stepping: Option<Stepping>,
 
     /// Positions of an optimizer step at the finest level.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) step_positions: Option<usize>,
 
     /// Pixels of the map, the highest ones, whose mean goes into the score of an image; 1 for the authors' maximum.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) score_pixels: Option<usize>,
 
     /// What the score of an image is made of: map, with any of coarsest, companion, cells and whole after it.
     ///
-    /// map: the highest values of the map. coarsest: the least likely place of the coarsest level by itself. companion: a second
-    /// flow of that level knows good images alone, and a place is as odd as whichever of the two finds it odder, in the map that is scored too. cells: how unusual the
-    /// oddest cell of the image is for its place. whole: how unusual the image is as a whole. The preset fast takes them all, but the
-    /// coarsest level only from 200 good images on; with --tiles it takes the map alone, with --foreground-score neither cells nor whole.
-    #[arg(long, value_name = "LIST", hide_short_help = true)]
+    /// map: the highest values of the map. coarsest: the least likely position of the coarsest level. companion: a second
+    /// flow of that level, trained on good images alone; the higher of the two values counts. cells: how unusual the most
+    /// unusual cell of the image is for its position. whole: how unusual the image is as a whole. The preset fast uses all
+    /// of them, but the coarsest level only from 200 good images on. With --tiles it uses the map alone, with
+    /// --foreground-score neither cells nor whole.
+    #[arg(long, value_name = "LIST")]
     pub(crate) score_parts: Option<ScoreParts>,
 
     /// Images of a batch.
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub(crate) batch_images: Option<usize>,
 }
 

@@ -1,137 +1,117 @@
 //! The table as a page, with curves over the number of known defects; nothing from elsewhere, no scripts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
+use maud::{Markup, html};
 
 use super::table::{COLUMNS, Row, Spread};
-use crate::page::{document, escaped};
+use crate::chart::{Plot, Size, Table};
+use crate::page::{clean, document, glossary};
 
 const STYLE: &str = include_str!("page.css");
 
-/// Size of a chart and the frame within it, in its own units.
-const WIDTH: f64 = 340.0;
-const HEIGHT: f64 = 200.0;
-const LEFT: f64 = 38.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 28.0;
+const SIZE: Size = Size { width: 400.0, height: 250.0, frame: [52.0, 12.0, 386.0, 208.0] };
+
+/// Words of this page that not everybody knows.
+const WORDS: [&str; 4] = ["image AUROC", "AUPRO", "average precision", "known defect"];
+
+/// The lines of a chart: class, name, place in [`COLUMNS`].
+const LINES: [(&str, &str, usize); 2] = [("image", "image AUROC", 0), ("region", "AUPRO", 2)];
 
 /// The whole page; `note` says what is missing.
 pub(super) fn page(rows: &[Row], note: &str) -> String {
-    let main = format!(
-        "<h1>Benchmark</h1>\n<p>Percent at the last epoch; mean and standard deviation over seeds. Seen and \
-         unseen types: mean image AUROC over the types of defect that were and were not learned from.{}</p>\n{}{}",
-        escaped(note),
-        charts(rows),
-        table(rows)
-    );
-    document("bgad benchmark", &format!("<style>\n{STYLE}</style>\n"), &main)
+    let main = html! {
+        h1 { "Benchmark" }
+        p {
+            "Percent at the last epoch; mean and standard deviation over seeds. Seen and unseen types: mean image AUROC over the \
+             types of defect that were and were not learned from."
+            @if !note.trim().is_empty() { " " b { (clean(note.trim())) } }
+        }
+        (charts(rows))
+        h2 { "All figures" }
+        (table(rows).html())
+        (glossary(&WORDS))
+    };
+    document("bgad benchmark", &html! {}, STYLE, &main)
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut out = String::from(
-        "<h2>All figures</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Data</th><th>setting</th><th>method</th>\
-         <th>known defects</th><th>seeds</th>",
-    );
-    COLUMNS.iter().for_each(|column| out += &format!("<th>{column}</th>"));
-    out += "</tr></thead>\n<tbody>\n";
-    for row in rows {
-        let Row { setting, method, anomalies, seeds, .. } = row;
-        write!(
-            out,
-            "<tr><th scope=\"row\">{}</th><td>{setting}</td><td>{method}</td><td>{anomalies}</td><td>{seeds}</td>",
-            escaped(&row.data)
-        )
-        .expect("a string takes everything");
-        row.figures
-            .iter()
-            .for_each(|f| out += &format!("<td>{}</td>", f.map_or("–".to_owned(), Spread::percent)));
-        out += "</tr>\n";
+fn table(rows: &[Row]) -> Table {
+    let head = ["Data", "setting", "method", "known defects", "seeds"];
+    let row = |row: &Row| {
+        let Row { data, setting, method, anomalies, seeds, figures, .. } = row;
+        let first =
+            [clean(data), clean(setting), method.to_string(), anomalies.to_string(), seeds.to_string()];
+        let figures = figures.iter().map(|figure| figure.map_or("–".to_owned(), Spread::percent));
+        first.into_iter().chain(figures).collect()
+    };
+    Table {
+        head: head.into_iter().chain(COLUMNS).map(str::to_owned).collect(),
+        rows: rows.iter().map(row).collect(),
     }
-    out + "</tbody>\n</table></div>\n"
 }
 
 /// A chart for each data set and setting with at least two numbers of known defects.
-fn charts(rows: &[Row]) -> String {
+fn charts(rows: &[Row]) -> Markup {
     let mut groups: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.method == "bgad") {
         groups.entry((&row.data, &row.setting)).or_default().push(row);
     }
-    let figures: String = groups
-        .into_iter()
-        .filter(|(_, rows)| rows.len() > 1)
-        .map(|((data, setting), rows)| chart(data, setting, &rows))
-        .collect();
-    if figures.is_empty() {
-        return figures;
+    groups.retain(|_, rows| rows.len() > 1);
+    html! {
+        @if !groups.is_empty() {
+            h2 { "What known defects bring" }
+            div.charts { @for (i, ((data, setting), rows)) in groups.iter().enumerate() {
+                (chart(i, data, setting, rows))
+            } }
+        }
     }
-    format!(
-        "<h2>What known defects bring</h2>\n<p>Solid: image AUROC. Dashed: AUPRO. Bars: one standard deviation.</p>\n\
-         <div class=\"charts\">\n{figures}</div>\n"
-    )
 }
 
-fn chart(data: &str, setting: &str, rows: &[&Row]) -> String {
-    // The figures by their place in COLUMNS.
-    let lines = [("image", 0), ("region", 2)];
+fn chart(number: usize, data: &str, setting: &str, rows: &[&Row]) -> Markup {
     let points = |column: usize| -> Vec<(usize, usize, Spread)> {
         let spread = |(i, row): (usize, &&Row)| row.figures[column].map(|spread| (i, row.anomalies, spread));
         rows.iter().enumerate().filter_map(spread).collect()
     };
-    let lowest = lines
+    let lowest = LINES
         .iter()
-        .flat_map(|line| points(line.1))
+        .flat_map(|line| points(line.2))
         .map(|(_, _, s)| s.mean - s.std.unwrap_or(0.0))
         .fold(1.0, f64::min);
     // Whole steps of five points, never the whole range: differences should be seen, and the axis says where it starts.
     let low = ((lowest * 20.0).floor() / 20.0).clamp(0.0, 0.95);
-    let x = |i: usize| LEFT + (WIDTH - LEFT - RIGHT) * i as f64 / (rows.len() - 1).max(1) as f64;
-    let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - (value.clamp(low, 1.0) - low) / (1.0 - low));
-    let name = format!("{data}, {setting}");
-    let mut out = format!(
-        "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{0}: image AUROC \
-         and AUPRO over the number of known defects; the table below has the numbers\"><title>{0}</title>\n",
-        escaped(&name)
-    );
-    for tick in [low, (low + 1.0) / 2.0, 1.0] {
-        let at = y(tick);
-        out += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {at:.1}H{}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{:.1}</text>\n",
-            WIDTH - RIGHT,
-            LEFT - 5.0,
-            at + 4.0,
-            100.0 * tick
-        );
-    }
-    for (i, row) in rows.iter().enumerate() {
-        out += &format!(
-            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-            x(i),
-            HEIGHT - 10.0,
-            row.anomalies
-        );
-    }
-    for (class, column) in lines {
+    let x = |i: usize| (i as f64 + 0.5) / rows.len() as f64;
+    let y = |value: f64| (value.clamp(low, 1.0) - low) / (1.0 - low);
+    let name = format!("{}, {}", clean(data), clean(setting));
+    let description = "Image AUROC and AUPRO over the number of known defects.";
+    let mut plot = Plot::new(SIZE, format!("chart{number}"), &name, description);
+    let ticks = [low, (low + 1.0) / 2.0, 1.0].map(|tick| (y(tick), format!("{:.1} %", 100.0 * tick)));
+    plot.up(&ticks);
+    let mut ends = Vec::new();
+    for (class, line, column) in LINES {
         let points = points(column);
-        let path: Vec<String> =
-            points.iter().map(|(i, _, s)| format!("{:.1} {:.1}", x(*i), y(s.mean))).collect();
-        if !path.is_empty() {
-            out += &format!("<path class=\"line {class}\" d=\"M{}\"/>\n", path.join("L"));
+        plot.line(points.iter().map(|(i, _, s)| (x(*i), y(s.mean))), &format!("line {class}"));
+        for (i, anomalies, spread) in &points {
+            let std = spread.std.unwrap_or(0.0);
+            let (from, to) = (y(spread.mean - std), y(spread.mean + std));
+            plot.line([(x(*i), from), (x(*i), to)], &format!("whisker {class}"));
+            let title = format!("{anomalies} known defects: {line} {}", spread.percent());
+            plot.dot(x(*i), y(spread.mean), 3.5, class, &title);
         }
-        for (i, anomalies, spread) in points {
-            let (x, std) = (x(i), spread.std.unwrap_or(0.0));
-            out += &format!(
-                "<path class=\"whisker {class}\" d=\"M{x:.1} {:.1}V{:.1}\"/><circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{:.1}\" \
-                 r=\"3\"><title>{anomalies} known defects: {} {}</title></circle>\n",
-                y(spread.mean - std),
-                y(spread.mean + std),
-                y(spread.mean),
-                COLUMNS[column],
-                spread.percent()
-            );
-        }
+        ends.extend(points.last().map(|(i, _, spread)| ((x(*i), y(spread.mean)), line)));
     }
-    out + "</svg></figure>\n"
+    for ((x, y), line) in ends {
+        plot.name_near(x, y, line);
+    }
+    let ticks: Vec<(f64, String)> =
+        rows.iter().enumerate().map(|(i, r)| (x(i), r.anomalies.to_string())).collect();
+    plot.across(&ticks, "known defects");
+    let row = |row: &&Row| {
+        let figure = |line: &(&str, &str, usize)| row.figures[line.2].map_or("–".to_owned(), Spread::percent);
+        [row.anomalies.to_string()].into_iter().chain(LINES.iter().map(figure)).collect()
+    };
+    let head = ["Known defects", LINES[0].1, LINES[1].1].map(str::to_owned).to_vec();
+    let table = Table { head, rows: rows.iter().map(row).collect() };
+    plot.figure(html! { (name) }, "Bars up and down: one standard deviation over seeds.", &table)
 }
 
 #[cfg(test)]

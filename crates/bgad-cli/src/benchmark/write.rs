@@ -5,6 +5,7 @@ use std::path::Path;
 use super::cell::CellResult;
 use super::table::{COLUMNS, markdown, rows};
 use crate::failure::Failure;
+use crate::inspect::cell_text;
 use crate::product;
 
 /// Writes every table into `folder`.
@@ -23,32 +24,33 @@ pub(super) fn all(folder: &Path, results: &[CellResult], failed: usize) -> Resul
             markdown(&rows)
         ),
     )?;
-    put("table.csv", csv(results))?;
+    put("table.csv", csv(results)?)?;
     put("table.json", serde_json::to_string_pretty(&rows)? + "\n")?;
     put("table.html", super::page::page(&rows, &note))
 }
 
 /// One line a cell, nothing averaged.
-fn csv(results: &[CellResult]) -> String {
-    let mut text = String::from("data,method,setting,known_defects,seed,normal_images");
-    COLUMNS.iter().for_each(|column| text.push_str(&format!(",{}", column.replace(' ', "_"))));
-    text.push_str(",train_secs,secs_per_image\n");
-    let quoted = |field: &str| match field.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    };
+fn csv(results: &[CellResult]) -> Result<String, Failure> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let first = ["data", "method", "setting", "known_defects", "seed", "normal_images"].map(str::to_owned);
+    let columns = COLUMNS.map(|column| column.replace(' ', "_"));
+    let last = ["train_secs", "secs_per_image"].map(str::to_owned);
+    csv.write_record(first.iter().chain(&columns).chain(&last))?;
     for r in results {
-        let (data, setting) = (quoted(&r.data), quoted(&r.setting));
-        text.push_str(&format!(
-            "{data},{},{setting},{},{},{}",
-            r.method, r.anomalies, r.seed, r.normal_images
-        ));
-        for value in super::table::values(&r.figures) {
-            text.push_str(&value.map_or(",".to_owned(), |v| format!(",{v:.6}")));
-        }
-        text.push_str(&format!(",{:.2},{:.5}\n", r.train_secs, r.secs_per_image));
+        let first = [
+            cell_text(Some(&r.data)),
+            r.method.to_string(),
+            cell_text(Some(&r.setting)),
+            r.anomalies.to_string(),
+            r.seed.to_string(),
+            r.normal_images.to_string(),
+        ];
+        let values = super::table::values(&r.figures);
+        let figures = values.into_iter().map(|value| value.map(|v| format!("{v:.6}")).unwrap_or_default());
+        let last = [format!("{:.2}", r.train_secs), format!("{:.5}", r.secs_per_image)];
+        csv.write_record(first.into_iter().chain(figures).chain(last))?;
     }
-    text
+    Ok(String::from_utf8(csv.into_inner().map_err(|error| error.into_error())?)?)
 }
 
 #[cfg(test)]
@@ -57,7 +59,7 @@ mod tests {
 
     #[test]
     fn no_result_is_a_table_with_a_head() {
-        assert_eq!(csv(&[]).lines().count(), 1);
+        assert_eq!(csv(&[]).expect("text").lines().count(), 1);
         assert_eq!(markdown(&rows(&[] as &[CellResult])).lines().count(), 2);
         let empty = &rows(&[]);
         assert!(super::super::page::page(empty, "").contains("<table"));

@@ -1,19 +1,30 @@
 //! The page that the demo leaves behind: one HTML file beside its pictures, nothing from elsewhere, no scripts.
 
 use bgad::evaluation::ScoredImage;
+use bgad::overlay::ColourScale;
+use maud::{Markup, html};
 
 use super::{GOOD, KNOWN, Results, UNSEEN, label, middle, name_of, percent};
-use crate::overlay::Scale;
-use crate::page::{badge, capital, class, document, escaped, plain, tile};
+use crate::page::{badge, capital, class, clean, document, glossary, plain, tile};
+
+/// Words of this page that not everybody knows.
+const WORDS: [&str; 6] = ["score", "OK, REVIEW, NG", "false alarm", "image AUROC", "AUPRO", "known defect"];
 
 /// The whole page.
 pub(super) fn html(results: &Results<'_>) -> String {
-    let sections =
-        [head(results), figures(results), scores(results), gallery(results), all(results), notes(results)];
-    document("bgad demo", "", &sections.concat())
+    let main = html! {
+        (head(results))
+        (figures(results))
+        (scores(results))
+        (gallery(results))
+        (all(results))
+        (notes(results))
+        (glossary(&WORDS))
+    };
+    document("bgad demo", &html! {}, "", &main)
 }
 
-fn head(results: &Results<'_>) -> String {
+fn head(results: &Results<'_>) -> Markup {
     let plan = results.plan;
     let (a, b, unseen) = (plain(KNOWN[0].name()), plain(KNOWN[1].name()), plain(UNSEEN.name()));
     let noticed = |kinds: &[&str]| {
@@ -25,55 +36,66 @@ fn head(results: &Results<'_>) -> String {
     let ((known, of_known), (never, of_never)) =
         (noticed(&KNOWN.map(|d| d.name())), noticed(&[UNSEEN.name()]));
     let (false_alarms, of_good) = noticed(&[GOOD]);
-    format!(
-        "<header>\n<h1>bgad demo</h1>\n<p class=\"lead\">A model learnt from {} good parts, {given} with a {a} and {given} with a \
-         {b}, in {:.0} seconds. Tested on parts that it had not seen, it noticed <b>{known} of {of_known}</b> with a known kind \
-         of defect, and <b>{never} of {of_never}</b> with a kind that it was never shown: a {unseen}. Of good parts it \
-         stopped <b>{false_alarms} of {of_good}</b>: what it notices no more often than that, it does not see.</p>\n\
-         <img class=\"wide\" src=\"overview.png\" alt=\"Part, anomaly map and true mask, for a typical {a} and a typical \
-         {unseen}\">\n<p class=\"small\">Part, anomaly map, true mask: on the left a {a} (known), on the right a {unseen} \
-         (never shown). Of each kind the one with the median score.</p>\n</header>\n",
-        plan.train_good,
-        results.train_secs,
-        given = plan.given,
-    )
+    let shown = [(KNOWN[0].name(), "known"), (UNSEEN.name(), "never shown")];
+    html! {
+        header {
+            h1 { "bgad demo" }
+            p.lead {
+                "A model learned from " (plan.train_good) " good parts, " (plan.given) " with a " (a) " and " (plan.given)
+                " with a " (b) (format!(", in {:.0} seconds. ", results.train_secs))
+                "Tested on parts that it had not seen, it noticed " b { (known) " of " (of_known) }
+                " with a known kind of defect, and " b { (never) " of " (of_never) }
+                " with a kind that it was never shown: a " (unseen) ". Of good parts it stopped "
+                b { (false_alarms) " of " (of_good) } "."
+            }
+            div.triple { @for (kind, what) in shown {
+                @if let Some(scored) = middle(&results.of(kind)) {
+                    div { @for (panel, source) in panels(scored).into_iter().filter(|(panel, _)| *panel != MAP) {
+                        figure {
+                            img src=(source) width="256" height="256" alt={ (capital(panel)) " of a typical " (plain(kind)) };
+                            figcaption { @if panel == PART { (capital(&plain(kind))) ", " (what) } @else { (panel) } }
+                        }
+                    } }
+                }
+            } }
+            p.small { "Of each kind the part with the median score." }
+        }
+    }
 }
 
-fn figures(results: &Results<'_>) -> String {
+fn figures(results: &Results<'_>) -> Markup {
     let evaluation = &results.evaluation;
     let counts = &evaluation.counts;
-    let tiles = [
-        (percent(evaluation.image_auroc), "image AUROC, %", "does a defective part score above a good one?"),
-        (percent(evaluation.aupro), "AUPRO, %", "are the defective regions covered?"),
-        (
-            format!("{} of {}", counts.defective - counts.defective_ok, counts.defective),
-            "defects not passed",
-            "verdict REVIEW or NG",
-        ),
-        (format!("{} of {}", counts.good - counts.good_ok, counts.good), "false alarms", "good, but not OK"),
-    ];
-    let mut out = String::from("<section>\n<h2>Figures</h2>\n<div class=\"tiles\">\n");
-    for (value, name, what) in tiles {
-        out += &tile(&value, name, what);
+    let found = format!("{} of {}", counts.defective - counts.defective_ok, counts.defective);
+    let stopped = format!("{} of {}", counts.good - counts.good_ok, counts.good);
+    html! {
+        section {
+            h2 { "Figures" }
+            div.tiles {
+                (tile(&found, "defects not passed", "verdict REVIEW or NG"))
+                (tile(&stopped, "false alarms", "good, but not OK"))
+                (tile(&percent(evaluation.image_auroc), "image AUROC, %", "does a defective part score above a good one?"))
+                (tile(&percent(evaluation.aupro), "AUPRO, %", "are the defective regions covered?"))
+            }
+            div.scroll { table {
+                thead { tr {
+                    th { "Parts" } th { "learned from" } th { "tested" } th { "image AUROC, %" } th { "OK" } th { "REVIEW" }
+                    th { "NG" }
+                } }
+                tbody { @for (kind, trained) in results.kinds() { @let [ok, review, ng] = results.verdicts(kind); tr {
+                    th scope="row" { (plain(kind)) @if trained == 0 { " " em { "never shown" } } }
+                    td { (trained) }
+                    td { (ok + review + ng) }
+                    td { @if kind == GOOD { "–" } @else { (results.auroc(kind)) } }
+                    td { (ok) } td { (review) } td { (ng) }
+                } } }
+            } }
+        }
     }
-    out += "</div>\n<div class=\"scroll\"><table>\n<thead><tr><th>Parts</th><th>learnt from</th><th>tested</th>\
-            <th>image AUROC, %</th><th>OK</th><th>REVIEW</th><th>NG</th></tr></thead>\n<tbody>\n";
-    for (kind, trained) in results.kinds() {
-        let [ok, review, ng] = results.verdicts(kind);
-        let auroc = if kind == GOOD { "–".to_owned() } else { results.auroc(kind) };
-        let note = if trained == 0 { " <em>never shown</em>" } else { "" };
-        out += &format!(
-            "<tr><th scope=\"row\">{}{note}</th><td>{trained}</td><td>{}</td><td>{auroc}</td><td>{ok}</td><td>{review}</td>\
-             <td>{ng}</td></tr>\n",
-            plain(kind),
-            ok + review + ng,
-        );
-    }
-    out + "</tbody>\n</table></div>\n</section>\n"
 }
 
 /// Every score as a dot, a row for each kind.
-fn scores(results: &Results<'_>) -> String {
+fn scores(results: &Results<'_>) -> Markup {
     let thresholds = results.detector.header().thresholds;
     let finite =
         results.evaluation.images.iter().map(|scored| scored.score).filter(|score| score.is_finite());
@@ -82,134 +104,180 @@ fn scores(results: &Results<'_>) -> String {
     let (low, high) = (low - margin, high + margin);
     let across = |nats: f32| (100.0 * ((nats - low).max(0.0) / (high - low)).sqrt()).clamp(0.0, 100.0);
     let (ok, ng) = (across(thresholds.ok), across(thresholds.ng));
-    let mut out = format!(
-        "<section>\n<h2>Scores</h2>\n<p>Each dot is a part. Up to {:.2} nats the verdict is OK; above {:.2} it is NG; between \
-         them a person should look. The axis is of square roots, since scores reach far.</p>\n<div class=\"strips\">\n\
-         <div class=\"row axis\"><span></span><div class=\"bar\"><i style=\"width:{ok:.1}%\">OK</i>\
-         <i style=\"width:{:.1}%\">REVIEW</i><i>NG</i></div></div>\n",
-        thresholds.ok,
-        thresholds.ng,
-        ng - ok,
-    );
-    for (kind, _) in results.kinds() {
-        out += &format!(
-            "<div class=\"row\"><span>{}</span><div class=\"strip\"><u style=\"left:{ok:.1}%\"></u>\
-             <u style=\"left:{ng:.1}%\"></u>",
-            plain(kind)
-        );
-        for scored in results.of(kind) {
-            out += &format!(
-                "<s class=\"{}\" style=\"left:{:.1}%\" title=\"{}: {:.2} nats, {}\"></s>",
-                class(scored.verdict),
-                across(scored.score),
-                label(scored),
-                scored.score,
-                scored.verdict
-            );
+    let left = |share: f32| format!("left:{share:.1}%");
+    html! {
+        section {
+            h2 { "Scores" }
+            p {
+                (format!(
+                    "Each dot is a part. Up to {:.2} nats the verdict is OK; above {:.2} it is NG; between them a person should \
+                     look. The axis is of square roots, since scores reach far.",
+                    thresholds.ok, thresholds.ng
+                ))
+            }
+            div.strips {
+                div.row.axis-row {
+                    span {}
+                    div.bar {
+                        i style=(format!("width:{ok:.1}%")) { "OK" }
+                        i style=(format!("width:{:.1}%", ng - ok)) { "REVIEW" }
+                        i { "NG" }
+                    }
+                }
+                @for (kind, _) in results.kinds() {
+                    div.row {
+                        span { (plain(kind)) }
+                        div.strip {
+                            u style=(left(ok)) {}
+                            u style=(left(ng)) {}
+                            @for scored in results.of(kind) {
+                                s class=(class(scored.verdict)) style=(left(across(scored.score)))
+                                    title=(format!("{}: {:.2} nats, {}", label(scored), scored.score, scored.verdict)) {}
+                            }
+                        }
+                    }
+                }
+                div.row {
+                    span {}
+                    div.ends { span { (format!("{low:.1} nats")) } span { (format!("{high:.1} nats")) } }
+                }
+            }
         }
-        out += "</div></div>\n";
     }
-    out + &format!(
-        "<div class=\"row\"><span></span><div class=\"ends\"><span>{low:.1} nats</span><span>{high:.1} nats</span></div>\
-         </div>\n</div>\n</section>\n"
-    )
 }
 
 /// Of every kind the typical one and the one that the model got most wrong.
-fn gallery(results: &Results<'_>) -> String {
-    let stops = Scale::of(results.detector.header().thresholds).stops;
-    let mut out = format!(
-        "<section>\n<h2>Typical and worst</h2>\n<p>Of each kind the part with the median score, and the one that the model \
-         got most wrong: the defect with the lowest score, the good part with the highest. The colours are fixed by the \
-         thresholds and mean the same in every picture; a white line runs round what is above the OK threshold, a blue \
-         box round the largest such regions.</p>\n<div class=\"scale\"><img src=\"maps/scale.png\" alt=\"Colour scale from \
-         pale yellow through orange to red\"><div class=\"ends\"><span>{:.1} nats or less</span><span>OK up to {:.1}, NG from \
-         {:.1}</span><span>{:.1} or more</span></div></div>\n",
-        stops[0], stops[1], stops[2], stops[3]
-    );
-    for kind in [UNSEEN.name(), KNOWN[0].name(), KNOWN[1].name(), GOOD] {
-        let sorted = results.of(kind);
-        let worst = if kind == GOOD { sorted.last() } else { sorted.first() };
-        let note = if kind == UNSEEN.name() { " <em>never shown</em>" } else { "" };
-        out += &format!("<h3>{}{note}</h3>\n<div class=\"pairs\">\n", capital(&plain(kind)));
-        let cards = [(middle(&sorted), "typical"), (worst.copied(), "worst")];
-        for (scored, which) in cards.into_iter().filter_map(|(scored, which)| scored.map(|s| (s, which))) {
-            out += &card(scored, which);
+fn gallery(results: &Results<'_>) -> Markup {
+    let header = results.detector.header();
+    let (thresholds, scale) = (header.thresholds, ColourScale::of(&header.training.normal_scores));
+    html! {
+        section {
+            h2 { "Typical and worst" }
+            p {
+                "Of each kind the part with the median score, and the one that the model got most wrong: the defect with the lowest \
+                 score, the good part with the highest. Colours were fixed by the training and mean the same in every picture; what \
+                 is flagged is outlined, and the map shows all values: grey is as usual as in good parts."
+            }
+            div.scale {
+                img src="maps/scale.png" alt="Colour scale from pale yellow through orange to dark red";
+                div.ends {
+                    span { (format!("{:.1} nats or less", scale.low)) }
+                    span { (format!("OK up to {:.1}, NG above {:.1}", thresholds.ok, thresholds.ng)) }
+                    span { (format!("{:.0} or more", scale.high())) }
+                }
+            }
+            @for kind in [UNSEEN.name(), KNOWN[0].name(), KNOWN[1].name(), GOOD] {
+                @let sorted = results.of(kind);
+                @let worst = if kind == GOOD { sorted.last() } else { sorted.first() };
+                h3 { (capital(&plain(kind))) @if kind == UNSEEN.name() { " " em { "never shown" } } }
+                div.pairs {
+                    @if let Some(scored) = middle(&sorted) { (card(scored, "typical")) }
+                    @if let Some(scored) = worst { (card(scored, "worst")) }
+                }
+            }
         }
-        out += "</div>\n";
     }
-    out + "</section>\n"
 }
 
-fn card(scored: &ScoredImage, which: &str) -> String {
-    let (name, kind) = (label(scored), plain(name_of(&scored.sample.kind)));
-    let file = scored.sample.path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = scored.sample.path.file_stem().unwrap_or_default().to_string_lossy();
-    let folder = name_of(&scored.sample.kind);
+/// Names of panels.
+const PART: &str = "part";
+const MAP: &str = "anomaly map";
+
+/// The pictures of a part: what they show, and their files.
+fn panels(scored: &ScoredImage) -> Vec<(&'static str, String)> {
+    let (name, folder) = (label(scored), name_of(&scored.sample.kind));
+    let path = &scored.sample.path;
+    let [file, stem] =
+        [path.file_name(), path.file_stem()].map(|name| name.unwrap_or_default().to_string_lossy());
     let mut panels = vec![
-        ("part", format!("data/test/{folder}/{file}")),
-        ("on the part", format!("overlays/{name}.jpg")),
-        ("map", format!("maps/{name}.png")),
+        (PART, format!("data/test/{folder}/{file}")),
+        ("what is flagged", format!("overlays/{name}.jpg")),
+        (MAP, format!("maps/{name}.jpg")),
     ];
     if scored.sample.mask.is_some() {
         panels.push(("true mask", format!("data/ground_truth/{folder}/{stem}_mask.png")));
     }
-    let mut out = format!(
-        "<article>\n<p><b>{}</b> {} <span class=\"score\">{:.2} nats</span> <small>{name}</small></p>\n<div class=\"panels\">\n",
-        capital(which),
-        badge(scored.verdict),
-        scored.score
-    );
-    for (what, source) in panels {
-        out += &format!(
-            "<figure><img src=\"{source}\" width=\"256\" height=\"256\" alt=\"{} of {} {kind} part, verdict {}\">\
-             <figcaption>{what}</figcaption></figure>\n",
-            capital(what),
-            if which == "typical" { "a typical" } else { "the worst" },
-            scored.verdict
-        );
+    panels
+}
+
+fn card(scored: &ScoredImage, which: &str) -> Markup {
+    let kind = plain(name_of(&scored.sample.kind));
+    let of = if which == "typical" { "a typical" } else { "the worst" };
+    html! {
+        article {
+            p {
+                b { (capital(which)) } " " (badge(scored.verdict)) " "
+                span.score { (format!("{:.2} nats", scored.score)) } " " small { (label(scored)) }
+            }
+            div.panels { @for (what, source) in panels(scored) {
+                figure {
+                    img src=(source) width="256" height="256"
+                        alt=(format!("{} of {of} {kind} part, verdict {}", capital(what), scored.verdict));
+                    figcaption { (what) }
+                }
+            } }
+        }
     }
-    out + "</div>\n</article>\n"
 }
 
 /// Every test image, so that nothing is hidden.
-fn all(results: &Results<'_>) -> String {
-    let mut out =
-        String::from("<section>\n<h2>All test parts</h2>\n<p>From the highest score to the lowest.</p>\n");
-    for (kind, _) in results.kinds() {
-        out += &format!("<h3>{}</h3>\n<div class=\"sheet\">\n", capital(&plain(kind)));
-        for scored in results.of(kind).into_iter().rev() {
-            let name = label(scored);
-            out += &format!(
-                "<figure><a href=\"overlays/{name}.jpg\"><img loading=\"lazy\" src=\"overlays/{name}.jpg\" width=\"512\" \
-                 height=\"512\" alt=\"{} part with its anomalies in colour, verdict {}\"></a><figcaption>{} {:.2}</figcaption>\
-                 </figure>\n",
-                capital(&plain(kind)),
-                scored.verdict,
-                badge(scored.verdict),
-                scored.score
-            );
+fn all(results: &Results<'_>) -> Markup {
+    html! {
+        section {
+            h2 { "All test parts" }
+            p { "From the highest score to the lowest." }
+            @for (kind, _) in results.kinds() {
+                h3 { (capital(&plain(kind))) }
+                div.sheet { @for scored in results.of(kind).into_iter().rev() {
+                    @let source = format!("overlays/{}.jpg", label(scored));
+                    figure {
+                        a href=(source) {
+                            img loading="lazy" src=(source) width="512" height="512"
+                                alt=(format!("{} part with what is flagged, verdict {}", capital(&plain(kind)), scored.verdict));
+                        }
+                        figcaption { (badge(scored.verdict)) (format!(" {:.2}", scored.score)) }
+                    }
+                } }
+            }
         }
-        out += "</div>\n";
     }
-    out + "</section>\n"
 }
 
-fn notes(results: &Results<'_>) -> String {
-    let commands = results.commands().map(|command| escaped(&command)).join("\n");
-    format!(
-        "<section>\n<h2>The same by hand</h2>\n<pre>{commands}</pre>\n</section>\n<section>\n<h2>What this shows, and what \
-         not</h2>\n<ul>\n<li>The parts are drawn by the program from seed {}: position, turn, light, surface and defects vary. \
-         Real parts vary in more ways, so expect other figures on yours.</li>\n<li>The figures come from few images: one \
-         part more or less changes the share found by {:.0} points.</li>\n<li>The thresholds come from the good parts \
-         trained on, a few of which lie above them; new good parts score a little higher still.</li>\n<li>Settings: {}, {} \
-         passes ({}), input {}, backbone {}.</li>\n</ul>\n</section>\n",
-        results.seed,
-        100.0 / results.plan.test_bad.max(1) as f64,
-        "preset fast",
-        results.options.schedule.passes(),
-        results.options.schedule,
-        results.options.input,
-        escaped(&results.detector.header().backbone),
-    )
+fn notes(results: &Results<'_>) -> Markup {
+    let commands = results.commands().map(|command| clean(&command)).join("\n");
+    let options = results.options;
+    html! {
+        section {
+            h2 { "The same by hand" }
+            pre { (commands) }
+        }
+        section {
+            h2 { "What this shows, and what not" }
+            ul {
+                li {
+                    "The parts are drawn by the program from seed " (results.seed) ": position, turn, light, surface and defects \
+                     vary. Real parts vary in more ways, so expect other figures on yours."
+                }
+                li {
+                    (format!(
+                        "The figures come from few images: one part more or less changes the share found by {:.0} points.",
+                        100.0 / results.plan.test_bad.max(1) as f64
+                    ))
+                }
+                li {
+                    "The thresholds come from the good parts of the training, a few of which lie above them; new good parts score a \
+                     little higher still."
+                }
+                li {
+                    (format!(
+                        "Settings: preset fast, {} passes ({}), input {}, network {}.",
+                        options.schedule.passes(),
+                        options.schedule,
+                        options.input,
+                        clean(&results.detector.header().backbone)
+                    ))
+                }
+            }
+        }
+    }
 }

@@ -2,17 +2,15 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use bgad::dataset::{OVERLAY, Pictures, pictures};
+use bgad::printable;
 
 use crate::failure::say;
 
-/// Extensions that make a file in a folder an image; a file that is named itself needs none.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
-
-/// End of the name of every overlay; such files are no input when a folder is searched.
-const OVERLAY: &str = ".overlay.png";
+/// So many files that hold no picture are named.
+const PASSED_SHOWN: usize = 5;
 
 /// An image to inspect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,78 +24,41 @@ pub(crate) struct Input {
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
-    /// In the order of the arguments, within a folder by name.
+    /// In the order of the arguments, within a folder by name. Also files that cannot be judged: reading them says why.
     pub(crate) images: Vec<Input>,
     /// Folders that could not be searched; they have been reported.
     pub(crate) skipped: usize,
 }
 
 impl Inputs {
-    /// Searches files and folders.
+    /// Searches files and folders, and says which files hold no picture.
     pub(crate) fn find(arguments: &[PathBuf]) -> Inputs {
-        let mut found = Inputs::default();
+        let Pictures { images, passed, unsearched } = pictures(arguments);
+        for (folder, error) in &unsearched {
+            say(format_args!("skipped: {}: cannot be read: {error}", printable::path(folder)));
+        }
+        if !passed.is_empty() {
+            let shown: Vec<String> =
+                passed.iter().take(PASSED_SHOWN).map(|path| printable::path(path).to_string()).collect();
+            let more = passed.len().saturating_sub(PASSED_SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let files = if passed.len() == 1 { "file is" } else { "files are" };
+            say(format_args!(
+                "note: {} {files} no picture of a part (text, or an overlay): {}{more}",
+                passed.len(),
+                shown.join(", ")
+            ));
+        }
         let mut taken = HashSet::new();
-        for argument in arguments {
-            let mut paths = Vec::new();
-            if argument.is_dir() {
-                found.search(argument, &mut paths, &mut Vec::new());
-            } else {
-                paths.push(argument.clone());
-            }
-            // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
-            let below =
-                if arguments.len() == 1 && argument.is_dir() { Some(argument.as_path()) } else { None };
-            for path in paths {
-                let overlay = unique(&overlay_of(&path, below), &mut taken);
-                found.images.push(Input { path, overlay });
-            }
-        }
-        found
+        // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
+        let single = arguments.len() == 1;
+        let images = images.into_iter().map(|image| {
+            let below = image.below.as_deref().filter(|_| single);
+            let overlay = unique(&overlay_of(&image.path, below), &mut taken);
+            Input { path: image.path, overlay }
+        });
+        Inputs { images: images.collect(), skipped: unsearched.len() }
     }
-
-    /// All images in `folder`, sorted by name; `above` are the folders it is in, links resolved.
-    fn search(&mut self, folder: &Path, paths: &mut Vec<PathBuf>, above: &mut Vec<PathBuf>) {
-        let listed = fs::canonicalize(folder).and_then(|resolved| Ok((resolved, list(folder)?)));
-        let (resolved, entries) = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.skipped += 1;
-                say(format_args!("skipped: {}: cannot be read: {error}", folder.display()));
-                return;
-            }
-        };
-        // A link to a folder that this one is in would never end.
-        if above.contains(&resolved) {
-            return;
-        }
-        above.push(resolved);
-        for path in entries {
-            if path.is_dir() {
-                self.search(&path, paths, above);
-            } else if is_image(&path) {
-                paths.push(path);
-            }
-        }
-        above.pop();
-    }
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort();
-    Ok(entries)
-}
-
-fn is_image(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    EXTENSIONS.contains(&extension.as_str()) && !name.ends_with(OVERLAY)
 }
 
 /// The path of the overlay: the image's path below the folder searched, its extension kept, so that `x.png` and `x.jpg`
@@ -152,20 +113,5 @@ mod tests {
             "a/x.png-3.overlay.png",
         ];
         assert_eq!(overlays, want.map(|path| path.replace('/', std::path::MAIN_SEPARATOR_STR)));
-    }
-
-    #[test]
-    fn images_are_known_by_their_extension_and_overlays_are_none() {
-        let cases = [
-            ("x.png", true),
-            ("x.PNG", true),
-            ("größe.tif", true),
-            ("x.txt", false),
-            ("png", false),
-            ("x.png.overlay.png", false),
-        ];
-        for (name, want) in cases {
-            assert_eq!(is_image(Path::new(name)), want, "{name}");
-        }
     }
 }

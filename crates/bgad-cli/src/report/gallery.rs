@@ -4,17 +4,18 @@ use std::io::{self, Cursor};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bgad::Frame;
 use bgad::evaluation::ScoredImage;
-use bgad::image::{ImageError, InputImage, InputSize, Mask, OriginalSize};
-use bgad::score::AnomalyMap;
-use bgad::verdict::{DefectRegion, Thresholds};
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops};
+use bgad::image::{ImageError, InputSize, Mask, OriginalSize};
+use bgad::overlay::{self, ColourScale, Look, Picture, PictureError, Style, legend};
+use bgad::record::{Rank, Recipe};
+use bgad::verdict::DefectRegion;
+use image::{DynamicImage, GrayImage, ImageFormat};
+use maud::{Markup, html};
 
 use super::Report;
 use crate::failure::{self, Failure};
-use crate::overlay::{Scale, heat_map, legend, overlay};
-use crate::page::{badge, escaped, plain};
+use crate::page::{badge, clean, plain};
 
 /// Images of each kind at most: with [`SIDE`] and [`QUALITY`] this bounds the page to about a megabyte.
 const SHOWN: usize = 6;
@@ -25,118 +26,119 @@ const QUALITY: u8 = 80;
 /// Regions that are named.
 const REGIONS: usize = 3;
 
-pub(super) fn all(report: &Report<'_>) -> Result<String, Failure> {
+pub(super) fn all(report: &Report<'_>, recipe: &Recipe) -> Result<Markup, Failure> {
     let (defective, good) = (report.defective(), report.good());
     let c = &report.evaluation.counts;
-    let false_alarms = c.good - c.good_ok;
-    let mut out = String::from("<section>\n<h2>The worst</h2>\n");
-    out += &scale(report)?;
-    out += &group(
-        report,
-        "Escapes",
-        &defective,
-        c.defective_ok,
-        [
-            "No defective image is called OK. Closest to it:",
-            "Defective, yet called OK; the lowest score first",
-        ],
-    )?;
-    out += &group(
-        report,
-        "False alarms",
-        &good,
-        false_alarms,
-        ["No good image is stopped. Closest to it:", "Good, yet not called OK; the highest score first"],
-    )?;
-    Ok(out + "</section>\n")
-}
-
-fn group(
-    report: &Report<'_>,
-    title: &str,
-    sorted: &[&ScoredImage],
-    wrong: usize,
-    [none, some]: [&str; 2],
-) -> Result<String, Failure> {
-    if sorted.is_empty() {
-        return Ok(String::new());
-    }
-    // The order is by score, and so is the verdict: the wrong ones come first.
-    let (shown, words) = match wrong {
-        0 => (2, none.to_owned()),
-        n if n > SHOWN => (SHOWN, format!("{some}, {SHOWN} of {n}.")),
-        n => (n, format!("{some}.")),
+    let escapes = Group {
+        title: "Escapes",
+        sorted: &defective,
+        wrong: c.defective_ok,
+        none: "No defective image is called OK. Closest to it:",
+        some: "Defective, yet called OK; the lowest score first",
     };
-    let cards: Result<String, Failure> =
-        sorted.iter().take(shown).map(|scored| card(report, scored)).collect();
-    Ok(format!("<h3>{title}</h3>\n<p>{words}</p>\n<div class=\"pairs\">\n{}</div>\n", cards?))
+    let false_alarms = Group {
+        title: "False alarms",
+        sorted: &good,
+        wrong: c.good - c.good_ok,
+        none: "No good image is stopped. Closest to it:",
+        some: "Good, yet not called OK; the highest score first",
+    };
+    Ok(html! {
+        section {
+            h2 { "The worst" }
+            (scale(report, recipe)?)
+            (escapes.html(report, recipe)?)
+            (false_alarms.html(report, recipe)?)
+        }
+    })
 }
 
-fn card(report: &Report<'_>, scored: &ScoredImage) -> Result<String, Failure> {
-    let unreadable = |error: ImageError| -> Failure { failure::chain(&error).into() };
-    let detector = report.detector;
-    let thresholds = detector.header().thresholds;
-    let path = &scored.sample.path;
-    let (input, original) = detector.load(path).map_err(unreadable)?;
-    let found = detector.inspect_input(&input, original);
-    let input = detector.visible(&input, original);
-    let size = thumbnail(original);
-    let (width, height) = (size.width as u32, size.height as u32);
-    let scaled =
-        |picture: &RgbImage| imageops::resize(picture, width, height, imageops::FilterType::Triangle);
+/// Images that the model got most wrong.
+struct Group<'a> {
+    title: &'a str,
+    /// By score, and so by verdict: the wrong ones come first.
+    sorted: &'a [&'a ScoredImage],
+    wrong: usize,
+    none: &'a str,
+    some: &'a str,
+}
 
-    let picture = InputImage::load(path, size).map_err(unreadable)?;
-    let picture = RgbImage::from_raw(width, height, picture.to_rgb8()).expect("a thumbnail's pixels");
+impl Group<'_> {
+    fn html(&self, report: &Report<'_>, recipe: &Recipe) -> Result<Markup, Failure> {
+        if self.sorted.is_empty() {
+            return Ok(html! {});
+        }
+        let (shown, words) = match self.wrong {
+            0 => (2, self.none.to_owned()),
+            n if n > SHOWN => (SHOWN, format!("{}, {SHOWN} of {n}.", self.some)),
+            n => (n, format!("{}.", self.some)),
+        };
+        let cards = self.sorted.iter().take(shown).map(|scored| card(report, recipe, scored));
+        let cards = cards.collect::<Result<Vec<Markup>, Failure>>()?;
+        Ok(html! {
+            h3 { (self.title) }
+            p { (words) }
+            div.pairs { @for card in &cards { (card) } }
+        })
+    }
+}
+
+fn card(report: &Report<'_>, recipe: &Recipe, scored: &ScoredImage) -> Result<Markup, Failure> {
+    let unreadable = |error: ImageError| -> Failure { failure::chain(&error).into() };
+    let path = &scored.sample.path;
+    let frame = Frame::open(path).map_err(unreadable)?;
+    let found = report.detector.inspect(&frame).map_err(unreadable)?;
+    let look = |style| Look { style, footer: false, caption: None, longest_side: SIDE };
+    let drawn = |style| -> Result<String, Failure> {
+        Ok(jpeg(&overlay::draw(&frame, &found, recipe, &look(style)).map_err(unreadable)?)?)
+    };
+    let picture = overlay::plain(&frame, SIDE).map_err(unreadable)?;
+    let (width, height) = (picture.width, picture.height);
     let mut panels = vec![
         ("image", jpeg(&picture)?),
-        ("anomalies", jpeg(&scaled(&overlay(&input, &found.map, thresholds, &found.regions, original)))?),
-        ("map, own scale", jpeg(&scaled(&heat_map(&found.map, own_scale(&found.map))))?),
+        ("what is flagged", drawn(Style::Overlay)?),
+        ("anomaly map", drawn(Style::Heat)?),
     ];
     if let Some(mask) = &scored.sample.mask {
+        let size = thumbnail(found.original);
         let mask = Mask::load(mask, size, None).map_err(unreadable)?;
         let bytes = mask.defective.iter().map(|&pixel| 255 * pixel.min(1)).collect();
         panels.push((
             "true mask",
-            png(&GrayImage::from_raw(width, height, bytes).expect("a thumbnail's pixels"))?,
+            png(&GrayImage::from_raw(size.width as u32, size.height as u32, bytes)
+                .expect("a thumbnail's pixels"))?,
         ));
     }
 
-    let file = report.below(path);
-    let kind = plain(scored.sample.kind.defect().unwrap_or("good"));
-    let figures: String = panels
-        .iter()
-        .map(|(what, source)| {
-            format!(
-                "<figure><img src=\"{source}\" width=\"{width}\" height=\"{height}\" alt=\"{what} of {}\">\
-                 <figcaption>{what}</figcaption></figure>\n",
-                escaped(&file)
-            )
-        })
-        .collect();
-    Ok(format!(
-        "<article>\n<p>{} <b>{}</b> <span class=\"score\">{:.2} nats</span> <small class=\"file\">{}</small></p>\n\
-         <div class=\"panels\">\n{figures}</div>\n<p class=\"small regions\">{}</p>\n</article>\n",
-        badge(scored.verdict),
-        escaped(&kind),
-        scored.score,
-        escaped(&file),
-        regions(&found.regions),
-    ))
+    let file = clean(&report.below(path));
+    let whole = found.whole_image;
+    let rank = Rank::of(scored.score, &recipe.normal_scores);
+    Ok(html! {
+        article {
+            p {
+                (badge(scored.verdict)) " " b { (plain(scored.sample.kind.defect().unwrap_or("good"))) } " "
+                span.score { (format!("{:.2} nats", scored.score)) } " " small.file { (file) }
+            }
+            div.panels { @for (what, source) in &panels {
+                figure {
+                    img src=(source) width=(width) height=(height) alt={ (what) " of " (file) };
+                    figcaption { (what) }
+                }
+            } }
+            p.small.regions {
+                @if let Some(rank) = rank { "The score is " (rank) ". " }
+                (regions(&found.regions, whole))
+            }
+        }
+    })
 }
 
-/// Thresholds with which the colours run from the lowest value of the map to the highest: an escape is pale on the
-/// scale of the model, and where it scores most is what one asks.
-fn own_scale(map: &AnomalyMap) -> Thresholds {
-    let finite = map.nats.iter().copied().filter(|nats| nats.is_finite());
-    let (low, high) = finite.fold((f32::MAX, f32::MIN), |(low, high), nats| (low.min(nats), high.max(nats)));
-    // The stops of a scale lie a quarter of a gap below `ok` and four gaps above.
-    let gap = (high - low).max(1e-3) / 4.25;
-    Thresholds { ok: low + 0.25 * gap, ng: low + 1.25 * gap }
-}
-
-fn regions(regions: &[DefectRegion]) -> String {
+fn regions(regions: &[DefectRegion], whole_image: bool) -> String {
+    if whole_image {
+        return "The image is flagged as a whole: no single place stands out.".to_owned();
+    }
     if regions.is_empty() {
-        return "Nothing above the OK threshold.".to_owned();
+        return "No place of the map is above the OK threshold.".to_owned();
     }
     let named: Vec<String> = regions
         .iter()
@@ -156,21 +158,26 @@ fn regions(regions: &[DefectRegion]) -> String {
 }
 
 /// What the colours mean.
-fn scale(report: &Report<'_>) -> Result<String, Failure> {
+fn scale(report: &Report<'_>, recipe: &Recipe) -> Result<Markup, Failure> {
     let thresholds = report.detector.header().thresholds;
-    let stops = Scale::of(thresholds).stops;
-    Ok(format!(
-        "<p>Colours on the image are fixed by the thresholds and mean the same in every picture; a white line runs round \
-         what is above the OK threshold, a blue box round the largest such regions. The map beside it is stretched from \
-         its own lowest value to its highest: it shows where, not how much.</p>\n<div class=\"scale\"><img src=\"{}\" width=\"600\" height=\"18\" \
-         alt=\"Colour scale from pale yellow through orange to red\"><div class=\"ends\"><span>{:.1} nats or less</span><span>OK up to {:.1}, \
-         NG from {:.1}</span><span>{:.1} or more</span></div></div>\n",
-        jpeg(&legend(thresholds, 600, 18))?,
-        stops[0],
-        stops[1],
-        stops[2],
-        stops[3]
-    ))
+    let scale = ColourScale::of(&recipe.normal_scores);
+    let strip = jpeg(&legend(scale, thresholds, 600, 18))?;
+    Ok(html! {
+        p {
+            "What the map flags is filled and outlined; boxes number the first regions. Colours were fixed by the training and mean \
+             the same in every picture of this model. The anomaly map shows all values, also those below the thresholds: grey is \
+             as usual as in good images."
+        }
+        div.scale {
+            img src=(strip) width="600" height="18"
+                alt="Colour scale from pale yellow through orange to dark red, with a mark at each threshold";
+            div.ends {
+                span { (format!("{:.1} nats or less", scale.low)) }
+                span { (format!("OK up to {:.1}, NG above {:.1}", thresholds.ok, thresholds.ng)) }
+                span { (format!("{:.0} or more", scale.high())) }
+            }
+        }
+    })
 }
 
 /// The size of a picture in the page, in the proportions of the original.
@@ -180,9 +187,8 @@ fn thumbnail(original: OriginalSize) -> InputSize {
     InputSize { height: scaled(original.height), width: scaled(original.width), keep_aspect: false }
 }
 
-fn jpeg(picture: &RgbImage) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(picture).map_err(io::Error::other)?;
+fn jpeg(picture: &Picture) -> Result<String, PictureError> {
+    let bytes = picture.to_jpeg(QUALITY)?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(bytes)))
 }
 
@@ -195,17 +201,6 @@ fn png(picture: &GrayImage) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_own_scale_runs_from_the_lowest_to_the_highest() {
-        let map = |nats: &[f32]| AnomalyMap { nats: nats.to_vec(), h: 1, w: nats.len() };
-        let stops = Scale::of(own_scale(&map(&[1.0, 9.5, 3.0]))).stops;
-        assert!((stops[0] - 1.0).abs() < 1e-5 && (stops[3] - 9.5).abs() < 1e-5, "{stops:?}");
-        for odd in [&[2.0, 2.0][..], &[f32::INFINITY, f32::NAN], &[]] {
-            let stops = Scale::of(own_scale(&map(odd))).stops;
-            assert!(stops.is_sorted(), "{stops:?}");
-        }
-    }
 
     #[test]
     fn thumbnails_keep_proportions_within_bounds() {

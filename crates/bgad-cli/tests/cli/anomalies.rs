@@ -188,7 +188,7 @@ fn weak_labels_are_told_apart() {
     fs::write(scene.path("data/masks/spot/000.json"), shape.replace("52", "99")).expect("a file");
     let ran = scene.train(&["--anomalies", "1"]).exits(2);
     ran.says(&[
-        "data/masks/spot/000.json: expected a LabelMe or COCO annotation",
+        "data/masks/spot/000.json: expected a LabelMe, COCO or Label Studio annotation",
         "outside its image of 64x64",
     ]);
 }

@@ -85,7 +85,7 @@ fn thresholds_by_hand_and_what_is_asked_wrongly() {
     fs::write(scene.path("held/bad.png"), b"no picture").expect("a file");
     let ran =
         scene.run(&["calibrate", "m.bgad", "--ok", "1", "--ng", "1.5", "-o", "hand.bgad", "--good", "held"]);
-    ran.exits(2).says(&["skipped: ", "bad.png", "1 files were skipped"]);
+    ran.exits(2).says(&["skipped: ", "bad.png", "1 file was skipped"]);
     let ran = scene.run(&["inspect", "hand.bgad", "held/00.png"]);
     assert!(ran.stdout.contains("00.png"), "{}", ran.stdout);
 }

@@ -81,10 +81,14 @@ fn a_sound_folder_is_found_sound() {
     assert!(notes.iter().all(|finding| finding["check"] == "too-few"), "{notes:#?}");
     let ran = scene.run(&["doctor", "data", "--quick", "--input", "64"]).exits(0);
     assert!(
-        ran.stdout.contains("42 good and 12 defective images: 0 errors, 0 warnings, 1 notes"),
+        ran.stdout
+            .contains("42 good images (30 for training, 12 for testing), 12 defective images (12 with a")
+            && ran.stdout.contains("0 errors, 0 warnings, 1 note\n")
+            && ran.stdout.contains("\nnext\n  bgad train data -o part.bgad\n"),
         "{}",
         ran.stdout
     );
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
     scene.run(&["doctor", "nowhere"]).exits(2).says(&["nowhere"]);
 }
 
@@ -171,7 +175,7 @@ fn plant(scene: &Scene) -> Vec<(&'static str, &'static str)> {
     save(file("ground_truth/stain/twice.png", "layout"), mask((20, 20)).into());
     save(file("ground_truth/stain/nobody_mask.png", "layout"), mask((20, 20)).into());
     save(file("test/spot/000_mask.png", "layout"), mask((20, 20)).into());
-    write(file("train/good/photo.webp", "layout"), b"RIFF");
+    write(file("train/good/photo.gif", "layout"), b"GIF89a");
     write(file("train/good/notes.txt", "layout"), b"remember the milk");
     save(file("test/astray.png", "layout"), fresh(20).into());
     fs::create_dir_all(file("test/scratch", "layout")).expect("an empty folder");

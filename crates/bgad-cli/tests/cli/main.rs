@@ -2,8 +2,10 @@
 
 mod scene;
 mod main_job;
+mod pictures;
 mod report;
 mod doctor;
+mod inspect;
 mod interrupted;
 mod bad_input;
 mod anomalies;

@@ -1,6 +1,8 @@
 //! What a product's tile starts from and what happens to it before it is stored.
 
+use super::tables::{CheckedTables, CheckedTablesMut, RawTables};
 use crate::activation;
+use crate::matrix::{MatMut, MatRef};
 use crate::simd::Simd;
 
 /// What follows the sum of a linear layer.
@@ -18,276 +20,322 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// NaN stays NaN, whichever it is.
     #[inline(always)]
-    pub(crate) unsafe fn apply<S: Simd>(self, v: S::V) -> S::V {
-        // SAFETY: register arithmetic on the instruction set the caller runs.
-        unsafe {
-            match self {
-                Activation::None => v,
-                Activation::Relu => S::max(v, S::splat(0.0)),
-                Activation::Relu6 => S::min(S::max(v, S::splat(0.0)), S::splat(6.0)),
-                Activation::Silu => activation::silu_v::<S>(v),
-            }
+    pub(crate) fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+        match self {
+            Activation::None => v,
+            Activation::Relu => simd.relu(v),
+            Activation::Relu6 => simd.clamp(v, 0.0, 6.0),
+            Activation::Silu => activation::silu_v(simd, v),
         }
     }
 }
 
-/// Two tables and, for each row of a product, the row of each that belongs to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Tables<'a> {
-    /// `[columns, ld]`.
-    pub x: &'a [f32],
-    /// `[rows, ld]`.
-    pub y: &'a [f32],
-    /// Row length of both tables, at least the padded width of the product.
-    pub ld: usize,
-    /// For each row of the product its row in `x`.
-    pub column: &'a [u32],
-    /// For each row of the product its row in `y`.
-    pub row: &'a [u32],
+/// Beginning and end of a product's tiles, in checked views.
+pub(super) trait Ends {
+    /// The addresses behind the views: what stays in registers while tiles run.
+    type Raw: RawEnds;
+
+    /// Whether all rows below `rows` can be started and finished in `vectors` vectors from `column` on: the condition of
+    /// [`RawEnds`]. A panel asks once.
+    fn holds<S: Simd>(&self, rows: usize, column: usize, vectors: usize) -> bool;
+
+    fn raw(&mut self) -> Self::Raw;
 }
 
-/// [`Tables`] that are added to.
-#[derive(Debug)]
-pub struct TablesMut<'a> {
-    /// `[columns, ld]`.
-    pub x: &'a mut [f32],
-    /// `[rows, ld]`.
-    pub y: &'a mut [f32],
-    /// Row length of both tables, at least the padded width of the product.
-    pub ld: usize,
-    /// For each row of the product its row in `x`.
-    pub column: &'a [u32],
-    /// For each row of the product its row in `y`.
-    pub row: &'a [u32],
-}
-
-/// Pointers of [`Tables`] or [`TablesMut`], checked.
-#[derive(Clone, Copy)]
-pub(super) struct RawTables {
-    x: *mut f32,
-    y: *mut f32,
-    ld: usize,
-    column: *const u32,
-    row: *const u32,
-}
-
-fn check_tables(lens: [usize; 2], ld: usize, width: usize, indices: [&[u32]; 2], m: usize) {
-    assert!(ld >= width, "table rows of {ld} values, {width} needed");
-    for (len, index) in lens.into_iter().zip(indices) {
-        assert!(index.len() >= m, "{} table indices for {m} rows", index.len());
-        let last = index[..m].iter().max().map_or(0, |&i| i as usize + 1);
-        assert!(last * ld <= len, "table of {len} values has no row {last}");
-    }
-}
-
-impl Tables<'_> {
-    pub(super) fn check(&self, width: usize, m: usize) {
-        check_tables([self.x.len(), self.y.len()], self.ld, width, [self.column, self.row], m);
-    }
-
-    pub(super) fn raw(&self) -> RawTables {
-        // The pointers are only read through.
-        RawTables {
-            x: self.x.as_ptr().cast_mut(),
-            y: self.y.as_ptr().cast_mut(),
-            ld: self.ld,
-            column: self.column.as_ptr(),
-            row: self.row.as_ptr(),
-        }
-    }
-}
-
-impl TablesMut<'_> {
-    pub(super) fn check(&self, width: usize, m: usize) {
-        check_tables([self.x.len(), self.y.len()], self.ld, width, [self.column, self.row], m);
-    }
-
-    pub(super) fn raw(self) -> RawTables {
-        RawTables {
-            x: self.x.as_mut_ptr(),
-            y: self.y.as_mut_ptr(),
-            ld: self.ld,
-            column: self.column.as_ptr(),
-            row: self.row.as_ptr(),
-        }
-    }
-}
-
-/// Beginning and end of a tile. `rows` are row numbers of the product (the last ones may repeat), `column` is
-/// the tile's first column.
-///
-/// # Safety
-///
-/// Implementations touch rows below the product's `m` and, but for padded buffers, columns below its `n`.
-pub(super) trait Ends: Copy {
+/// The work of [`Ends`]. Valid as long as the views it was made of are borrowed.
+pub(super) trait RawEnds: Copy {
+    /// The tile before the product. `rows` are row numbers of the product (the last ones may repeat), `column` is the
+    /// tile's first column.
+    ///
+    /// # Safety
+    ///
+    /// The views must still be borrowed, and [`Ends::holds`] true of these rows and of `V` vectors from `column` on.
     unsafe fn start<S: Simd, const R: usize, const V: usize>(
-        &self,
+        self,
+        simd: S,
         rows: &[usize; R],
         column: usize,
     ) -> [[S::V; V]; R];
 
     /// What happens to neighbouring vectors of the product, from `row` and `column` on.
-    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize);
+    ///
+    /// # Safety
+    ///
+    /// The views must still be borrowed, and [`Ends::holds`] true of this row and of `V` vectors from `column` on.
+    unsafe fn finish<S: Simd, const V: usize>(self, simd: S, acc: &[S::V; V], row: usize, column: usize);
+}
+
+/// Whether each of the vectors begins before the last of `cols` columns ends.
+#[inline(always)]
+fn begins_inside<S: Simd>(column: usize, vectors: usize, cols: usize) -> bool {
+    vectors > 0 && column + (vectors - 1) * S::LANES < cols
+}
+
+/// Whether each of the vectors lies in `cols` columns as a whole.
+#[inline(always)]
+fn lies_inside<S: Simd>(column: usize, vectors: usize, cols: usize) -> bool {
+    column + vectors * S::LANES <= cols
+}
+
+/// `C = activation(A · B + bias) + residual`.
+pub(super) struct Affine<'a> {
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) activation: Activation,
+    pub(super) residual: Option<MatRef<'a>>,
+    pub(super) c: MatMut<'a>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Affine {
-    pub bias: Option<*const f32>,
-    pub activation: Activation,
-    pub residual: Option<*const f32>,
-    pub c: *mut f32,
-    pub ldc: usize,
-    pub n: usize,
+pub(super) struct RawAffine {
+    bias: Option<*const f32>,
+    activation: Activation,
+    residual: Option<(*const f32, usize)>,
+    c: *mut f32,
+    stride: usize,
+    n: usize,
 }
 
-impl Ends for Affine {
+impl Ends for Affine<'_> {
+    type Raw = RawAffine;
+
+    #[inline(always)]
+    fn holds<S: Simd>(&self, rows: usize, column: usize, vectors: usize) -> bool {
+        let (m, n) = (self.c.rows(), self.c.cols());
+        rows <= m
+            && begins_inside::<S>(column, vectors, n)
+            && self.bias.is_none_or(|bias| bias.len() == n)
+            && self.residual.is_none_or(|residual| (residual.rows(), residual.cols()) == (m, n))
+    }
+
+    #[inline(always)]
+    fn raw(&mut self) -> RawAffine {
+        RawAffine {
+            bias: self.bias.map(<[f32]>::as_ptr),
+            activation: self.activation,
+            residual: self.residual.map(|residual| (residual.as_ptr(), residual.stride())),
+            stride: self.c.stride(),
+            n: self.c.cols(),
+            c: self.c.as_mut_ptr(),
+        }
+    }
+}
+
+impl RawEnds for RawAffine {
     #[inline(always)]
     unsafe fn start<S: Simd, const R: usize, const V: usize>(
-        &self,
+        self,
+        simd: S,
         _rows: &[usize; R],
         column: usize,
     ) -> [[S::V; V]; R] {
-        // SAFETY: loads stop at column `n`.
-        unsafe {
-            let first: [S::V; V] = match self.bias {
-                None => [S::splat(0.0); V],
-                Some(bias) => std::array::from_fn(|j| {
-                    let at = column + j * S::LANES;
-                    S::load_up_to(bias.add(at), self.n - at)
-                }),
-            };
-            [first; R]
-        }
+        let first: [S::V; V] = match self.bias {
+            None => [simd.splat(0.0); V],
+            Some(bias) => std::array::from_fn(|j| {
+                let at = column + j * S::LANES;
+                // SAFETY: every vector begins below column `n`, the bias has `n` values, and the load stops there.
+                unsafe { simd.load_up_to(bias.add(at), self.n - at) }
+            }),
+        };
+        [first; R]
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
-        // SAFETY: the row is below `m`; loads and stores stop at column `n`.
-        unsafe {
-            for (j, &v) in acc.iter().enumerate() {
-                let column = column + j * S::LANES;
-                let (offset, left) = (row * self.ldc + column, self.n - column);
-                let mut v = self.activation.apply::<S>(v);
-                if let Some(residual) = self.residual {
-                    v = S::add(v, S::load_up_to(residual.add(offset), left));
+    unsafe fn finish<S: Simd, const V: usize>(self, simd: S, acc: &[S::V; V], row: usize, column: usize) {
+        for (j, &v) in acc.iter().enumerate() {
+            let column = column + j * S::LANES;
+            let left = self.n - column;
+            let mut v = self.activation.apply(simd, v);
+            // SAFETY: the row and the first column are inside result and residual; loads and stores stop at column `n`.
+            unsafe {
+                if let Some((residual, stride)) = self.residual {
+                    v = simd.add(v, simd.load_up_to(residual.add(row * stride + column), left));
                 }
-                S::store_up_to(self.c.add(offset), left, v);
+                simd.store_up_to(self.c.add(row * self.stride + column), left, v);
             }
         }
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct Sum {
-    pub c: *mut f32,
-    pub ldc: usize,
-    pub n: usize,
+/// `C += A · B`.
+pub(super) struct Sum<'a> {
+    pub(super) c: MatMut<'a>,
 }
 
-impl Ends for Sum {
+#[derive(Clone, Copy)]
+pub(super) struct RawSum {
+    c: *mut f32,
+    stride: usize,
+    n: usize,
+}
+
+impl Ends for Sum<'_> {
+    type Raw = RawSum;
+
+    #[inline(always)]
+    fn holds<S: Simd>(&self, rows: usize, column: usize, vectors: usize) -> bool {
+        rows <= self.c.rows() && begins_inside::<S>(column, vectors, self.c.cols())
+    }
+
+    #[inline(always)]
+    fn raw(&mut self) -> RawSum {
+        RawSum { stride: self.c.stride(), n: self.c.cols(), c: self.c.as_mut_ptr() }
+    }
+}
+
+impl RawEnds for RawSum {
     #[inline(always)]
     unsafe fn start<S: Simd, const R: usize, const V: usize>(
-        &self,
+        self,
+        simd: S,
         rows: &[usize; R],
         column: usize,
     ) -> [[S::V; V]; R] {
-        // SAFETY: rows are below `m`, loads stop at column `n`.
-        unsafe {
-            std::array::from_fn(|i| {
+        std::array::from_fn(|i| {
+            std::array::from_fn(|j| {
+                let at = column + j * S::LANES;
+                // SAFETY: the row and the first column are inside, the load stops at column `n`.
+                unsafe { simd.load_up_to(self.c.add(rows[i] * self.stride + at), self.n - at) }
+            })
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const V: usize>(self, simd: S, acc: &[S::V; V], row: usize, column: usize) {
+        for (j, &v) in acc.iter().enumerate() {
+            let column = column + j * S::LANES;
+            // SAFETY: the row and the first column are inside, the store stops at column `n`.
+            unsafe { simd.store_up_to(self.c.add(row * self.stride + column), self.n - column, v) }
+        }
+    }
+}
+
+/// `C = relu(A · B + table_x[column of the row] + table_y[row of the row])`.
+pub(super) struct FromTables<'a> {
+    pub(super) tables: CheckedTables<'a>,
+    pub(super) c: MatMut<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct RawFromTables {
+    tables: RawTables<*const f32>,
+    c: *mut f32,
+    stride: usize,
+}
+
+impl Ends for FromTables<'_> {
+    type Raw = RawFromTables;
+
+    #[inline(always)]
+    fn holds<S: Simd>(&self, rows: usize, column: usize, vectors: usize) -> bool {
+        let cols = self.c.cols().min(self.tables.cols());
+        rows <= self.c.rows().min(self.tables.rows()) && lies_inside::<S>(column, vectors, cols)
+    }
+
+    #[inline(always)]
+    fn raw(&mut self) -> RawFromTables {
+        RawFromTables { tables: self.tables.raw(), stride: self.c.stride(), c: self.c.as_mut_ptr() }
+    }
+}
+
+impl RawEnds for RawFromTables {
+    #[inline(always)]
+    unsafe fn start<S: Simd, const R: usize, const V: usize>(
+        self,
+        simd: S,
+        rows: &[usize; R],
+        column: usize,
+    ) -> [[S::V; V]; R] {
+        std::array::from_fn(|i| {
+            // SAFETY: the row has table rows, and these have all `V` vectors.
+            unsafe {
+                let (x, y) = self.tables.offsets(rows[i], column);
+                let (x, y) = (self.tables.x.add(x), self.tables.y.add(y));
                 std::array::from_fn(|j| {
-                    let at = column + j * S::LANES;
-                    S::load_up_to(self.c.add(rows[i] * self.ldc + at), self.n - at)
+                    simd.add(simd.load(x.add(j * S::LANES)), simd.load(y.add(j * S::LANES)))
                 })
-            })
-        }
+            }
+        })
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
-        // SAFETY: the row is below `m`; the store stops at column `n`.
+    unsafe fn finish<S: Simd, const V: usize>(self, simd: S, acc: &[S::V; V], row: usize, column: usize) {
+        // SAFETY: the row and all `V` vectors are inside.
         unsafe {
+            let c = self.c.add(row * self.stride + column);
             for (j, &v) in acc.iter().enumerate() {
-                let column = column + j * S::LANES;
-                S::store_up_to(self.c.add(row * self.ldc + column), self.n - column, v);
+                simd.store(c.add(j * S::LANES), simd.relu(v));
             }
         }
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct FromTables {
-    pub tables: RawTables,
-    pub c: *mut f32,
-    pub ldc: usize,
-}
-
-impl Ends for FromTables {
-    #[inline(always)]
-    unsafe fn start<S: Simd, const R: usize, const V: usize>(
-        &self,
-        rows: &[usize; R],
-        column: usize,
-    ) -> [[S::V; V]; R] {
-        let t = &self.tables;
-        // SAFETY: indices and padded width were checked against the tables.
-        unsafe {
-            std::array::from_fn(|i| {
-                let x = t.x.add(*t.column.add(rows[i]) as usize * t.ld + column);
-                let y = t.y.add(*t.row.add(rows[i]) as usize * t.ld + column);
-                std::array::from_fn(|j| S::add(S::load(x.add(j * S::LANES)), S::load(y.add(j * S::LANES))))
-            })
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
-        // SAFETY: the row is below `m`; rows of `c` hold the padded width.
-        unsafe {
-            let c = self.c.add(row * self.ldc + column);
-            for (j, &v) in acc.iter().enumerate() {
-                S::store(c.add(j * S::LANES), S::max(v, S::splat(0.0)));
-            }
-        }
-    }
+/// `C = (A · B) where gate > 0, else 0`, and each row of C is added to its two table rows.
+pub(super) struct Gated<'a> {
+    pub(super) gate: MatRef<'a>,
+    pub(super) tables: CheckedTablesMut<'a>,
+    pub(super) c: MatMut<'a>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Gated {
-    pub gate: *const f32,
-    pub tables: RawTables,
-    pub c: *mut f32,
-    pub ldc: usize,
+pub(super) struct RawGated {
+    gate: *const f32,
+    gate_stride: usize,
+    tables: RawTables<*mut f32>,
+    c: *mut f32,
+    stride: usize,
 }
 
-impl Ends for Gated {
+impl Ends for Gated<'_> {
+    type Raw = RawGated;
+
+    #[inline(always)]
+    fn holds<S: Simd>(&self, rows: usize, column: usize, vectors: usize) -> bool {
+        let cols = self.c.cols().min(self.gate.cols()).min(self.tables.cols());
+        let m = self.c.rows().min(self.gate.rows()).min(self.tables.rows());
+        rows <= m && lies_inside::<S>(column, vectors, cols)
+    }
+
+    #[inline(always)]
+    fn raw(&mut self) -> RawGated {
+        RawGated {
+            gate: self.gate.as_ptr(),
+            gate_stride: self.gate.stride(),
+            tables: self.tables.raw(),
+            stride: self.c.stride(),
+            c: self.c.as_mut_ptr(),
+        }
+    }
+}
+
+impl RawEnds for RawGated {
     #[inline(always)]
     unsafe fn start<S: Simd, const R: usize, const V: usize>(
-        &self,
+        self,
+        simd: S,
         _rows: &[usize; R],
         _column: usize,
     ) -> [[S::V; V]; R] {
-        // SAFETY: register only.
-        unsafe { [[S::splat(0.0); V]; R] }
+        [[simd.splat(0.0); V]; R]
     }
 
     #[inline(always)]
-    unsafe fn finish<S: Simd, const V: usize>(&self, acc: &[S::V; V], row: usize, column: usize) {
-        let (t, offset) = (&self.tables, row * self.ldc + column);
-        // SAFETY: the row is below `m`; gate, result and table rows hold the padded width.
+    unsafe fn finish<S: Simd, const V: usize>(self, simd: S, acc: &[S::V; V], row: usize, column: usize) {
+        // SAFETY: the row and all `V` vectors are inside gate and result; the row has table rows that have them too.
         unsafe {
-            let x = t.x.add(*t.column.add(row) as usize * t.ld + column);
-            let y = t.y.add(*t.row.add(row) as usize * t.ld + column);
-            let (gate, c) = (self.gate.add(offset), self.c.add(offset));
+            let gate = self.gate.add(row * self.gate_stride + column);
+            let c = self.c.add(row * self.stride + column);
+            let (x, y) = self.tables.offsets(row, column);
+            let (x, y) = (self.tables.x.add(x), self.tables.y.add(y));
             // All loads before the first store: the compiler cannot know that they do not overlap.
-            let v: [S::V; V] =
-                std::array::from_fn(|j| S::where_positive(S::load(gate.add(j * S::LANES)), acc[j]));
-            let sum_x: [S::V; V] = std::array::from_fn(|j| S::add(S::load(x.add(j * S::LANES)), v[j]));
-            let sum_y: [S::V; V] = std::array::from_fn(|j| S::add(S::load(y.add(j * S::LANES)), v[j]));
+            let v: [S::V; V] = std::array::from_fn(|j| simd.gated(simd.load(gate.add(j * S::LANES)), acc[j]));
+            let sum_x: [S::V; V] = std::array::from_fn(|j| simd.add(simd.load(x.add(j * S::LANES)), v[j]));
+            let sum_y: [S::V; V] = std::array::from_fn(|j| simd.add(simd.load(y.add(j * S::LANES)), v[j]));
             for j in 0..V {
-                S::store(c.add(j * S::LANES), v[j]);
-                S::store(x.add(j * S::LANES), sum_x[j]);
-                S::store(y.add(j * S::LANES), sum_y[j]);
+                simd.store(c.add(j * S::LANES), v[j]);
+                simd.store(x.add(j * S::LANES), sum_x[j]);
+                simd.store(y.add(j * S::LANES), sum_y[j]);
             }
         }
     }

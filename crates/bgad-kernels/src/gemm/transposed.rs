@@ -1,112 +1,99 @@
 //! `C[m, n] += A[rows, m]ᵀ · B[rows, n]`: the weight gradients, tall and thin.
 
-use super::check_matrix;
 use crate::isa::{Isa, Kernel};
+use crate::matrix::{MatMut, MatRef, assert_shape};
 use crate::simd::{Simd, Tile};
 
-/// Adds `Aᵀ · B` to `c`, `[m, n]` with rows `ldc` apart.
+/// Adds `Aᵀ · B` to `c`, `[m, n]`, with `a` `[rows, m]` and `b` `[rows, n]`.
 ///
-/// `a` is `[rows, m]` with rows `lda` apart, `b` is `[rows, n]` with rows `ldb` apart. Sums run over the rows in
-/// order, so equal inputs give equal bits.
+/// Sums run over the rows in order, so equal inputs give equal bits.
 ///
 /// # Panics
 ///
-/// If a slice is shorter than its shape says.
-#[allow(clippy::too_many_arguments)] // three matrices with their shapes
-pub fn accumulate_transposed(
-    isa: Isa,
-    rows: usize,
-    (m, n): (usize, usize),
-    a: &[f32],
-    lda: usize,
-    b: &[f32],
-    ldb: usize,
-    c: &mut [f32],
-    ldc: usize,
-) {
-    check_matrix(a.len(), rows, m, lda, "left factor");
-    check_matrix(b.len(), rows, n, ldb, "right factor");
-    check_matrix(c.len(), m, n, ldc, "result");
-    if rows == 0 || m == 0 || n == 0 {
+/// If shapes disagree.
+pub fn accumulate_transposed(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>) {
+    assert!(a.rows() == b.rows(), "right factor: expected {} rows, found {}", a.rows(), b.rows());
+    assert_shape("result", (c.rows(), c.cols()), (a.cols(), b.cols()));
+    if a.rows() == 0 || a.cols() == 0 || b.cols() == 0 {
         return;
     }
-    isa.run(Transposed { rows, m, n, a: a.as_ptr(), lda, b: b.as_ptr(), ldb, c: c.as_mut_ptr(), ldc });
+    isa.run(Transposed { a, b, c });
 }
 
-#[derive(Clone, Copy)]
-struct Transposed {
-    rows: usize,
-    m: usize,
-    n: usize,
-    a: *const f32,
-    lda: usize,
-    b: *const f32,
-    ldb: usize,
-    c: *mut f32,
-    ldc: usize,
+struct Transposed<'a> {
+    a: MatRef<'a>,
+    b: MatRef<'a>,
+    c: MatMut<'a>,
 }
 
-impl Kernel for Transposed {
+impl Kernel for Transposed<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let vectors = self.n.div_ceil(S::LANES);
+    fn run<S: Simd>(mut self, simd: S) {
+        let vectors = self.b.cols().div_ceil(S::LANES);
         let count = vectors.div_ceil(S::MAX_VECTORS);
         for i in 0..count {
             let (from, to) = (i * vectors / count, (i + 1) * vectors / count);
-            let columns = Columns { t: self, first: from * S::LANES };
-            // SAFETY: the tile covers columns `from..to` in vectors, the last one cut at `n`.
-            unsafe { S::tile(to - from, columns) }
+            simd.tile(to - from, Columns { t: &mut self, first: from * S::LANES });
         }
     }
 }
 
-/// All rows of C for one group of columns.
-struct Columns {
-    t: Transposed,
+/// All rows of C for one group of columns, the last one cut at `n`.
+struct Columns<'t, 'a> {
+    t: &'t mut Transposed<'a>,
     first: usize,
 }
 
-impl Tile for Columns {
+impl Tile for Columns<'_, '_> {
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self) {
-        let Columns { t, first } = self;
-        let whole = first + VECTORS * S::LANES <= t.n;
+    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+        let first = self.first;
+        let Transposed { a: left, b: right, c } = self.t;
+        let (m, n, rows) = (c.rows(), c.cols(), right.rows());
+        // Once a group; all that is unsafe below follows from it.
+        assert!((left.rows(), left.cols(), right.cols()) == (rows, m, n));
+        assert!(first + (VECTORS - 1) * S::LANES < n);
+        let (lda, ldb, ldc) = (left.stride(), right.stride(), c.stride());
+        let whole = first + VECTORS * S::LANES <= n;
         let mut i0 = 0;
-        while i0 < t.m {
-            let count = ROWS.min(t.m - i0);
-            // SAFETY: rows of C past `m` repeat the last one and are not stored; B is cut at column `n`.
+        while i0 < m {
+            let count = ROWS.min(m - i0);
+            // SAFETY: rows of C past `m` repeat the last one and are not stored, so every column of A is below `m` and every
+            // row of C too; every vector begins below column `n`, and loads and stores stop there. The pointers into A and
+            // B step one row too far after the last, where they are not read: `wrapping_add`.
             unsafe {
                 let at: [usize; ROWS] = std::array::from_fn(|i| i.min(count - 1));
-                let mut acc: [[S::V; VECTORS]; ROWS] = [[S::splat(0.0); VECTORS]; ROWS];
-                let mut a = t.a.add(i0);
-                let mut b = t.b.add(first);
-                for _ in 0..t.rows {
+                let mut acc: [[S::V; VECTORS]; ROWS] = [[simd.splat(0.0); VECTORS]; ROWS];
+                let mut a = left.as_ptr().add(i0);
+                let mut b = right.as_ptr().add(first);
+                for _ in 0..rows {
                     let b_row: [S::V; VECTORS] = if whole {
-                        std::array::from_fn(|j| S::load(b.add(j * S::LANES)))
+                        std::array::from_fn(|j| simd.load(b.add(j * S::LANES)))
                     } else {
                         std::array::from_fn(|j| {
-                            S::load_up_to(b.add(j * S::LANES), t.n - first - j * S::LANES)
+                            simd.load_up_to(b.add(j * S::LANES), n - first - j * S::LANES)
                         })
                     };
                     for i in 0..ROWS {
-                        let x = S::splat(*a.add(at[i]));
+                        let x = simd.splat(*a.add(at[i]));
                         for j in 0..VECTORS {
-                            acc[i][j] = S::mul_add(x, b_row[j], acc[i][j]);
+                            acc[i][j] = simd.mul_add(x, b_row[j], acc[i][j]);
                         }
                     }
-                    a = a.wrapping_add(t.lda);
-                    b = b.wrapping_add(t.ldb);
+                    a = a.wrapping_add(lda);
+                    b = b.wrapping_add(ldb);
                 }
                 for (i, acc) in acc.iter().enumerate() {
                     if i == count {
                         break;
                     }
-                    let c = t.c.add((i0 + i) * t.ldc + first);
+                    let c = c.as_mut_ptr().add((i0 + i) * ldc + first);
                     for (j, &v) in acc.iter().enumerate() {
-                        let (at, n) = (j * S::LANES, t.n - first - j * S::LANES);
-                        S::store_up_to(c.add(at), n, S::add(S::load_up_to(c.add(at), n), v));
+                        let (at, left) = (j * S::LANES, n - first - j * S::LANES);
+                        let sum = simd.add(simd.load_up_to(c.add(at), left), v);
+                        simd.store_up_to(c.add(at), left, sum);
                     }
                 }
             }

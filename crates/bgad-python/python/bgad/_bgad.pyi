@@ -2,7 +2,27 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, final
+
+__all__ = [
+    "BgadError",
+    "CalibrateError",
+    "DataError",
+    "Detector",
+    "ImageError",
+    "LearningError",
+    "ModelChangedError",
+    "ModelError",
+    "OptionError",
+    "TrainError",
+    "__version__",
+    "calibrate",
+    "doctor",
+    "evaluate",
+    "info",
+    "learn",
+    "train",
+]
 
 __version__: str
 
@@ -20,6 +40,7 @@ class TrainError(BgadError): ...
 class CalibrateError(BgadError): ...
 class LearningError(BgadError): ...
 
+@final
 class Detector:
     @property
     def sha256(self) -> str: ...

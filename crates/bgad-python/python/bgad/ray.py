@@ -3,7 +3,8 @@
 Images: :func:`inspect` scores a Parquet list of paths and can be resumed; :class:`Inspector` is its part for pipelines of your own::
 
     ray.data.read_parquet("list.parquet").map_batches(
-        bgad.ray.Inspector, fn_constructor_args=("part.bgad",), batch_format="pyarrow", num_cpus=1, concurrency=32)
+        bgad.ray.Inspector, fn_constructor_args=("part.bgad",), batch_format="pyarrow", num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=32))
 
 Models: :func:`train_many` trains one for each row of a table.
 """
@@ -94,7 +95,9 @@ def inspect(
         delete_checkpoint_on_success=False,
     )
     try:
-        listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column])
+        # Paths and rows of results are no work: actors may take every core of the cluster.
+        light = {"num_cpus": 0}
+        listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], ray_remote_args=light)
         listed.map_batches(
             Inspector,
             fn_constructor_args=(data,),
@@ -102,8 +105,8 @@ def inspect(
             batch_format="pyarrow",
             batch_size=batch_size,
             num_cpus=threads,
-            concurrency=workers,
-        ).write_parquet(os.path.abspath(folder))
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        ).write_parquet(os.path.abspath(folder), ray_remote_args=light)
     finally:
         context.checkpoint_config = before
 
@@ -156,6 +159,9 @@ def _train_row(row: dict[str, Any], threads: int) -> dict[str, Any]:
     started = time.monotonic()
     result = {"data": data, "output": str(output), "sha256": None, "good": None, "defective": None, "ok": None, "ng": None}
     try:
+        if not same:
+            # That of another run could not be resumed.
+            checkpoint.unlink(missing_ok=True)
         _write(begun, {"asked": asked})
         trained = train(data, output, threads=threads, resume=same and checkpoint.is_file(), **options)
         ok, ng = trained.thresholds

@@ -136,7 +136,7 @@ impl Folder {
     }
 
     /// Files that were there before `time`, whole or not.
-    pub(crate) fn from_before(&self, time: Instant) -> Vec<Identity> {
+    pub(crate) fn seen_before(&self, time: Instant) -> Vec<Identity> {
         let before = |found: &&Identity| self.seen.get(&found.name).is_some_and(|since| *since < time);
         self.waiting.keys().filter(before).cloned().collect()
     }

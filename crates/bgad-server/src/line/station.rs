@@ -101,7 +101,7 @@ impl Station {
             // Frames from before the start belong to no trigger.
             match self.folder.whole() {
                 Ok(_) => {
-                    for file in self.folder.from_before(Instant::now()) {
+                    for file in self.folder.seen_before(Instant::now()) {
                         self.folder.done(file);
                     }
                 }
@@ -221,7 +221,7 @@ impl Station {
         list(&mut self.folder)?;
         // A frame that was there already belongs to another part: it must not be judged for this one.
         let oldest = trigger.at.checked_sub(frame_age).unwrap_or(trigger.at);
-        for file in self.folder.from_before(oldest) {
+        for file in self.folder.seen_before(oldest) {
             self.leave_out(&file, "the frame came before its trigger");
         }
         let newest = loop {

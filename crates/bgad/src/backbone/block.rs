@@ -14,11 +14,11 @@
 
 use std::ops::Range;
 
-use bgad_kernels::Isa;
 use bgad_kernels::depthwise::{Depthwise, DepthwiseShape, Same};
 use bgad_kernels::gemm::{self, Activation, AffineOptions, Packed};
 use bgad_kernels::squeeze_excite::SqueezeExcite;
 use bgad_kernels::stem::Stem;
+use bgad_kernels::{Isa, MatMut, MatRef};
 
 use super::efficientnet::BlockPlan;
 use crate::weights::{Weights, WeightsError};
@@ -102,7 +102,8 @@ impl Pointwise {
         let [output, input] = shape;
         let norm = Norm::load(weights, norm, output)?;
         let values = norm.fold(weights, &format!("{name}.weight"), &[output, input, 1, 1])?;
-        Ok(Pointwise { weights: Packed::transposed(isa, input, output, &values), bias: norm.bias })
+        let weights = Packed::transposed(isa, MatRef::dense(&values, output, input));
+        Ok(Pointwise { weights, bias: norm.bias })
     }
 }
 
@@ -160,7 +161,7 @@ impl Whole {
             sums: Vec::new(),
             gate: Vec::new(),
             hidden: Vec::new(),
-            gated: Packed::new(isa, 0, 0, &[]),
+            gated: Packed::zeros(isa, 0, 0),
         }
     }
 }
@@ -276,13 +277,17 @@ impl Block {
     /// Projects rows of the depthwise convolution to `out`, which begins at value `first` of the block's result.
     fn projected(&self, d: &[f32], weights: &Packed, source: Source<'_>, first: usize, out: &mut [f32]) {
         let BlockPlan { expanded, output, .. } = self.plan;
+        let rows = out.len() / output;
         let residual = match source {
-            Source::Map(map) if self.plan.has_residual() => Some(&map[first..first + out.len()]),
+            Source::Map(map) if self.plan.has_residual() => {
+                Some(MatRef::dense(&map[first..first + out.len()], rows, output))
+            }
             _ => None,
         };
         let options =
             AffineOptions { bias: Some(&self.project.bias), activation: Activation::None, residual };
-        gemm::affine(d, expanded, out.len() / output, weights, options, out, output);
+        let (d, out) = (MatRef::dense(d, rows, expanded), MatMut::dense(out, rows, output));
+        gemm::affine(d, weights, options, out);
     }
 }
 
@@ -378,8 +383,9 @@ impl<'a> Rows<'a> {
                     residual: None,
                 };
                 let made_of = |rows: Range<usize>, to: &mut [f32]| {
-                    let x = &map[rows.start * width * input..rows.end * width * input];
-                    gemm::affine(x, input, rows.len() * width, &expand.weights, options, to, expanded);
+                    let n = rows.len() * width;
+                    let x = MatRef::dense(&map[rows.start * width * input..], n, input);
+                    gemm::affine(x, &expand.weights, options, MatMut::dense(to, n, expanded));
                 };
                 if width >= AHEAD_POSITIONS {
                     return made_of(y..y + 1, slot);

@@ -1,16 +1,17 @@
 //! Which images of a data folder are used for what, as far as somebody says so; the rest follows here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, DatasetError, Setting, Split, SplitOptions, SplitRecordError};
+use super::{Dataset, DatasetError, Finding, Setting, Split, SplitOptions, SplitRecordError};
 use crate::model::{Model, ModelError};
 use crate::options::DEFAULT_ANOMALIES;
 use crate::weights::Weights;
 
-/// So many findings about a data folder are listed by name.
-const FINDINGS_SHOWN: usize = 10;
+/// So many findings of one kind about a data folder are listed by name.
+const FINDINGS_SHOWN: usize = 5;
 
 /// What was said about the images of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,11 +67,7 @@ impl Choice {
             return Ok(Chosen { split: read_split(path, data, self.weak)?, notes: Vec::new() });
         }
         let dataset = Dataset::open(data)?;
-        let mut notes: Vec<String> =
-            dataset.findings.iter().take(FINDINGS_SHOWN).map(|finding| finding.to_string()).collect();
-        if dataset.findings.len() > FINDINGS_SHOWN {
-            notes.push(format!("and {} more like these", dataset.findings.len() - FINDINGS_SHOWN));
-        }
+        let mut notes = findings(&dataset);
         let anomalies = self.anomalies.unwrap_or_else(|| self.default_anomalies(&dataset, &mut notes));
         let setting = self.setting.clone();
         let &Choice { weak, limit_normal, seed, .. } = self;
@@ -116,14 +113,30 @@ impl Choice {
     }
 }
 
+/// What is not used or does not pair: each kind of it, the first few by name.
+fn findings(dataset: &Dataset) -> Vec<String> {
+    let mut kinds: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in &dataset.findings {
+        kinds.entry(&finding.problem).or_default().push(finding);
+    }
+    let mut notes = Vec::new();
+    for (problem, findings) in kinds {
+        notes.extend(findings.iter().take(FINDINGS_SHOWN).map(ToString::to_string));
+        if let more @ 1.. = findings.len().saturating_sub(FINDINGS_SHOWN) {
+            notes.push(format!("{more} more: {problem} (bgad doctor lists all)"));
+        }
+    }
+    notes
+}
+
 /// The split of a split file, or that a model carries; `data` is the data folder. With `weak`, known defects need no mask.
 ///
 /// # Errors
 ///
 /// A [`ChoiceError`] that names the file.
 pub fn read_split(file: &Path, data: &Path, weak: bool) -> Result<Split, ChoiceError> {
-    // A file that is no JSON but a model.
-    if Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
+    // A file that is no JSON but a model; a pipe can be read once only.
+    if file.is_file() && Weights::open(file).is_ok_and(|weights| weights.metadata("bgad").is_some()) {
         let model = Model::open(file)?;
         let record = model.header.training.split.as_ref();
         let record = record.ok_or_else(|| ChoiceError::NoSplit { model: file.to_owned() })?;

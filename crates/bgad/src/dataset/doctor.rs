@@ -16,6 +16,7 @@ mod file;
 mod looks;
 mod masks;
 mod outliers;
+mod spread;
 
 use std::fmt;
 use std::path::Path;
@@ -23,9 +24,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Dataset, DatasetError, Kind, Layout, Sample, folder};
+use super::{Dataset, DatasetCounts, DatasetError, Kind, Layout, Sample, folder};
 use crate::backbone::Backbone;
 use crate::image::InputSize;
+use crate::printable::natural;
 use file::Facts;
 use looks::Looks;
 
@@ -72,11 +74,13 @@ pub struct Diagnosis {
 /// What was found in a data folder, the gravest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Checkup {
+    /// Images of each kind, and files that are not used.
+    pub counts: DatasetCounts,
     /// Good images.
     pub good: usize,
     /// Defective images.
     pub defective: usize,
-    /// The findings by severity, check and strength.
+    /// The findings by severity, check and name.
     pub findings: Vec<Diagnosis>,
 }
 
@@ -85,6 +89,23 @@ impl Checkup {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
+
+    /// What to do next.
+    pub fn next(&self) -> Next {
+        match (self.count(Severity::Error), self.good) {
+            (0, 2..) => Next::Train,
+            _ => Next::Repair,
+        }
+    }
+}
+
+/// What to do after a checkup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing stands in the way of training.
+    Train,
+    /// Repair what is an error, and examine the folder again.
+    Repair,
 }
 
 /// How far a checkup has come.
@@ -200,7 +221,8 @@ pub fn examine(
             .enumerate()
             .map(|(i, &(sample, part))| {
                 let looks = looks.as_ref().filter(|_| (first + i).is_multiple_of(every));
-                let read = Facts::of(&sample.path, options.input, looks);
+                let read = Facts::of(&sample.path, options.input);
+                let read = read.map(|(facts, image)| (facts, looks.map(|looks| looks.features(&image))));
                 (sample, part, read)
             })
             .collect();
@@ -222,25 +244,25 @@ pub fn examine(
     outliers::examine(&patients, &mut findings);
     duplicates::examine(&patients, &mut findings);
     let oddness = looks.as_ref().and_then(|looks| looks.examine(&patients, &mut findings));
-    masks::examine(&patients, &name, oddness.as_ref(), &mut findings);
+    let examination = masks::Examination { input: options.input, oddness: oddness.as_ref() };
+    examination.all(&patients, &name, &mut findings);
     numbers(&dataset, &mut findings);
 
     let mut findings = findings.0;
     findings.sort_by(|a, b| {
-        (a.severity, a.check)
-            .cmp(&(b.severity, b.check))
-            .then(b.strength.total_cmp(&a.strength))
-            .then_with(|| a.file.cmp(&b.file))
+        let fixed = |finding: &Diagnosis| (finding.severity, finding.check, finding.fix);
+        fixed(a).cmp(&fixed(b)).then_with(|| natural(&a.file, &b.file))
     });
     let good = dataset.train_good.len() + dataset.test_good.len();
-    Ok(Checkup { good, defective: dataset.test_bad.len(), findings })
+    let defective = dataset.test_bad.len() + dataset.train_bad.len();
+    Ok(Checkup { counts: dataset.counts(), good, defective, findings })
 }
 
 /// What the survey found: names that do not pair or are not understood.
 fn layout(dataset: &Dataset, name: &impl Fn(&Path) -> String, findings: &mut Findings) {
     for finding in &dataset.findings {
-        let without_mask =
-            dataset.test_bad.iter().any(|sample| sample.mask.is_none() && sample.path == finding.path);
+        let mut defective = dataset.train_bad.iter().chain(&dataset.test_bad);
+        let without_mask = defective.any(|sample| sample.mask.is_none() && sample.path == finding.path);
         let (check, fix) = if without_mask {
             ("mask-missing", "draw a mask and put it into ground_truth/ or masks/ under the image's name")
         } else {
@@ -255,6 +277,11 @@ fn needed(rate: f64) -> usize {
     (0.05f64.ln() / (1.0 - rate).ln()).ceil() as usize
 }
 
+/// How many images, in words.
+fn images(count: usize, what: &str) -> String {
+    format!("{count} {what}image{}", if count == 1 { "" } else { "s" })
+}
+
 /// Too few images for what one will want to know.
 fn numbers(dataset: &Dataset, findings: &mut Findings) {
     let good = dataset.train_good.len() + dataset.test_good.len();
@@ -266,8 +293,9 @@ fn numbers(dataset: &Dataset, findings: &mut Findings) {
     // The mildest promise that cannot be made.
     if let Some(rate) = [0.05, 0.02, 0.01, 0.005].into_iter().find(|&rate| held_out < needed(rate)) {
         let problem = format!(
-            "{held_out} good images not trained on cannot prove a false-alarm rate of {} % at 95 % confidence, even if \
+            "{} not trained on cannot prove a false-alarm rate of {} % at 95 % confidence, even if \
              none raises an alarm: that takes {}",
+            images(held_out, "good "),
             100.0 * rate,
             needed(rate)
         );
@@ -281,19 +309,21 @@ fn numbers(dataset: &Dataset, findings: &mut Findings) {
     }
     if dataset.train_good.len() < 20 {
         let problem = format!(
-            "{} good images to train on: what varies among good parts is not in so few",
-            dataset.train_good.len()
+            "{} to train on: what varies among good parts is not in so few",
+            images(dataset.train_good.len(), "good ")
         );
         findings.add((Severity::Warning, "too-few"), "", problem, "add good images, 50 or more", 1.0);
     }
-    if dataset.test_bad.is_empty() {
+    if dataset.test_bad.is_empty() && dataset.train_bad.is_empty() {
         let problem = "no defective image: how many defects are found cannot be measured".to_owned();
         findings.add((Severity::Note, "too-few"), "", problem, "add some defective images, with masks", 0.0);
     }
     for defect in dataset.defect_types() {
-        let of = dataset.test_bad.iter().filter(|s| s.kind.defect() == Some(&defect)).count();
+        let all = dataset.train_bad.iter().chain(&dataset.test_bad);
+        let of = all.filter(|s| s.kind.defect() == Some(&defect)).count();
         if of < 3 {
-            let problem = format!("{of} of type {defect}: too few to measure how well it is found");
+            let problem =
+                format!("{} of type {defect}: too few to measure how well it is found", images(of, ""));
             findings.add((Severity::Note, "too-few"), "", problem, "add images of this type", 0.0);
         }
     }

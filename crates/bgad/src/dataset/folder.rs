@@ -1,15 +1,30 @@
 //! Listing folders: sorted, hidden files skipped, everything odd noted.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::{DatasetError, Finding};
+use crate::image::Content;
+use crate::outside;
 
-/// Extensions of the formats that are read.
-const IMAGES: &[&str] = &["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
-/// Extensions of images in formats that are not read: worth another sentence than a text file.
-const OTHER_IMAGES: &[&str] =
-    &["gif", "webp", "avif", "heic", "jp2", "tga", "pgm", "ppm", "exr", "raw", "dng"];
+/// Names that promise a picture: a file of such a name that is none was cut short or overwritten, which is worth an error.
+const PROMISED: &[&str] =
+    &["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "webp", "pgm", "ppm", "pbm", "pnm"];
+/// What file managers and storage servers leave behind.
+const CLUTTER: &[&str] = &[
+    "Thumbs.db",
+    "thumbs.db",
+    "desktop.ini",
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "lost+found",
+];
+/// Folders within folders that are followed.
+pub(super) const DEEPEST: usize = 32;
 
 /// A file or folder inside a listed folder.
 #[derive(Clone, Debug)]
@@ -25,10 +40,23 @@ impl Entry {
         stem(&self.name)
     }
 
-    fn has_extension(&self, extensions: &[&str]) -> bool {
-        let extension = self.name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        extensions.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    /// Whether its content is a picture, or its name says so: then reading it tells what is wrong.
+    fn is_picture(&self) -> bool {
+        matches!(Content::of_file(&self.path), Ok(Content::Picture)) || promises_picture(&self.name)
     }
+
+    /// Whether it may be a file of labels: JSON, which is text.
+    pub(super) fn is_json(&self) -> bool {
+        let json =
+            self.name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"));
+        json && !self.is_folder
+    }
+}
+
+/// Whether a file of this name should be a picture.
+pub(super) fn promises_picture(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    PROMISED.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// A file name without its extension.
@@ -36,15 +64,23 @@ pub(super) fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// Collects findings while folders are listed.
+/// Collects findings while folders are listed, and pictures that turn up with their labels.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) findings: Vec<Finding>,
+    /// Masks and labels beside their images, as image and mask.
+    pub(super) beside: Vec<(PathBuf, PathBuf)>,
+    /// Files of labels among images, which may be of many of them.
+    pub(super) labels: Vec<PathBuf>,
+    /// Files that are used, but are neither an image nor its mask.
+    pub(super) known: Vec<PathBuf>,
+    /// Folders that were searched, links resolved: none is searched twice.
+    searched: BTreeSet<PathBuf>,
 }
 
 impl Survey {
     pub(super) fn found(&mut self, path: &Path, problem: impl Into<String>) {
-        self.findings.push(Finding { path: path.to_owned(), problem: problem.into() });
+        self.findings.push(Finding { path: path.to_owned(), problem: problem.into(), files: 1 });
     }
 
     /// What is in a folder, sorted by name, without what file managers leave behind.
@@ -63,12 +99,39 @@ impl Survey {
             }
             // Follows links: a data set is often a folder of links to pictures elsewhere.
             match fs::metadata(&path) {
-                Ok(metadata) => entries.push(Entry { name, is_folder: metadata.is_dir(), path }),
+                Ok(metadata) if metadata.is_dir() => entries.push(Entry { name, is_folder: true, path }),
+                Ok(metadata) => match outside::what(&metadata) {
+                    None => entries.push(Entry { name, is_folder: false, path }),
+                    Some(what) => self.found(&path, format!("not used: {what}, which is never opened")),
+                },
                 Err(error) => self.found(&path, format!("not used: cannot be read: {error}")),
             }
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
+    }
+
+    /// The files in a folder and in the folders below it, each of which is searched once, however many links lead to it.
+    pub(super) fn list_all(&mut self, folder: &Path) -> Result<Vec<Entry>, DatasetError> {
+        let (mut files, mut folders) = (Vec::new(), vec![(folder.to_owned(), 0)]);
+        while let Some((folder, depth)) = folders.pop() {
+            if depth > DEEPEST || !self.enter(&folder) {
+                continue;
+            }
+            for entry in self.list(&folder)? {
+                match entry.is_folder {
+                    true => folders.push((entry.path, depth + 1)),
+                    false => files.push(entry),
+                }
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// Whether a folder is searched for the first time.
+    pub(super) fn enter(&mut self, folder: &Path) -> bool {
+        self.searched.insert(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
     }
 
     /// The image files among `entries`; the others become findings.
@@ -77,24 +140,39 @@ impl Survey {
         for entry in entries {
             if entry.is_folder {
                 self.found(&entry.path, "not used: a folder where images were expected");
-            } else if entry.has_extension(IMAGES) {
+            } else if entry.is_picture() {
                 images.push(entry.clone());
-            } else if entry.has_extension(OTHER_IMAGES) {
-                self.found(&entry.path, "not used: this image format is not read, convert it to PNG");
             } else {
-                self.found(&entry.path, "not used: not an image by its extension");
+                self.found(&entry.path, not_a_picture(&entry.path));
             }
         }
         images
     }
 }
 
-fn is_clutter(name: &str) -> bool {
-    name.starts_with('.') || ["Thumbs.db", "desktop.ini", "__MACOSX"].contains(&name)
+/// Why a file is no image.
+pub(super) fn not_a_picture(path: &Path) -> String {
+    match Content::of_file(path) {
+        Ok(Content::OtherPicture(name)) => {
+            format!("not used: a {name} file, which is not read: convert it to PNG")
+        }
+        Ok(Content::Empty) => "not used: an empty file".to_owned(),
+        Ok(_) => "not used: not a picture by its content".to_owned(),
+        Err(error) => format!("not used: cannot be read: {error}"),
+    }
+}
+
+pub(super) fn is_clutter(name: &str) -> bool {
+    name.starts_with('.') || CLUTTER.contains(&name)
 }
 
 pub(super) fn is_named(entry: &Entry, names: &[&str]) -> bool {
     entry.is_folder && names.iter().any(|name| entry.name.eq_ignore_ascii_case(name))
+}
+
+/// The folders with one of the names, the earlier name first.
+pub(super) fn all_named<'a>(entries: &'a [Entry], names: &[&str]) -> Vec<&'a Entry> {
+    names.iter().flat_map(|name| entries.iter().filter(|entry| is_named(entry, &[*name]))).collect()
 }
 
 /// The folder with one of the names, the earlier name first.

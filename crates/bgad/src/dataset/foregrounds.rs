@@ -104,7 +104,7 @@ fn index(root: &Path) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
         let (inside, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.is_folder);
         for file in survey.images(&files) {
             let stem = file.stem();
-            let stem = stem.strip_suffix(masks::SUFFIX).unwrap_or(stem);
+            let stem = masks::of(stem).unwrap_or(stem);
             masks.insert(format!("{prefix}{stem}"), file.path.clone());
         }
         if depth < 2 {

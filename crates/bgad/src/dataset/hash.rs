@@ -4,6 +4,7 @@
 //! figure look better than it is, so [`Split::check_contents`] compares contents.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
@@ -17,6 +18,15 @@ pub fn content_hash(bytes: &[u8]) -> String {
     sha256_hex(bytes)
 }
 
+/// One image that is trained on under one name and tested on under another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameContent {
+    /// The file to train on.
+    pub trained: PathBuf,
+    /// The file to test on.
+    pub tested: PathBuf,
+}
+
 impl Split {
     /// Reads every file of the split and refuses one content in both training and test.
     ///
@@ -25,21 +35,22 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// [`DatasetError::SameContent`], which names both files.
+    /// [`DatasetError::SameContent`], which names all such pairs of files.
     pub fn check_contents(&self) -> Result<(), DatasetError> {
-        let hashes = |lists: &[&Vec<Sample>]| -> Vec<(String, Sample)> {
+        let hashes = |lists: &[&Vec<Sample>]| -> Vec<(String, PathBuf)> {
             let samples: Vec<&Sample> = lists.iter().copied().flatten().collect();
-            let hash =
-                |sample: &Sample| read(&sample.path).ok().map(|bytes| (content_hash(&bytes), sample.clone()));
+            let hash = |sample: &Sample| {
+                read(&sample.path).ok().map(|bytes| (content_hash(&bytes), sample.path.clone()))
+            };
             samples.into_par_iter().filter_map(hash).collect()
         };
-        let trained: BTreeMap<String, Sample> = hashes(&[&self.train, &self.anomalies]).into_iter().collect();
-        for (hash, tested) in hashes(&[&self.test_good, &self.test_bad, &self.hold_out]) {
-            if let Some(sample) = trained.get(&hash) {
-                let (trained, tested) = (sample.path.clone(), tested.path);
-                return Err(DatasetError::SameContent { trained, tested });
-            }
-        }
-        Ok(())
+        let trained: BTreeMap<String, PathBuf> =
+            hashes(&[&self.train, &self.anomalies]).into_iter().rev().collect();
+        let tested = hashes(&[&self.test_good, &self.test_bad, &self.hold_out]);
+        let same = |(hash, tested): (String, PathBuf)| {
+            trained.get(&hash).map(|trained| SameContent { trained: trained.clone(), tested })
+        };
+        let pairs: Vec<SameContent> = tested.into_iter().filter_map(same).collect();
+        if pairs.is_empty() { Ok(()) } else { Err(DatasetError::SameContent { pairs }) }
     }
 }

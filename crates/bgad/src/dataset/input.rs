@@ -12,7 +12,7 @@
 use std::fmt;
 
 use super::{Sample, Split};
-use crate::image::{InputSize, Mask, OriginalSize};
+use crate::image::{InputSize, Mask, OriginalSize, raw_mask, size_of};
 
 /// The usual side.
 const SIDE: usize = 256;
@@ -53,7 +53,7 @@ impl InputChoice {
     /// Chooses for the good images and known defects of a split. Files that cannot be read are left out.
     pub fn of(split: &Split) -> InputChoice {
         let step = split.train.len().div_ceil(LOOKED_AT).max(1);
-        let size = |sample: &Sample| crate::image::original_size(&sample.path).ok();
+        let size = |sample: &Sample| size_of(&sample.path).ok();
         let sizes: Vec<OriginalSize> = split.train.iter().step_by(step).filter_map(size).collect();
         let shape = shapes(&sizes);
         let masks: Vec<Mask> = split.anomalies.iter().filter_map(own_mask).collect();
@@ -69,8 +69,8 @@ impl InputChoice {
 /// The mask of a known defect at its own size.
 fn own_mask(sample: &Sample) -> Option<Mask> {
     let path = sample.mask.as_ref()?;
-    let size = Mask::original_size(path).ok()?;
-    Mask::load(path, size.as_input(), None).ok()
+    let size = size_of(&sample.path).ok()?;
+    raw_mask(path, Some((&sample.path, size))).ok().map(|raw| raw.mask)
 }
 
 fn shapes(sizes: &[OriginalSize]) -> ImageShapes {

@@ -12,8 +12,8 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::folder::{self, Entry, Survey};
+use super::layouts::is_black;
 use super::{BAD, Dataset, DatasetError, Kind, Layout, Sample, error};
-use crate::image::is_black;
 
 /// Ends of the names of masks.
 const SUFFIXES: [&str; 2] = ["_label", "_GT"];
@@ -42,11 +42,7 @@ pub(super) fn open(
                 None => unpaired.push(image.path.clone()),
             }
         }
-        let black: Vec<bool> = pairs
-            .par_iter()
-            .map(|(_, mask)| is_black(mask))
-            .collect::<Result<_, _>>()
-            .map_err(DatasetError::Image)?;
+        let black: Vec<bool> = pairs.par_iter().map(|(_, mask)| is_black(mask)).collect::<Result<_, _>>()?;
         let for_test = folder::is_named(entry, &["test"]);
         for ((path, mask), black) in pairs.into_iter().zip(black) {
             let defect = Kind::Defect(BAD[0].to_owned());
@@ -56,6 +52,9 @@ pub(super) fn open(
                 (false, false) if folder::is_named(entry, &["train"]) => &mut dataset.train_bad,
                 (false, _) => &mut dataset.test_bad,
             };
+            if black {
+                survey.known.push(mask.clone());
+            }
             list.push(match black {
                 true => Sample { path, mask: None, kind: Kind::Good },
                 false => Sample { path, mask: Some(mask), kind: defect },

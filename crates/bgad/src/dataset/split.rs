@@ -102,19 +102,12 @@ impl fmt::Display for Setting {
 }
 
 /// A text that is no setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the setting \"general\" or \"hard:TYPE\", found \"{found}\"")]
 pub struct SettingError {
     /// What was written.
     pub found: String,
 }
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected the setting \"general\" or \"hard:TYPE\", found \"{}\"", self.found)
-    }
-}
-
-impl std::error::Error for SettingError {}
 
 /// The streams of a seed.
 #[derive(Clone, Copy)]

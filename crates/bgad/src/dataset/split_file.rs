@@ -10,13 +10,12 @@
 //! split file's folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
+use crate::{durable, outside};
 
 use super::folder::{self, Survey};
 use super::masks::{self, MaskIndex};
@@ -43,7 +42,7 @@ struct Lists {
 impl Lists {
     fn read(path: &Path) -> Result<Lists, DatasetError> {
         let unreadable = |error| DatasetError::Unreadable { path: path.to_owned(), error };
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let text = outside::read_text(path).map_err(unreadable)?;
         serde_json::from_str(&text)
             .map_err(|error| DatasetError::SplitSyntax { path: path.to_owned(), error })
     }
@@ -91,7 +90,12 @@ impl Split {
         match Dataset::open(root) {
             // A list knows types and masks better than names do.
             Ok(dataset) if dataset.listed => reader.as_listed(&mut split, dataset),
-            _ => reader.find_masks(&mut split),
+            Ok(dataset) => {
+                // So does the layout; images from elsewhere are looked for by their names.
+                reader.as_listed(&mut split, dataset);
+                reader.find_masks(&mut split);
+            }
+            Err(_) => reader.find_masks(&mut split),
         }
         let root = reader.root;
         for samples in [

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf, absolute};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{DatasetError, Kind, Sample, Split, content_hash, data_folder, folder};
-use crate::image::read;
+use super::{DatasetError, Kind, SameContent, Sample, Split, content_hash, data_folder, folder};
+use crate::image::{mask_hash, read};
 
 /// What an image was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl SplitRecord {
                 role,
                 defect: sample.kind.defect().map(str::to_owned),
                 mask: sample.mask.as_deref().map(written).transpose()?,
-                mask_sha256: sample.mask.as_deref().and_then(hash),
+                mask_sha256: sample.mask.as_deref().and_then(|mask| mask_hash(mask).ok()),
             })
         };
         let lists = [
@@ -144,19 +144,16 @@ impl SplitRecord {
     ///
     /// # Errors
     ///
-    /// [`DatasetError::SameContent`], which names both files.
+    /// [`DatasetError::SameContent`], which names all pairs of files.
     pub fn check_contents(&self) -> Result<(), DatasetError> {
         let is_trained = |image: &&ImageRecord| matches!(image.role, Role::Train | Role::KnownDefect);
         let hash_and_path = |image: &'_ ImageRecord| Some((image.sha256.clone()?, self.path_of(&image.path)));
         let trained: BTreeMap<String, PathBuf> =
             self.images.iter().filter(is_trained).filter_map(hash_and_path).collect();
         let others = self.images.iter().filter(|image| !is_trained(image)).filter_map(hash_and_path);
-        for (hash, tested) in others {
-            if let Some(trained) = trained.get(&hash) {
-                return Err(DatasetError::SameContent { trained: trained.clone(), tested });
-            }
-        }
-        Ok(())
+        let same = |(hash, tested)| Some(SameContent { trained: trained.get(&hash)?.clone(), tested });
+        let pairs: Vec<SameContent> = others.filter_map(same).collect();
+        if pairs.is_empty() { Ok(()) } else { Err(DatasetError::SameContent { pairs }) }
     }
 
     /// Leaves out images that were to be trained on and were not, because they could not be used.

@@ -224,27 +224,24 @@ fn one_folder_too_high_says_which_was_meant() {
 fn no_train_images_is_an_error_that_says_what_is_there() {
     let folder = Folder::with(&["train/good/notes.txt", "test/good/1.png"]);
     contains_all(&folder.error(), &["train", "good images to train on", "found notes.txt"]);
-    let folder = Folder::with(&["good/a.webp"]);
-    contains_all(&folder.error(), &["good", "found a.webp"]);
+    let folder = Folder::with(&["good/a.csv"]);
+    contains_all(&folder.error(), &["good", "found a.csv"]);
 }
 
 #[test]
 fn files_that_are_no_images_are_findings() {
     let folder =
         Folder::with(&["good/1.png", "good/notes.txt", "good/2.webp", "good/old/3.png", "bad/x.csv"]);
-    let expected = [
-        "bad/x.csv - not used",
-        "good/2.webp - not used",
-        "good/notes.txt - not used",
-        "good/old - not used",
-    ];
+    let expected = ["bad/x.csv - not used", "good/notes.txt - not used"];
     assert_eq!(folder.findings(), expected);
-    let folder = Folder::with(&["train/good/1.png", "train/bad/1.png", "test/2.png", "test/dent/readme"]);
+    // Good is good, in whatever folder below; what has the name of a picture is read, and then says what it is instead.
+    assert_eq!(folder.names(&folder.open().train_good), ["good/1.png", "good/2.webp", "good/old/3.png"]);
+    let folder = Folder::with(&["train/good/1.png", "train/odd/1.png", "test/2.png", "test/dent/readme"]);
     let expected = [
         "test/2.png - not used",
         "test/dent - no images in this folder of defects",
         "test/dent/readme - not used",
-        "train/bad - not used",
+        "train/odd - 1 picture, not used",
     ];
     assert_eq!(folder.findings(), expected);
 }
@@ -300,9 +297,12 @@ fn a_second_mask_is_a_finding() {
 
 #[test]
 fn a_mask_beside_its_image_is_not_taken_for_an_image() {
-    let folder = Folder::with(&["good/1.png", "bad/0.png", "bad/0_mask.png", "masks/0.png"]);
+    let folder =
+        Folder::with(&["good/1.png", "good/1_mask.png", "bad/0.png", "bad/0_mask.png", "masks/0.png"]);
     assert_eq!(folder.names(&folder.open().test_bad), ["bad/0.png"]);
-    assert_eq!(folder.findings(), ["bad/0_mask.png - not used"]);
+    assert_eq!(folder.findings(), ["bad/0_mask.png - not used", "good/1_mask.png - not used"]);
+    fs::remove_file(folder.0.join("masks/0.png")).unwrap();
+    assert_eq!(folder.open().test_bad[0].mask, Some(folder.0.join("bad/0_mask.png")));
 }
 
 // Drawing.

@@ -1,6 +1,7 @@
 //! The flow as its equations stand, latents included: for inversion, and to hold the fast path against.
 
-use bgad_kernels::coupling::{self, Active};
+use bgad_kernels::coupling;
+use bgad_kernels::{MatMut, MatRef};
 
 use super::parameters::Flow;
 use super::prepared::{Positions, scale};
@@ -17,11 +18,19 @@ impl Flow {
     pub fn forward(&self, x: &[f32], at: Positions<'_>, grid: (usize, usize)) -> (Vec<f32>, Vec<f32>) {
         let (c, n) = (self.shape.channels, at.column.len());
         let (mut v, mut log_det) = (x.to_vec(), vec![0.0; n]);
-        let (mut x2, mut tanh) = (vec![0.0; n * self.shape.active()], vec![0.0; n * self.shape.active()]);
+        let d = self.shape.active();
+        let (mut x2, mut tanh) = (vec![0.0; n * d], vec![0.0; n * d]);
         for k in 0..self.shape.blocks {
             let a = self.subnet(k, &v, at, grid);
             let isa = bgad_kernels::Isa::best();
-            coupling::forward(isa, self.halves(n), CLAMP, &mut v, &a, &mut x2, &mut tanh, &mut log_det);
+            let rows = coupling::Forward {
+                v: self.active_half(&mut v, n),
+                a: MatRef::dense(&a, n, 2 * d),
+                x: MatMut::dense(&mut x2, n, d),
+                tanh: MatMut::dense(&mut tanh, n, d),
+                log_det: &mut log_det,
+            };
+            coupling::forward(isa, CLAMP, rows);
             let parts = self.block(k);
             let g: Vec<f64> = parts.gamma.iter().map(|&gamma| scale(gamma)).collect();
             let log_g = g.iter().map(|g| g.ln()).sum::<f64>() as f32;
@@ -56,13 +65,16 @@ impl Flow {
                 }
             }
             let a = self.subnet(k, &v, at, grid);
-            coupling::inverse(self.halves(n), CLAMP, &mut v, &a, &mut vec![0.0; n]);
+            let a = MatRef::dense(&a, n, 2 * self.shape.active());
+            coupling::inverse(CLAMP, self.active_half(&mut v, n), a, &mut vec![0.0; n]);
         }
         v
     }
 
-    fn halves(&self, rows: usize) -> Active {
-        Active { rows, d: self.shape.active(), offset: self.shape.passive(), ld: self.shape.channels }
+    /// The second halves of `n` rows.
+    fn active_half<'v>(&self, v: &'v mut [f32], n: usize) -> MatMut<'v> {
+        let c = self.shape.channels;
+        MatMut::dense(v, n, c).columns(self.shape.passive()..c)
     }
 
     /// `0.1 (W2 relu(W1 [x1; c] + b1) + b2)` of block `k`; `[n, 2 D2]`.

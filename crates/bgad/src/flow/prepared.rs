@@ -5,8 +5,9 @@
 //! T_x[column] = P_x[column] W1cx + b1  T_y[row] = P_y[row] W1cy
 //! ```
 
+use bgad_kernels::coupling::ColumnMap;
 use bgad_kernels::gemm::{self, Activation, AffineOptions, Packed, Tables};
-use bgad_kernels::{Isa, coupling};
+use bgad_kernels::{Isa, MatMut, MatRef, coupling};
 use rayon::prelude::*;
 
 use super::parameters::{Flow, FlowShape};
@@ -145,12 +146,14 @@ impl Prepared {
             let at = at.slice(first..first + rows);
             let (mut log_det, mut energy) = ([0.0; TILE], [0.0; TILE]);
             for (k, block) in self.blocks.iter().enumerate() {
-                self.couple(block, v, at, hidden, a, x2, tanh, &mut log_det[..rows]);
+                let log_det = &mut log_det[..rows];
+                self.couple(block, at, Coupled { v: &mut *v, hidden, a, x2, tanh, log_det });
                 if k + 1 < self.blocks.len() {
                     self.rotate(block, v, next);
                     std::mem::swap(&mut v, &mut next);
                 } else {
-                    coupling::scaled_energy(self.isa, v, &block.g, &block.o, &mut energy[..rows]);
+                    let v = MatRef::dense(v, rows, c);
+                    coupling::scaled_energy(self.isa, v, block.map(), &mut energy[..rows]);
                 }
             }
             for (r, out) in out[first..first + rows].iter_mut().enumerate() {
@@ -165,36 +168,33 @@ impl Prepared {
     }
 
     /// The coupling of one block on a tile: `v` becomes `[x1; y2]`.
-    #[allow(clippy::too_many_arguments)] // a layer's buffers
-    pub(super) fn couple(
-        &self,
-        block: &PreparedBlock,
-        v: &mut [f32],
-        at: Positions<'_>,
-        hidden: &mut [f32],
-        a: &mut [f32],
-        x2: &mut [f32],
-        tanh: &mut [f32],
-        log_det: &mut [f32],
-    ) {
-        let (shape, rows) = (self.shape, log_det.len());
+    pub(super) fn couple(&self, block: &PreparedBlock, at: Positions<'_>, tile: Coupled<'_>) {
+        let Coupled { v, hidden, a, x2, tanh, log_det } = tile;
+        let (rows, d2) = (log_det.len(), self.shape.active());
         self.hidden(block, v, at, hidden);
         let bias = AffineOptions { bias: Some(&block.b2), ..Default::default() };
-        gemm::affine(hidden, self.hidden_ld, rows, &block.w2, bias, a, 2 * shape.active());
-        coupling::forward(self.isa, self.active(rows), CLAMP, v, a, x2, tanh, log_det);
+        gemm::affine(self.units(hidden, rows), &block.w2, bias, MatMut::dense(a, rows, 2 * d2));
+        let rows = coupling::Forward {
+            v: self.active_half(v, rows),
+            a: MatRef::dense(a, rows, 2 * d2),
+            x: MatMut::dense(x2, rows, d2),
+            tanh: MatMut::dense(tanh, rows, d2),
+            log_det,
+        };
+        coupling::forward(self.isa, CLAMP, rows);
     }
 
     /// The hidden layer of one block on a tile, from the passive half of `v`.
     pub(super) fn hidden(&self, block: &PreparedBlock, v: &[f32], at: Positions<'_>, hidden: &mut [f32]) {
+        let ((w, h), ld, rows) = (self.grid, self.hidden_ld, at.column.len());
         let tables = Tables {
-            x: &block.table_x,
-            y: &block.table_y,
-            ld: self.hidden_ld,
+            x: MatRef::dense(&block.table_x, w, ld),
+            y: MatRef::dense(&block.table_y, h, ld),
             column: at.column,
             row: at.row,
         };
-        let c = self.shape.channels;
-        gemm::relu_from_tables(v, c, at.column.len(), &block.w1x, tables, hidden, self.hidden_ld);
+        let to = MatMut::dense(hidden, rows, ld);
+        gemm::relu_from_tables(self.passive_half(v, rows), &block.w1x, tables, to);
     }
 
     /// `next = R' v + r` on a tile.
@@ -202,17 +202,44 @@ impl Prepared {
         let c = self.shape.channels;
         let bias =
             AffineOptions { bias: Some(&block.rotation_bias), activation: Activation::None, residual: None };
-        gemm::affine(v, c, v.len() / c, &block.rotation, bias, next, c);
+        let rows = v.len() / c;
+        gemm::affine(MatRef::dense(v, rows, c), &block.rotation, bias, MatMut::dense(next, rows, c));
     }
 
-    /// Where the active halves of a tile lie.
-    pub(super) fn active(&self, rows: usize) -> coupling::Active {
-        let shape = self.shape;
-        coupling::Active { rows, d: shape.active(), offset: shape.passive(), ld: shape.channels }
+    /// The first halves of a tile's rows, which the coupling leaves alone.
+    pub(super) fn passive_half<'v>(&self, v: &'v [f32], rows: usize) -> MatRef<'v> {
+        MatRef::dense(v, rows, self.shape.channels).columns(0..self.shape.passive())
+    }
+
+    /// The second halves of a tile's rows, which the coupling changes.
+    pub(super) fn active_half<'v>(&self, v: &'v mut [f32], rows: usize) -> MatMut<'v> {
+        let c = self.shape.channels;
+        MatMut::dense(v, rows, c).columns(self.shape.passive()..c)
+    }
+
+    /// A tile's hidden layer without the padding.
+    pub(super) fn units<'v>(&self, hidden: &'v [f32], rows: usize) -> MatRef<'v> {
+        MatRef::strided(hidden, rows, self.shape.hidden(), self.hidden_ld)
     }
 }
 
+/// What [`Prepared::couple`] works on: a tile of the block's input, and buffers for the tile.
+pub(super) struct Coupled<'a> {
+    pub v: &'a mut [f32],
+    pub hidden: &'a mut [f32],
+    pub a: &'a mut [f32],
+    pub x2: &'a mut [f32],
+    pub tanh: &'a mut [f32],
+    /// One a row of the tile; added to.
+    pub log_det: &'a mut [f32],
+}
+
 impl PreparedBlock {
+    /// `u = v g + o`.
+    pub(super) fn map(&self) -> ColumnMap<'_> {
+        ColumnMap { g: &self.g, o: &self.o }
+    }
+
     fn zeros(shape: FlowShape, grid: (usize, usize), isa: Isa, training: bool) -> PreparedBlock {
         let (c, d1, a, h) = (shape.channels, shape.passive(), 2 * shape.active(), shape.hidden());
         let ld = row_length(h, isa);
@@ -250,16 +277,19 @@ impl PreparedBlock {
             *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
             row.iter_mut().zip(&self.g).for_each(|(r, g)| *r *= g);
         }
-        self.w1x.set(parts.w1x);
-        self.w2.set_transposed(parts.w2);
+        let (d1, a) = (shape.passive(), 2 * shape.active());
+        let (w1x, w2) = (MatRef::dense(parts.w1x, d1, h), MatRef::dense(parts.w2, a, h));
+        let rotation = MatRef::dense(&rotation, c, c);
+        self.w1x.set(w1x);
+        self.w2.set_transposed(w2);
         self.w2.scale(SUBNET_SCALE);
         self.b2.iter_mut().zip(parts.b2).for_each(|(to, b)| *to = SUBNET_SCALE * b);
-        self.rotation.set_transposed(&rotation);
+        self.rotation.set_transposed(rotation);
         if let Some(backward) = &mut self.backward {
-            backward.w1x.set_transposed(parts.w1x);
-            backward.w2.set(parts.w2);
+            backward.w1x.set_transposed(w1x);
+            backward.w2.set(w2);
             backward.w2.scale(SUBNET_SCALE);
-            backward.rotation.set(&rotation);
+            backward.rotation.set(rotation);
         }
         // Codes are few and the weights are used once: they are read as they lie, the codes transposed.
         let (w1c_x, w1c_y) = parts.w1c.split_at(AXIS_CHANNELS * h);
@@ -271,7 +301,9 @@ impl PreparedBlock {
             for row in table.chunks_exact_mut(ld) {
                 if i == 0 { row[..h].copy_from_slice(parts.b1) } else { row[..h].fill(0.0) }
             }
-            gemm::accumulate_transposed(isa, AXIS_CHANNELS, (n, h), &transposed, n, w1c, h, table, ld);
+            let codes = MatRef::dense(&transposed, AXIS_CHANNELS, n);
+            let weights = MatRef::dense(w1c, AXIS_CHANNELS, h);
+            gemm::accumulate_transposed(isa, codes, weights, MatMut::strided(table, n, h, ld));
         }
         log_g
     }

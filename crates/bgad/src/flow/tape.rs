@@ -14,12 +14,12 @@
 
 use std::ops::Range;
 
-use bgad_kernels::coupling;
 use bgad_kernels::gemm::{self, TablesMut};
+use bgad_kernels::{MatMut, MatRef, coupling};
 use rayon::prelude::*;
 
 use super::parameters::{Flow, FlowShape};
-use super::prepared::{Positions, Prepared, Scratch, scale_slope};
+use super::prepared::{Coupled, Positions, Prepared, Scratch, scale_slope};
 use super::{CLAMP, SUBNET_SCALE, TILE};
 use crate::position::AXIS_CHANNELS;
 
@@ -187,10 +187,14 @@ impl Chunk {
                 let v = &mut before[k][whole.clone()];
                 let Scratch { hidden, a, .. } = &mut self.scratch;
                 let (x2, tanh) = (&mut self.x2[k][half.clone()], &mut self.tanh[k][half.clone()]);
-                prepared.couple(block, v, at, hidden, a, x2, tanh, &mut log_det[..out.len()]);
+                let log_det = &mut log_det[..out.len()];
+                prepared.couple(block, at, Coupled { v: &mut *v, hidden, a, x2, tanh, log_det });
                 match after.first_mut() {
                     Some(next) => prepared.rotate(block, v, &mut next[whole.clone()]),
-                    None => coupling::scaled_energy(isa, v, &block.g, &block.o, &mut energy[..out.len()]),
+                    None => {
+                        let v = MatRef::dense(v, out.len(), c);
+                        coupling::scaled_energy(isa, v, block.map(), &mut energy[..out.len()]);
+                    }
                 }
             }
             for (r, out) in out.iter_mut().enumerate() {
@@ -211,6 +215,7 @@ impl Chunk {
 
     fn backward_tile(&mut self, prepared: &Prepared, at: Positions<'_>, rows: Range<usize>, dlogp: &[f32]) {
         let (shape, isa, ld, n) = (prepared.shape, prepared.isa, prepared.hidden_ld, dlogp.len());
+        let (w, height) = prepared.grid;
         let (c, d1, d2, h) = (shape.channels, shape.passive(), shape.active(), shape.hidden());
         let Scratch { hidden, dhidden, a: da, v: dv, next: dx, .. } = &mut self.scratch;
         let (mut dv, mut dx) = (&mut dv[..n * c], &mut dx[..n * c]);
@@ -222,22 +227,41 @@ impl Chunk {
             if k + 1 == prepared.blocks.len() {
                 let mut weight = [0.0; TILE];
                 weight.iter_mut().zip(dlogp).for_each(|(w, d)| *w = -d);
-                coupling::scaled_energy_backward(isa, v, &block.g, &block.o, &weight[..n], dv);
+                let (v, dv) = (MatRef::dense(v, n, c), MatMut::dense(dv, n, c));
+                coupling::scaled_energy_backward(isa, v, block.map(), &weight[..n], dv);
             } else {
-                gemm::affine(dx, c, n, &packed.rotation, Default::default(), dv, c);
+                let (dx, dv) = (MatRef::dense(dx, n, c), MatMut::dense(dv, n, c));
+                gemm::affine(dx, &packed.rotation, Default::default(), dv);
             }
-            coupling::column_moments(isa, n, dv, v, &mut sums.dv, &mut sums.dv_v);
-            let (x2, tanh) = (&self.x2[k][half.clone()], &self.tanh[k][half]);
-            coupling::backward(isa, prepared.active(n), CLAMP, dv, x2, tanh, dlogp, da, &mut sums.a);
+            let rows = MatRef::dense(v, n, c);
+            coupling::column_moments(isa, MatRef::dense(dv, n, c), rows, &mut sums.dv, &mut sums.dv_v);
+            let coupled = coupling::Backward {
+                dv: prepared.active_half(dv, n),
+                x: MatRef::dense(&self.x2[k][half.clone()], n, d2),
+                tanh: MatRef::dense(&self.tanh[k][half], n, d2),
+                dlog_det: dlogp,
+                da: MatMut::dense(da, n, 2 * d2),
+                da_sum: &mut sums.a,
+            };
+            coupling::backward(isa, CLAMP, coupled);
             // The passive half of `v` is the block's input still, so the hidden layer can be made again from it.
             prepared.hidden(block, v, at, hidden);
-            gemm::accumulate_transposed(isa, n, (2 * d2, h), da, 2 * d2, hidden, ld, &mut sums.w2, h);
-            let tables =
-                TablesMut { x: &mut sums.table_x, y: &mut sums.table_y, ld, column: at.column, row: at.row };
-            gemm::gated_into_tables(da, 2 * d2, n, &packed.w2, hidden, tables, dhidden, ld);
-            gemm::accumulate_transposed(isa, n, (d1, h), v, c, dhidden, ld, &mut sums.w1x, h);
+            let da = MatRef::dense(da, n, 2 * d2);
+            let dw2 = MatMut::dense(&mut sums.w2, 2 * d2, h);
+            gemm::accumulate_transposed(isa, da, prepared.units(hidden, n), dw2);
+            let tables = TablesMut {
+                x: MatMut::dense(&mut sums.table_x, w, ld),
+                y: MatMut::dense(&mut sums.table_y, height, ld),
+                column: at.column,
+                row: at.row,
+            };
+            let gate = MatRef::dense(hidden, n, ld);
+            gemm::gated_into_tables(da, &packed.w2, gate, tables, MatMut::dense(dhidden, n, ld));
+            let dhidden = prepared.units(dhidden, n);
+            let dw1x = MatMut::dense(&mut sums.w1x, d1, h);
+            gemm::accumulate_transposed(isa, prepared.passive_half(v, n), dhidden, dw1x);
             if k > 0 {
-                gemm::accumulate(dhidden, ld, n, &packed.w1x, dv, c);
+                gemm::accumulate(dhidden, &packed.w1x, MatMut::dense(dv, n, c).columns(0..d1));
                 std::mem::swap(&mut dv, &mut dx);
             }
         }
@@ -274,6 +298,7 @@ fn finish_block(
     let [code_x, code_y] = &prepared.codes;
     for (code, table, out) in [(code_x, &sum.table_x, x), (code_y, &sum.table_y, y)] {
         let n = table.len() / ld;
-        gemm::accumulate_transposed(isa, n, (AXIS_CHANNELS, h), code, AXIS_CHANNELS, table, ld, out, h);
+        let (code, table) = (MatRef::dense(code, n, AXIS_CHANNELS), MatRef::strided(table, n, h, ld));
+        gemm::accumulate_transposed(isa, code, table, MatMut::dense(out, AXIS_CHANNELS, h));
     }
 }

@@ -1,6 +1,7 @@
 //! The parity ladder: latent and log-determinant, likelihood, losses, every gradient, the losses of ten steps.
 
-use bgad_kernels::{Isa, adam::adam};
+use bgad_kernels::Isa;
+use bgad_kernels::adam::{Step, adam};
 
 use super::*;
 use crate::boundary::Boundary;
@@ -218,7 +219,8 @@ fn ten_steps_of_adam_have_the_recorded_losses() {
             let error = (parts.total - f64::from(want)).abs();
             assert!(error <= 1e-4 * f64::from(want).abs(), "{name} step {i}: {}, {want}", parts.total);
             tape.backward(&flow, &prepared, r.at(), &dl, &mut gradient);
-            adam(isa, &mut flow.parameters, &gradient, &mut m, &mut v, rate, i as u64 + 1);
+            let (params, gradients, m, v) = (&mut flow.parameters[..], &gradient[..], &mut m[..], &mut v[..]);
+            adam(isa, Step { params, gradients, m, v, learning_rate: rate, number: i as u64 + 1 });
         }
     }
 }

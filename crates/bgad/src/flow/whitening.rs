@@ -8,8 +8,8 @@
 //! log-determinant is the same everywhere and is left out: `l` is the likelihood of `x̃`. See
 //! docs/decisions/whitening.md.
 
-use bgad_kernels::Isa;
 use bgad_kernels::gemm::{self, AffineOptions, Packed};
+use bgad_kernels::{Isa, MatMut, MatRef};
 use rayon::prelude::*;
 
 /// `ε`: keeps channels that hardly vary from deciding everything.
@@ -68,8 +68,8 @@ impl Whitening {
                 .flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m) as f32))
                 .collect();
             let mut square = vec![0.0; c * c];
-            let n = x.len() / c;
-            gemm::accumulate_transposed(isa, n, (c, c), &centred, c, &centred, c, &mut square, c);
+            let centred = MatRef::dense(&centred, x.len() / c, c);
+            gemm::accumulate_transposed(isa, centred, centred, MatMut::dense(&mut square, c, c));
             square
         })?;
         covariance.iter_mut().for_each(|sum| *sum /= count as f64);
@@ -96,7 +96,7 @@ impl Whitening {
                 -row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32
             })
             .collect();
-        PreparedWhitening { matrix: Packed::transposed(isa, c, c, &self.matrix), bias }
+        PreparedWhitening { matrix: Packed::transposed(isa, MatRef::dense(&self.matrix, c, c)), bias }
     }
 }
 
@@ -142,7 +142,8 @@ impl PreparedWhitening {
         let c = self.bias.len();
         assert!(x.len() == out.len() && x.len().is_multiple_of(c), "vectors of {c} channels");
         let options = AffineOptions { bias: Some(&self.bias), ..Default::default() };
-        gemm::affine(x, c, x.len() / c, &self.matrix, options, out, c);
+        let n = x.len() / c;
+        gemm::affine(MatRef::dense(x, n, c), &self.matrix, options, MatMut::dense(out, n, c));
     }
 }
 

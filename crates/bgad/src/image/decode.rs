@@ -1,69 +1,96 @@
 //! Bytes to upright pixels, within limits.
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{Cursor, ErrorKind};
+use std::ops::Deref;
 use std::path::Path;
 
 use ::image::error::ImageError as DecoderError;
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{ImageError, ImageProblem, OriginalSize};
+use super::admission::{FILES, PIXELS, Permit};
+use super::{ImageError, ImageProblem, OriginalSize, content, jpeg, pages};
+use crate::outside;
 
 /// Longest side accepted, in pixels: four times what a line-scan camera of 4096 columns gives.
 pub(crate) const MAX_SIDE: u32 = 16_384;
 /// Most memory one image may take while it is decoded, and the largest file that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
-/// Reads a file whole: decoding then touches no disk, and a truncated file can be told from a damaged one.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
-    let unreadable = |error| ImageError::from(ImageProblem::Unreadable(error)).of_file(path);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    // One byte more than allowed tells "just fits" from "too large", also for a file that never ends.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let found = format!("a file of more than {} MiB", MAX_BYTES >> 20);
-        return Err(ImageError::from(ImageProblem::TooLarge { found }).of_file(path));
-    }
-    Ok(bytes)
+/// The bytes of a file, which count against the budget of all threads as long as they are held.
+#[derive(Debug)]
+pub(crate) struct FileBytes {
+    bytes: Vec<u8>,
+    _permit: Permit<'static>,
 }
 
-/// The size of an image file, upright, from its header alone.
-pub(crate) fn original_size(path: &Path) -> Result<OriginalSize, ImageError> {
-    let unreadable = |error| ImageError::from(ImageProblem::Unreadable(error)).of_file(path);
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)?;
-    let damaged = |error| ImageError::from(classify(error, 0)).of_file(path);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    let size = OriginalSize { height: height as usize, width: width as usize };
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    Ok(match decoder.orientation().map_err(damaged)? {
-        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => {
-            OriginalSize { height: size.width, width: size.height }
-        }
-        _ => size,
-    })
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads an ordinary file whole: decoding then touches no disk, and a truncated file can be told from a damaged one.
+pub(crate) fn read(path: &Path) -> Result<FileBytes, ImageError> {
+    let of_file = |problem: ImageProblem| ImageError::from(problem).of_file(path);
+    let (_, len) = outside::open(path).map_err(|error| of_file(ImageProblem::Unreadable(error)))?;
+    let too_large =
+        || of_file(ImageProblem::TooLarge { found: format!("a file of more than {} MiB", MAX_BYTES >> 20) });
+    if len > MAX_BYTES {
+        return Err(too_large());
+    }
+    let permit = FILES.admit(len);
+    match outside::read(path, MAX_BYTES) {
+        Ok(bytes) => Ok(FileBytes { bytes, _permit: permit }),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(too_large()),
+        Err(error) => Err(of_file(ImageProblem::Unreadable(error))),
+    }
+}
+
+/// An upright picture, which counts against the budget of all threads as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) pixels: DynamicImage,
+    /// How it was turned.
+    pub(crate) orientation: Orientation,
+    /// Whether it comes from a format that loses small differences.
+    pub(crate) lossy: bool,
+    _permit: Permit<'static>,
 }
 
 /// Decodes and turns upright.
 pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
-    Ok(decode_with_orientation(bytes)?.0)
+    Ok(decode_admitted(bytes)?.pixels)
 }
 
-/// Decodes and turns upright; says how it was turned.
-pub(crate) fn decode_with_orientation(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageError> {
+/// Decodes and turns upright, when there is room for it.
+pub(crate) fn decode_admitted(bytes: &[u8]) -> Result<Decoded, ImageError> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty.into());
     }
+    let Some(format) = content::format(bytes) else {
+        return Err(match content::Content::of(bytes) {
+            content::Content::OtherPicture(name) => {
+                ImageProblem::Unsupported { found: format!("a {name} file") }
+            }
+            _ => ImageProblem::UnknownFormat { starts_with: bytes[..bytes.len().min(8)].to_vec() },
+        }
+        .into());
+    };
+    if let Some(pages) = pages::more_than_one(bytes, format) {
+        return Err(ImageProblem::Pages { found: pages }.into());
+    }
+    let bytes = match format {
+        ImageFormat::Jpeg => whole_jpeg(bytes)?,
+        _ => Cow::Borrowed(bytes),
+    };
     let classify = |error| ImageError::from(classify(error, bytes.len()));
 
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageProblem::Unreadable)?;
-    let Some(format) = reader.format() else {
-        return Err(ImageProblem::UnknownFormat { starts_with: bytes[..bytes.len().min(8)].to_vec() }.into());
-    };
+    let mut reader = ImageReader::with_format(Cursor::new(&*bytes), format);
     // Sides are checked below rather than by the decoder, whose error would not say what they are.
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_BYTES);
@@ -75,53 +102,106 @@ pub(crate) fn decode_with_orientation(bytes: &[u8]) -> Result<(DynamicImage, Ori
     if width == 0 || height == 0 {
         return Err(ImageProblem::ZeroSized { found }.into());
     }
-    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
-        let mebibytes = decoder.total_bytes() >> 20;
-        let found = format!("{found} pixels (height x width), {mebibytes} MiB decoded");
+    let total = decoder.total_bytes();
+    if width > MAX_SIDE || height > MAX_SIDE || total > MAX_BYTES {
+        let found = format!("{found} pixels (height x width), {} MiB decoded", total >> 20);
         return Err(ImageProblem::TooLarge { found }.into());
     }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(ImageProblem::Truncated { bytes: bytes.len() }.into());
-    }
-
     let orientation = decoder.orientation().map_err(classify)?;
-    let mut decoded = DynamicImage::from_decoder(decoder).map_err(classify)?;
-    decoded.apply_orientation(orientation);
-    Ok((decoded, orientation))
+    let permit = PIXELS.admit(total.saturating_mul(copies(format, orientation, &decoder)));
+    let mut pixels = DynamicImage::from_decoder(decoder).map_err(classify)?;
+    pixels.apply_orientation(orientation);
+    let lossy = format == ImageFormat::Jpeg;
+    Ok(Decoded { pixels, orientation, lossy, _permit: permit })
 }
 
-/// Whether a JPEG's scans reach its end marker.
-///
-/// The decoder fills missing rows with grey and says nothing; an inspection would then judge pixels nobody took.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
-    // Segments are skipped by their length, since an embedded thumbnail has an end marker of its own. Within the
-    // scans an 0xff data byte is always followed by 0x00, so there the marker is unmistakable.
-    let mut at = 2;
-    while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
-        match marker {
-            START_OF_SCAN => return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE),
-            // A fill byte, and the markers that stand alone.
-            0xff => at += 1,
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
-                at += 2 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
+/// How many times its own size a picture takes at most while it is decoded, turned and resized.
+fn copies(format: ImageFormat, orientation: Orientation, decoder: &impl ImageDecoder) -> u64 {
+    let turned = is_quarter_turn(orientation);
+    // Progressive JPEG keeps two bytes a coefficient; WebP and TIFF a buffer of their own; alpha is dropped into a copy.
+    let own_buffer = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Tiff);
+    let colour = decoder.color_type();
+    let converted = colour.has_alpha() || colour.bytes_per_pixel() / colour.channel_count() == 4;
+    1 + u64::from(turned || own_buffer || converted) + u64::from(turned && own_buffer)
+}
+
+/// The bytes of a JPEG whose picture is all there, with the end marker that some cameras leave out: without it the decoder
+/// may fill the last rows with grey.
+fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
+    match jpeg::check(bytes) {
+        Ok(jpeg::Whole { marked: true, .. }) => Ok(Cow::Borrowed(bytes)),
+        Ok(jpeg::Whole { end, marked: false }) => Ok(Cow::Owned([&bytes[..end], &[0xff, 0xd9]].concat())),
+        Err(jpeg::Flaw::Ends) => Err(ImageProblem::Truncated { bytes: bytes.len() }.into()),
+        Err(jpeg::Flaw::Damaged(found)) => Err(ImageProblem::Holed { found }.into()),
     }
-    false
+}
+
+/// How an image file is turned upright, as far as its header can be read.
+pub(crate) fn orientation_of(path: &Path) -> Option<Orientation> {
+    header(path, |decoder| decoder.orientation()).ok()
+}
+
+/// The size of an image file once it is turned upright, from its header.
+pub(crate) fn size_of(path: &Path) -> Result<OriginalSize, ImageError> {
+    header(path, |decoder| {
+        let (width, height) = decoder.dimensions();
+        let (height, width) = match is_quarter_turn(decoder.orientation()?) {
+            true => (width as usize, height as usize),
+            false => (height as usize, width as usize),
+        };
+        Ok(OriginalSize { height, width })
+    })
+}
+
+/// What the header of an image file says.
+fn header<T>(
+    path: &Path,
+    of: impl FnOnce(&mut dyn ImageDecoder) -> Result<T, DecoderError>,
+) -> Result<T, ImageError> {
+    let bytes = read(path)?;
+    let format = content::format(&bytes);
+    let format = format.ok_or_else(|| {
+        let starts_with = bytes[..bytes.len().min(8)].to_vec();
+        ImageError::from(ImageProblem::UnknownFormat { starts_with }).of_file(path)
+    })?;
+    let found = ImageReader::with_format(Cursor::new(&*bytes), format).into_decoder();
+    found
+        .and_then(|mut decoder| of(&mut decoder))
+        .map_err(|error| ImageError::from(classify(error, bytes.len())).of_file(path))
+}
+
+fn is_quarter_turn(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
 }
 
 /// Says what a decoder's error means to whoever owns the file.
 fn classify(error: DecoderError, bytes: usize) -> ImageProblem {
     match error {
         DecoderError::Limits(limit) => ImageProblem::TooLarge { found: limit.to_string() },
-        DecoderError::Unsupported(error) => ImageProblem::Unsupported { found: error.to_string() },
+        DecoderError::Unsupported(error) => ImageProblem::Unsupported { found: plainly(&error.to_string()) },
         error if is_early_end(&error) => ImageProblem::Truncated { bytes },
         error => ImageProblem::Damaged(error),
     }
+}
+
+/// What decoders write as the names of their own types, in words.
+fn plainly(found: &str) -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("Unknown(16)", "a grey image of half-precision samples"),
+        ("Unknown(32)", "a grey image of 32-bit samples"),
+        ("Unknown(64)", "a grey image of 64-bit samples"),
+        ("Unknown(12)", "packed samples of 12 bit"),
+        ("Unknown(96)", "a colour image of 32-bit samples"),
+        ("Unknown(192)", "a colour image of 64-bit samples"),
+    ];
+    let words = WORDS.iter().find(|(name, _)| found.contains(name)).map(|(_, words)| (*words).to_owned());
+    words.unwrap_or_else(|| found.to_owned())
 }
 
 /// Whether the decoder wanted bytes past the end; the I/O error may be wrapped several times.

@@ -102,24 +102,16 @@ impl fmt::Display for InputSize {
 }
 
 /// A text that is no input size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected an input size as SIDE or HEIGHTxWIDTH, each from {} to {}, found \"{found}\"",
+    InputSize::MIN_SIDE,
+    InputSize::MAX_SIDE
+)]
 pub struct InputSizeError {
     /// What was written.
     pub found: String,
 }
-
-impl fmt::Display for InputSizeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (min, max) = (InputSize::MIN_SIDE, InputSize::MAX_SIDE);
-        write!(
-            f,
-            "expected an input size as SIDE or HEIGHTxWIDTH, each from {min} to {max}, found \"{}\"",
-            self.found
-        )
-    }
-}
-
-impl std::error::Error for InputSizeError {}
 
 /// Height and width of an image as it was on disk, after turning it upright, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

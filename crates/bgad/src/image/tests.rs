@@ -323,7 +323,7 @@ fn text_is_no_image() {
     assert!(matches!(&found, ImageProblem::UnknownFormat { starts_with } if starts_with == b"hello wo"));
     assert_eq!(
         found.to_string(),
-        "expected a PNG, JPEG, BMP or TIFF image, found content that begins with \"hello wo\""
+        "expected a PNG, JPEG, BMP, TIFF, WebP or PNM image, found content that begins with \"hello wo\""
     );
 }
 
@@ -496,4 +496,117 @@ fn an_image_that_keeps_its_proportions_lies_in_the_middle_and_its_edge_goes_on()
     assert!(
         mask.cropped(keeping.window(OriginalSize { height: 4, width: 8 })).defective.iter().all(|&m| m == 1)
     );
+}
+
+#[test]
+fn webp_and_pnm_are_read() {
+    let original = gradient(24, 16);
+    for format in [ImageFormat::WebP, ImageFormat::Pnm] {
+        let image = InputImage::decode(&encode(original.clone(), format), size(16, 24)).unwrap();
+        assert_eq!(image.to_rgb8(), original.as_raw().clone(), "{format:?}");
+    }
+    let image = InputImage::decode(b"P5 2 1 255\n\x00\xff", size(1, 2)).unwrap();
+    assert_eq!(image.rgb_hwc, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn a_file_of_several_pictures_is_refused() {
+    // Two pages of one pixel, by hand: the first directory points to the second.
+    let page = tiff(1, 1, 8, 1, false, &[], &[7]);
+    let tags = u16::from_le_bytes([page[8], page[9]]);
+    let link = 8 + 2 + 12 * usize::from(tags);
+    let second = |kind: u16| {
+        let mut file = page.clone();
+        file.extend([0; 2]);
+        let at = file.len() as u32;
+        file[link..link + 4].copy_from_slice(&at.to_le_bytes());
+        // The same picture again, with the kind of page in front.
+        file.extend((tags + 1).to_le_bytes());
+        for value in [254u16, 3, 1, 0, kind, 0] {
+            file.extend(value.to_le_bytes());
+        }
+        file.extend(&page[10..link]);
+        file.extend([0; 4]);
+        file
+    };
+    let found = problem(&second(0));
+    assert!(matches!(&found, ImageProblem::Pages { found } if found == "2 pages"), "{found:?}");
+    assert!(InputImage::decode(&second(1), size(1, 1)).is_ok(), "a smaller copy is no second picture");
+
+    let mut animated = b"\x89PNG\r\n\x1a\n".to_vec();
+    chunk(&mut animated, b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0]);
+    chunk(&mut animated, b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]);
+    assert!(matches!(problem(&animated), ImageProblem::Pages { .. }));
+    let mut webp = b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x02".to_vec();
+    webp.extend([0; 20]);
+    assert!(matches!(problem(&webp), ImageProblem::Pages { .. }));
+}
+
+#[test]
+fn low_bits_are_stretched_to_the_whole_range() {
+    let pixels = [0u16, 1000, 4095, 5000];
+    let image = png(ImageBuffer::from_fn(4, 1, |x, _| Luma([pixels[x as usize]])));
+    let at = |bits: u8| {
+        let depth = BitDepth::new(bits).expect("a depth");
+        let (image, _) = InputImage::decode_at(&image, Some(size(1, 4)), depth).expect("an image");
+        image.rgb_hwc.iter().step_by(3).copied().collect::<Vec<f32>>()
+    };
+    assert_eq!(at(12), [0.0, 1000.0 / 4095.0, 1.0, 1.0]);
+    assert_eq!(at(16), pixels.map(|v| f32::from(v) / 65535.0));
+    // Eight bits stay as they are.
+    let eight = png(GrayImage::from_pixel(1, 1, Luma([51])));
+    let depth = BitDepth::new(12).expect("a depth");
+    let (image, _) = InputImage::decode_at(&eight, None, depth).expect("an image");
+    assert!((image.rgb_hwc[0] - 0.2).abs() < 1e-6);
+
+    let folder = Folder::new();
+    let path = folder.write("a.png", &image_of(4095));
+    assert_eq!(BitDepth::observed(std::slice::from_ref(&path)).map(BitDepth::bits), Some(12));
+    let bright = folder.write("b.png", &image_of(40_000));
+    assert_eq!(BitDepth::observed(&[path, bright]), Some(BitDepth::FULL));
+    assert_eq!(BitDepth::observed(&[folder.write("c.png", &eight)]), None);
+}
+
+fn image_of(brightest: u16) -> Vec<u8> {
+    png(ImageBuffer::from_fn(8, 8, |x, y| Luma([if (x, y) == (3, 3) { brightest } else { 9 }])))
+}
+
+#[test]
+fn masks_of_jpegs_and_of_transparent_layers() {
+    let folder = Folder::new();
+    let square = |x: u32, y: u32| (11..21).contains(&x) && (11..21).contains(&y);
+    let grey = GrayImage::from_fn(32, 32, |x, y| Luma([255 * u8::from(square(x, y))]));
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 60).encode_image(&grey).unwrap();
+    let above_zero = decode(&jpeg).unwrap().to_luma8().pixels().filter(|pixel| pixel.0[0] > 0).count();
+    assert!(above_zero > 200, "the edges of this JPEG ring: {above_zero}");
+    let mask = Mask::load(&folder.write("a.jpg", &jpeg), size(32, 32), None).unwrap();
+    let marked = mask.defective.iter().filter(|pixel| **pixel > 0).count();
+    assert!((90..=110).contains(&marked), "{marked}");
+
+    let layer = |colour: u8| {
+        let alpha = |x, y| 255 * u8::from(square(x, y));
+        ::image::RgbaImage::from_fn(32, 32, |x, y| Rgba([colour, colour, colour, alpha(x, y)]))
+    };
+    let want = Mask::from_decoded(&grey.into(), size(32, 32));
+    for (name, bytes) in [("b.png", png(layer(0))), ("c.png", png(layer(255)))] {
+        let mask = Mask::load(&folder.write(name, &bytes), size(32, 32), None).unwrap();
+        assert_eq!(mask, want, "{name}");
+    }
+}
+
+#[test]
+fn a_mask_drawn_before_exif_turned_its_image_says_so() {
+    let folder = Folder::new();
+    let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    let mut bytes = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
+    encoder.set_exif_metadata(exif).unwrap();
+    encoder.write_image(&gradient(32, 16), 32, 16, ExtendedColorType::Rgb8).unwrap();
+    let image = folder.write("a.jpg", &bytes);
+    let original = super::size_of(&image).unwrap();
+    assert_eq!(original, OriginalSize { height: 32, width: 16 });
+    let mask = folder.write("a.png", &png(GrayImage::new(32, 16)));
+    let error = Mask::load(&mask, size(4, 4), Some((&image, original))).unwrap_err().to_string();
+    assert!(error.contains("EXIF rotation") && error.contains("turn the mask as the image"), "{error}");
 }

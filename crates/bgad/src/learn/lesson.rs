@@ -1,6 +1,5 @@
 //! What is to be learned: images and masks that have been looked at before anything is trained.
 
-use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
 use super::LearnError;
@@ -8,7 +7,10 @@ use crate::dataset::{ImageRecord, Kind, Role, Sample, Split, content_hash};
 use crate::detector::Detector;
 use crate::image::Mask;
 use crate::model::Header;
+use crate::outside;
 
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 1 << 30;
 /// A mask that marks more than this share of its image is taken for inverted.
 const MOST: f64 = 0.5;
 
@@ -49,14 +51,17 @@ impl Lesson {
         let defects = found.defects.iter().map(|(image, mask)| (image, Some(mask)));
         for (image, mask) in defects.chain(found.good.iter().map(|image| (image, None))) {
             let unreadable = |path: &Path, source| LearnError::Unreadable { path: path.to_owned(), source };
-            let hash = content_hash(&fs::read(image).map_err(|error| unreadable(image, error))?);
+            let hash =
+                content_hash(&outside::read(image, LARGEST).map_err(|error| unreadable(image, error))?);
             if seen.contains(&hash) {
                 return Err(LearnError::Twice { path: image.clone() });
             }
             seen.push(hash.clone());
             let of_mask = match mask {
                 None => None,
-                Some(mask) => Some(content_hash(&fs::read(mask).map_err(|error| unreadable(mask, error))?)),
+                Some(mask) => Some(content_hash(
+                    &outside::read(mask, LARGEST).map_err(|error| unreadable(mask, error))?,
+                )),
             };
             if is_learned(detector.header(), image, &hash, of_mask.as_deref())? {
                 lesson.already.push(image.clone());
@@ -90,7 +95,9 @@ impl Lesson {
     /// Adds it to what is learned from, and takes it out of everything else.
     pub(super) fn add_to(&self, split: &mut Split) {
         for list in [&mut split.test_good, &mut split.test_bad, &mut split.hold_out] {
-            list.retain(|sample| !fs::read(&sample.path).is_ok_and(|bytes| self.has(&content_hash(&bytes))));
+            list.retain(|sample| {
+                !outside::read(&sample.path, LARGEST).is_ok_and(|bytes| self.has(&content_hash(&bytes)))
+            });
         }
         split.anomalies.extend(self.defects.iter().cloned());
         split.train.extend(self.good.iter().cloned());

@@ -31,6 +31,9 @@ pub(super) struct ScoreHeader {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub companion_max: Option<f32>,
     pub parts: Vec<PartHeader>,
+    /// What the linear head is worth in the map.
+    #[serde(default)]
+    pub head_weight: f32,
     /// What the sum of the parts is worth.
     pub total: Scale,
 }
@@ -112,6 +115,7 @@ impl Model {
                 rule: combination.rule,
                 companion_max: combination.companion_max,
                 parts: parts.collect(),
+                head_weight: combination.head_weight,
                 total: combination.total,
             },
         };

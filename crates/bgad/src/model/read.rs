@@ -39,6 +39,7 @@ impl FirstFormat {
             rule: Rule::Sum,
             companion_max: self.companion_max,
             parts: parts.map(|(part, scale)| PartHeader { part, scale }).collect(),
+            head_weight: 0.0,
             total: Scale::IDENTITY,
         }
     }
@@ -81,6 +82,7 @@ impl Model {
             constants: header.constants.clone(),
             companion_max: score.companion_max,
             parts: score.parts.iter().map(|part| (part.part, part.scale)).collect(),
+            head_weight: score.head_weight,
             total: score.total,
         };
         let framing = match header.options.tile_overlap {
@@ -137,6 +139,9 @@ impl ScoreHeader {
             .all(|scale| scale.usual.is_finite() && scale.gain.is_finite() && scale.gain >= 0.0)
         {
             return wrong("what a part of the score is worth is finite");
+        }
+        if !(0.0..=10.0).contains(&self.head_weight) {
+            return wrong("a linear head is worth 0 to 10 in the map");
         }
         let kinds: Vec<PartKind> = self.parts.iter().map(|part| part.part).collect();
         let distinct: std::collections::HashSet<_> = kinds.iter().collect();

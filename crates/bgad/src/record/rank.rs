@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a score stands among those of the good images that a model was trained on.
+/// Where a score stands among those of the good images that a model remembers: images that its flows did not learn from, or
+/// in a model of format 1 those that they did.
 ///
-/// Training images score a little lower than new ones, so this says how unusual an image is, not how often a good part
-/// is stopped: that is what a calibration promises.
+/// It says how unusual an image is, not how often a good part is stopped: that is what a calibration promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rank {
-    /// Good training images with a lower score.
+    /// Good images with a lower score.
     pub below: usize,
-    /// Good training images in all, at least 1.
+    /// Good images in all, at least 1.
     pub of: usize,
 }
 
@@ -30,9 +30,9 @@ impl fmt::Display for Rank {
         let Rank { below, of } = *self;
         let images = if of == 1 { "image" } else { "images" };
         match below {
-            0 => write!(f, "as low as the lowest of {of} good training {images}"),
-            _ if below >= of && of == 1 => f.write_str("higher than the good training image"),
-            _ if below >= of => write!(f, "higher than all {of} good training {images}"),
+            0 => write!(f, "as low as the lowest of {of} good {images}"),
+            _ if below >= of && of == 1 => f.write_str("higher than the good image"),
+            _ if below >= of => write!(f, "higher than all {of} good {images}"),
             _ => {
                 // Rounded down: "100 %" is only said of all of them, above.
                 let per_mille = below * 1000 / of;
@@ -40,7 +40,7 @@ impl fmt::Display for Rank {
                     0..200 => format!("{}", per_mille / 10),
                     _ => format!("{}.{}", per_mille / 10, per_mille % 10),
                 };
-                write!(f, "higher than {share} % of {of} good training {images}")
+                write!(f, "higher than {share} % of {of} good {images}")
             }
         }
     }

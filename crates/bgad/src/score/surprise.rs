@@ -6,8 +6,9 @@
 //! S        = mean of the K highest m(p)
 //! E        = Σ over coarsest, cells, whole of max(0, s_k(v_k)) + max(0, s_head(peak of h) − ln 10)
 //! score    = t(S + E)
-//! shown(p) = t(min(m(p), S) + E min(1, max(0, m(p) / S))^8)      if S > ln 5
-//!          = t(min(m(p), S))                                     else: no place stands out, what is odd is the image as a whole
+//! m'(p)    = min(m(p), S)
+//! shown(p) = t(m'(p) + E max(0, m'(p) / S)^16)                   if S > ln 5
+//!          = t(m'(p))                                            else: no place stands out, what is odd is the image as a whole
 //! t(x)     = ln 2 + (x − median) / e of S + E over good images that were not learned from
 //! ```
 //!
@@ -16,6 +17,8 @@
 //! The highest value of the map is then the score: an image is flagged if and only if its map reaches the threshold somewhere, or it
 //! is flagged as a whole. A part counts only as far as it is above the middle good image.
 //!
+//! `ω` is 0.5, or 0 where the scales rest on stand-ins: of few images the head says whether, but blurs where.
+//!
 //! `t` makes the score a rarity: a share of about e^−score of good images score higher. See docs/decisions/score.md.
 
 use super::map::{AnomalyMap, max_or_nan, upsample};
@@ -23,9 +26,6 @@ use super::peak::{mean_of_highest, positions};
 use super::regional::oddest;
 use super::scale::Scale;
 use super::{Combination, PartKind, Reading, Score, View};
-
-/// `ω`: what the linear head is worth in the map.
-const HEAD_WEIGHT: f32 = 0.5;
 
 /// How steeply the evidence of an image rises towards its highest places.
 const STEEPNESS: i32 = 16;
@@ -54,9 +54,10 @@ impl Raw {
         let Raw { mut map, places, image } = self;
         let is_of_a_place = places > STANDS_OUT || places.is_nan();
         for m in &mut map.nats {
-            let lifted =
-                if is_of_a_place { image * (*m / places).clamp(0.0, 1.0).powi(STEEPNESS) } else { 0.0 };
-            *m = total.nats_of(if *m > places { places } else { *m } + lifted);
+            // NaN of NaN.
+            let place = if *m > places { places } else { *m };
+            let share = if is_of_a_place { (place / places).clamp(0.0, 1.0).powi(STEEPNESS) } else { 0.0 };
+            *m = total.nats_of(place + image * share);
         }
         let nats = total.nats_of(places + image);
         Score { nats, parts, map, is_of_a_place }
@@ -113,7 +114,10 @@ pub(super) fn raw(
             }
             PartKind::Head => {
                 let h = head(combination, reading);
-                map.nats.iter_mut().zip(&h).for_each(|(m, h)| *m += HEAD_WEIGHT * scale.nats_of(*h));
+                map.nats
+                    .iter_mut()
+                    .zip(&h)
+                    .for_each(|(m, h)| *m += combination.head_weight * scale.nats_of(*h));
                 let of_head = AnomalyMap { nats: h, h: size.0, w: size.1 };
                 let of_head = view.limited(of_head, f32::NEG_INFINITY).peak(combination.pixels);
                 let added = above(scale.nats_of(of_head), HEAD_FLOOR);
@@ -163,4 +167,52 @@ fn head(combination: &Combination, reading: &Reading) -> Vec<f32> {
         sum.iter_mut().zip(upsample(h, *grid, size)).for_each(|(sum, h)| *sum += h);
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt as _, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn raw(nats: Vec<f32>, pixels: usize, image: f32) -> Raw {
+        let map = AnomalyMap { w: nats.len(), nats, h: 1 };
+        Raw { places: map.peak(pixels), map, image }
+    }
+
+    #[test]
+    fn the_score_is_the_highest_value_of_the_map_or_no_place_stands_out() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let total = Scale { usual: 0.7, gain: 1.3 };
+        let (mut of_places, mut of_images) = (0, 0);
+        for _ in 0..2000 {
+            let scale: f32 = rng.random_range(0.1..20.0);
+            let nats: Vec<f32> = (0..50).map(|_| scale * rng.random_range(-3.0f32..1.0)).collect();
+            let pixels = rng.random_range(1..60);
+            let before = raw(nats.clone(), pixels, rng.random_range(0.0..30.0));
+            let score = before.scored(total, Vec::new());
+            let highest = score.map.nats.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            match score.is_of_a_place {
+                true => assert_eq!(highest, score.nats),
+                false => assert!(highest <= score.nats),
+            }
+            *(if score.is_of_a_place { &mut of_places } else { &mut of_images }) += 1;
+            // Places keep their order.
+            for (i, a) in nats.iter().enumerate() {
+                for (j, b) in nats.iter().enumerate() {
+                    assert!(a > b || score.map.nats[i] <= score.map.nats[j], "{a} and {b}");
+                }
+            }
+        }
+        assert!(of_places > 100 && of_images > 100, "{of_places} and {of_images}");
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        let broken = raw(vec![1.0, f32::NAN, 3.0], 2, 0.0).scored(Scale::IDENTITY, Vec::new());
+        assert!(broken.nats.is_nan() && broken.map.nats.iter().any(|v| v.is_nan()));
+        let broken = raw(vec![1.0, 2.0, 3.0], 2, f32::NAN).scored(Scale::IDENTITY, Vec::new());
+        assert!(broken.nats.is_nan());
+        assert!(above(f32::NAN, 1.0).is_nan() && above(2.0, 0.5) == 1.5 && above(0.2, 0.5) == 0.0);
+    }
 }

@@ -17,6 +17,8 @@ use crate::verdict::Thresholds;
 
 /// Levels that a linear head looks at, by their number in the whole pyramid: strides 8 and 16.
 const HEAD_LEVELS: [usize; 2] = [1, 2];
+/// What a head is worth in the map where its scale rests on images that were kept from the flows.
+const HEAD_WEIGHT: f32 = 0.5;
 
 impl Trainer<'_> {
     /// Freezes the flows into a model, and measures its score on good images that they have not learned from.
@@ -55,6 +57,7 @@ impl Trainer<'_> {
                 constants: constants.clone(),
                 companion_max,
                 parts,
+                head_weight: if images.kept.is_empty() { 0.0 } else { HEAD_WEIGHT },
                 total: Scale::IDENTITY,
             },
         };
@@ -156,8 +159,11 @@ fn measure(
     for image in &seen {
         match image {
             Seen::Tiles { peak } => peaks.push(*peak),
-            Seen::Whole { reading, window, area, seen } => readings
-                .push((reading.clone(), View { window: *window, area: area.as_ref(), seen: seen.as_ref() })),
+            Seen::Whole(looked) => {
+                let view =
+                    View { window: looked.window, area: looked.area.as_ref(), seen: looked.seen.as_ref() };
+                readings.push((looked.reading.clone(), view));
+            }
         }
     }
     let scores = match model.scorer.framing {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bgad_kernels::{Isa, adam::adam};
+use bgad_kernels::{Isa, adam};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -204,8 +204,15 @@ impl LevelTrainer {
         tape.backward(&self.flow, &prepared, at, &dl, &mut self.gradient);
         (self.prepared, self.tape) = (Some(prepared), Some(tape));
         self.steps += 1;
-        let (p, g) = (&mut self.flow.parameters, &self.gradient);
-        adam(self.isa, p, g, &mut self.m, &mut self.v, pass.learning_rate, self.steps);
+        let step = adam::Step {
+            params: &mut self.flow.parameters,
+            gradients: &self.gradient,
+            m: &mut self.m,
+            v: &mut self.v,
+            learning_rate: pass.learning_rate,
+            number: self.steps,
+        };
+        adam::adam(self.isa, step);
         report.steps += 1;
         report.loss.total += parts.total;
         report.loss.likelihood += parts.likelihood;

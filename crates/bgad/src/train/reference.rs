@@ -43,9 +43,17 @@ pub(super) fn divide(samples: &[Sample]) -> (Vec<&Sample>, Vec<&Sample>) {
 /// One good image under a model whose scales are not set yet.
 pub(super) enum Seen {
     /// What the networks say of it, and what is looked at of it.
-    Whole { reading: Reading, window: Window, area: Option<Foreground>, seen: Option<Foreground> },
+    Whole(Box<Looked>),
     /// The peak of its map, put together from tiles.
     Tiles { peak: f32 },
+}
+
+/// A [`View`] with what it looks at.
+pub(super) struct Looked {
+    pub reading: Reading,
+    pub window: Window,
+    pub area: Option<Foreground>,
+    pub seen: Option<Foreground>,
 }
 
 impl Seen {
@@ -56,7 +64,8 @@ impl Seen {
             }
             Framing::Whole(_) => detector.viewed(image, original, |reading, view| {
                 let View { window, area, seen } = *view;
-                Seen::Whole { reading, window, area: area.cloned(), seen: seen.cloned() }
+                let (area, seen) = (area.cloned(), seen.cloned());
+                Seen::Whole(Box::new(Looked { reading, window, area, seen }))
             }),
         }
     }

@@ -60,17 +60,19 @@ fn twin<'a>(i: usize, among: &[usize], facts: &impl Fn(usize) -> &'a Facts) -> O
     products.into_iter().filter(|(_, p)| alike(*p)).min_by_key(|(j, _)| *j)
 }
 
+/// The same file twice makes figures wrong; pictures that are nearly the same may be two parts, and are left to the reader.
 fn report(first: &Patient<'_>, second: &Patient<'_>, how: &str, strength: f64, findings: &mut Findings) {
+    let same_file = strength > 1.0;
+    let grave = |severity: Severity| if same_file { severity } else { Severity::Note };
     let (severity, check, fix) = if first.is_good() != second.is_good() {
-        (Severity::Error, "good-and-defective", "decide which it is, and delete the other")
+        let severity = if same_file { Severity::Error } else { Severity::Warning };
+        (severity, "good-and-defective", "decide which it is, and delete the other")
     } else if first.part != second.part {
-        (Severity::Error, "leak", "delete one: a test on what was trained on measures nothing")
+        let fix = "delete one if they are one part: a test on what was trained on measures nothing";
+        (grave(Severity::Error), "leak", fix)
     } else {
-        (
-            Severity::Warning,
-            "duplicate",
-            "delete one: it counts twice, and a split may put one on either side",
-        )
+        let fix = "delete one if they are one part: it counts twice, and a split may put one on either side";
+        (grave(Severity::Warning), "duplicate", fix)
     };
     let part = match first.part {
         Part::Train => "",

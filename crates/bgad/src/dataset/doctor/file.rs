@@ -5,8 +5,8 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{ColorType, DynamicImage};
 
-use super::looks::Looks;
-use crate::image::{ImageError, InputImage, InputSize, OriginalSize, decode_with_orientation, read};
+use crate::image::{BitDepth, Decoded, ImageError, InputImage, InputSize, OriginalSize};
+use crate::image::{brightest, decode_admitted, read};
 use crate::weights::sha256_hex;
 
 /// Side of a [`Fingerprint`], pixels.
@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub(super) size: OriginalSize,
     /// Bits of a channel.
     pub(super) depth: u16,
+    /// Of 16 bits, the fewest that hold its samples.
+    pub(super) used: Option<BitDepth>,
     /// Whether channels differ; a grey picture saved as colour is grey.
     pub(super) colour: bool,
     pub(super) alpha: bool,
@@ -34,17 +36,15 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads a file; features come with it where they will be looked at.
-    pub(super) fn of(
-        path: &Path,
-        size: InputSize,
-        looks: Option<&Looks<'_>>,
-    ) -> Result<(Facts, Option<Vec<f32>>), ImageError> {
+    /// Reads a file; the image comes with it, brought to `size`.
+    pub(super) fn of(path: &Path, size: InputSize) -> Result<(Facts, InputImage), ImageError> {
         let bytes = read(path)?;
-        let (decoded, orientation) = decode_with_orientation(&bytes).map_err(|e| e.of_file(path))?;
-        let image = InputImage::from_decoded(&decoded, size).map_err(|e| e.of_file(path))?;
+        let Decoded { pixels: decoded, orientation, .. } =
+            &decode_admitted(&bytes).map_err(|e| e.of_file(path))?;
+        let orientation = *orientation;
+        let image = InputImage::from_decoded(decoded, size).map_err(|e| e.of_file(path))?;
         let small =
-            InputImage::from_decoded(&decoded, InputSize::square(SIDE)).map_err(|e| e.of_file(path))?;
+            InputImage::from_decoded(decoded, InputSize::square(SIDE)).map_err(|e| e.of_file(path))?;
         let grey = grey(&image);
         let (brightness, contrast) = moments(&grey);
         let original = OriginalSize { height: decoded.height() as usize, width: decoded.width() as usize };
@@ -52,7 +52,8 @@ impl Facts {
             sha256: sha256_hex(&bytes),
             size: original,
             depth: decoded.color().bits_per_pixel() / u16::from(decoded.color().channel_count()),
-            colour: is_colour(&image, &decoded),
+            colour: is_colour(&image, decoded),
+            used: brightest(decoded).map(BitDepth::holding),
             alpha: decoded.color().has_alpha(),
             orientation,
             brightness,
@@ -60,7 +61,7 @@ impl Facts {
             sharpness: (laplacian(&grey, size) / contrast.max(1e-4)).max(1e-9).ln(),
             fingerprint: Fingerprint::of(&self::grey(&small)),
         };
-        Ok((facts, looks.map(|looks| looks.features(&image))))
+        Ok((facts, image))
     }
 }
 

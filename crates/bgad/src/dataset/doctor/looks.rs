@@ -13,7 +13,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::outliers::Spread;
+use super::spread::Spread;
 use super::{Findings, Patient, Severity};
 use crate::backbone::{Backbone, Workspace};
 use crate::flow::{PreparedWhitening, Whitening};
@@ -24,6 +24,8 @@ const LEVEL: usize = 1;
 const FOLDS: usize = 5;
 /// Robust deviations from which on a good image looks bad.
 const FAR: f64 = 7.0;
+/// So many good images that look bad, and more than one in twenty, are a kind of their own.
+const GROUP: usize = 4;
 
 /// Looks at images with the eyes of the model.
 pub(super) struct Looks<'a> {
@@ -88,14 +90,26 @@ impl<'a> Looks<'a> {
         let scores: Vec<(usize, f64)> =
             good.iter().map(|(i, _)| (*i, highest(maps[*i].as_deref()))).collect();
         let spread = Spread::of(scores.iter().map(|s| s.1), 0.05)?;
-        for &(i, score) in scores.iter().filter(|s| spread.z(s.1) > FAR) {
-            let z = spread.z(score);
+        let odd: Vec<(usize, f64)> =
+            scores.iter().map(|s| (s.0, spread.z(s.1))).filter(|(_, z)| *z > FAR).collect();
+        // Many that look alike are a kind of good parts, not mistakes.
+        let group = odd.len() >= GROUP && odd.len() * 20 > good.len();
+        for (i, z) in odd {
             let problem = format!(
                 "a good image that looks bad: its oddest place lies {z:.1} robust deviations from what the other good \
                  images show"
             );
-            let fix = "look at it: if it has a defect move it to the defective ones, if it was taken badly delete it";
-            findings.add((Severity::Warning, "looks-bad"), &patients[i].name, problem, fix, z);
+            let (severity, fix) = match group {
+                true => (
+                    Severity::Note,
+                    "look at some: nothing need be done if such parts are usual (edges, another batch)",
+                ),
+                false => (
+                    Severity::Warning,
+                    "look at it: if it has a defect move it to the defective ones, if it was taken badly delete it",
+                ),
+            };
+            findings.add((severity, "looks-bad"), &patients[i].name, problem, fix, z);
         }
         let positions = good.iter().flat_map(|(i, _)| maps[*i].iter().flatten().map(|d| f64::from(*d)));
         let of_positions = Spread::of(positions, 0.05)?;

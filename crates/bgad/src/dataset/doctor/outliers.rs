@@ -1,8 +1,6 @@
 //! Images that differ from all others in how they were taken or saved.
 //!
-//! ```text
-//! z = (x − median) / max(1.4826 · median |x − median|, floor)
-//! ```
+//! What a whole group of images has is how some parts look, such as the edges of a cloth; one image alone was taken badly.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,50 +8,22 @@ use std::fmt::Display;
 use ::image::metadata::Orientation;
 
 use super::file::Facts;
+use super::spread::Spread;
 use super::{Findings, Patient, Severity};
 
 /// Share of the images from which on a property is the rule and the others are exceptions.
 const RULE: f64 = 0.8;
 /// Robust deviations from which on an image is an outlier.
 pub(super) const FAR: f64 = 6.0;
-/// Values that a spread is taken from at the least.
-const ENOUGH: usize = 8;
-
-/// The middle and spread of values, whatever a few of them are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    pub(super) deviation: f64,
-}
-
-impl Spread {
-    /// `None` of fewer than eight values; the deviation is `floor` at the least.
-    pub(super) fn of(values: impl IntoIterator<Item = f64>, floor: f64) -> Option<Spread> {
-        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
-        if values.len() < ENOUGH {
-            return None;
-        }
-        let median = middle(&mut values);
-        let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
-        Some(Spread { median, deviation: (1.4826 * middle(&mut distances)).max(floor) })
-    }
-
-    pub(super) fn z(self, value: f64) -> f64 {
-        (value - self.median) / self.deviation
-    }
-}
-
-fn middle(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
+/// So many images that are odd in the same way are a kind of their own.
+const GROUP: usize = 4;
 pub(super) fn examine(patients: &[Patient<'_>], findings: &mut Findings) {
     let read: Vec<(&Patient<'_>, &Facts)> =
         patients.iter().filter_map(|patient| Some((patient, patient.facts.as_ref()?))).collect();
     let size = |f: &Facts| format!("{} pixels (height x width)", f.size);
     let fix = "take or crop it as the others: images are brought to one size, and proportions change with it";
     rule(&read, "size", size, (Severity::Warning, fix), findings);
+    used_bits(&read, findings);
     let fix = "save all images with the same depth";
     rule(
         &read,
@@ -96,6 +66,12 @@ fn rule<K: Ord + Display>(
         let more =
             if by_count.len() > 3 { format!(" and {} more", by_count.len() - 3) } else { String::new() };
         let problem = format!("images differ: {}{more}", named.join(", "));
+        let fix = match check {
+            "size" => {
+                "train with --input HEIGHTxWIDTH and --keep-aspect, or with --tiles if a pixel is as large in all of them"
+            }
+            _ => fix,
+        };
         findings.add((Severity::Note, check), "", problem, fix, 0.0);
         return;
     }
@@ -106,6 +82,22 @@ fn rule<K: Ord + Display>(
             findings.add((severity, check), &patient.name, problem, fix, most as f64 / members.len() as f64);
         }
     }
+}
+
+/// Cameras that use only the low bits of 16: their images are nearly black to whatever takes 65535 for white.
+fn used_bits(read: &[(&Patient<'_>, &Facts)], findings: &mut Findings) {
+    let Some(most) = read.iter().filter_map(|(_, facts)| facts.used).max() else { return };
+    // Less than an eighth of the range.
+    if most.bits() > 13 {
+        return;
+    }
+    let of = read.iter().filter(|(_, facts)| facts.used.is_some()).count();
+    let problem = format!(
+        "{of} images of 16 bit whose samples need only {most} bits (at most {} of 65535): they are seen as nearly black",
+        most.white()
+    );
+    let fix = "train with --bit-depth auto, or save the images with their full range";
+    findings.add((Severity::Warning, "bit-depth"), "", problem, fix, 1.0);
 }
 
 /// Too dark, too bright, flat, out of focus: good images against good images, since a defect may be any of these.
@@ -120,60 +112,46 @@ fn exposure(read: &[(&Patient<'_>, &Facts)], findings: &mut Findings) {
     ) else {
         return;
     };
+    let mut odd: BTreeMap<&str, Vec<(&Patient<'_>, String, f64)>> = BTreeMap::new();
     for (patient, facts) in good {
         let z = brightness.z(facts.brightness);
-        if z.abs() > FAR {
+        let (how, problem, z) = if z.abs() > FAR {
             let how = if z < 0.0 { "darker" } else { "brighter" };
-            let problem = format!(
-                "{how} than the other good images: mean {:.0} of 255, theirs {:.0}",
-                255.0 * facts.brightness,
-                255.0 * brightness.median
-            );
-            let fix = "take it again with the usual light and exposure, or delete it";
-            findings.add((Severity::Warning, "exposure"), &patient.name, problem, fix, z.abs());
+            let (mean, theirs) = (255.0 * facts.brightness, 255.0 * brightness.median);
+            (
+                how,
+                format!("{how} than the other good images: mean {mean:.0} of 255, theirs {theirs:.0}"),
+                z.abs(),
+            )
+        } else if contrast.z(facts.contrast.max(1e-4).ln()) < -FAR {
+            let (own, theirs) = (255.0 * facts.contrast, 255.0 * contrast.median.exp());
+            let problem =
+                format!("flatter than the other good images: contrast {own:.1} of 255, theirs {theirs:.1}");
+            ("flatter", problem, -contrast.z(facts.contrast.max(1e-4).ln()))
+        } else if sharpness.z(facts.sharpness) < -FAR {
+            let share = 100.0 * (facts.sharpness - sharpness.median).exp();
+            let problem =
+                format!("less sharp than the other good images: {share:.0} % of their fine structure");
+            ("blurred", problem, -sharpness.z(facts.sharpness))
+        } else {
             continue;
-        }
-        let z = contrast.z(facts.contrast.max(1e-4).ln());
-        if z < -FAR {
-            let problem = format!(
-                "flatter than the other good images: contrast {:.1} of 255, theirs {:.1}",
-                255.0 * facts.contrast,
-                255.0 * contrast.median.exp()
-            );
-            let fix = "take it again with the usual light and exposure, or delete it";
-            findings.add((Severity::Warning, "exposure"), &patient.name, problem, fix, -z);
-            continue;
-        }
-        let z = sharpness.z(facts.sharpness);
-        if z < -FAR {
-            let problem = format!(
-                "less sharp than the other good images: {:.0} % of their fine structure",
-                100.0 * (facts.sharpness - sharpness.median).exp()
-            );
-            findings.add(
-                (Severity::Warning, "focus"),
-                &patient.name,
-                problem,
-                "take it again in focus, or delete it",
-                -z,
-            );
-        }
+        };
+        odd.entry(how).or_default().push((patient, problem, z));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spread_does_not_follow_a_few_far_values() {
-        let mut values: Vec<f64> = (0..20).map(|i| f64::from(i % 5)).collect();
-        let before = Spread::of(values.clone(), 0.0).expect("enough");
-        values.extend([1e9, f64::NAN]);
-        let after = Spread::of(values, 0.0).expect("enough");
-        assert!((before.median - after.median).abs() <= 1.0 && after.z(1e9) > 1e6);
-        assert_eq!(Spread::of(vec![1.0; 7], 1.0), None);
-        let flat = Spread::of(vec![1.0; 9], 0.5).expect("enough");
-        assert_eq!((flat.z(1.0), flat.z(2.0)), (0.0, 2.0));
+    for (how, images) in odd {
+        let check = if how == "blurred" { "focus" } else { "exposure" };
+        let (severity, fix) = match (images.len() >= GROUP, how) {
+            (true, _) => (
+                Severity::Note,
+                "nothing, if such parts are usual (edges, another batch); else take them again",
+            ),
+            (false, "blurred") => (Severity::Warning, "take it again in focus, or delete it"),
+            (false, _) => {
+                (Severity::Warning, "take it again with the usual light and exposure, or delete it")
+            }
+        };
+        for (patient, problem, z) in images {
+            findings.add((severity, check), &patient.name, problem, fix, z);
+        }
     }
 }

@@ -1,0 +1,109 @@
+//! The files that `bgad inspect --out` writes for an image.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bgad::dataset::OVERLAY;
+use bgad::detector::Inspection;
+use bgad::overlay::{self, Look, Style};
+use bgad::record::{Capture, Recipe, rfc3339};
+use bgad::{Frame, durable};
+
+use super::inputs::Input;
+use crate::args::{MapFormat, PictureArgs, StyleArg};
+
+/// Digits of the model's hash that tell it from the user's other models.
+const SHORT_HASH: usize = 8;
+
+/// Writes the files that were asked for and notes them in the capture; what could not be written is said.
+pub(super) fn write(
+    args: &PictureArgs,
+    input: &Input,
+    frame: &Frame,
+    inspection: &Inspection,
+    recipe: &Recipe,
+    capture: &mut Capture,
+) -> Vec<String> {
+    let Some(out) = &args.out else { return Vec::new() };
+    let mut unwritten = Vec::new();
+    for &style in &args.style {
+        let path = out.join(beside(&input.overlay, suffix(style, args.map_format)));
+        let written = bytes(style, args.map_format, frame, inspection, recipe, capture)
+            .and_then(|bytes| Ok(put(&path, &bytes)?));
+        if let Err(error) = written {
+            unwritten.push(format!("cannot write {}: {error}", path.display()));
+            continue;
+        }
+        let path = path.to_string_lossy().into_owned();
+        match style {
+            StyleArg::Map => capture.map = Some(path),
+            StyleArg::Mask => capture.mask = Some(path),
+            // The first picture is the one a record leads to.
+            _ => capture.overlay = capture.overlay.take().or(Some(path)),
+        }
+    }
+    unwritten
+}
+
+fn bytes(
+    style: StyleArg,
+    format: MapFormat,
+    frame: &Frame,
+    inspection: &Inspection,
+    recipe: &Recipe,
+    capture: &Capture,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let drawn = |style: Style| -> Result<Vec<u8>, Box<dyn Error>> {
+        let look = Look { style, caption: Some(caption(recipe, capture)), ..Look::default() };
+        Ok(overlay::draw(frame, inspection, recipe, &look)?.to_png()?)
+    };
+    match (style, format) {
+        (StyleArg::Overlay, _) => drawn(Style::Overlay),
+        (StyleArg::SideBySide, _) => drawn(Style::SideBySide),
+        (StyleArg::Heat, _) => drawn(Style::Heat),
+        (StyleArg::Mask, _) => Ok(overlay::mask(inspection, recipe.thresholds)?),
+        (StyleArg::Map, MapFormat::Tiff) => Ok(overlay::map_tiff(&inspection.map)?),
+        (StyleArg::Map, MapFormat::Npy) => Ok(overlay::map_npy(&inspection.map)),
+    }
+}
+
+/// Which part, which file, which model, when.
+fn caption(recipe: &Recipe, capture: &Capture) -> String {
+    let part = capture.part_id.as_ref().map(|id| format!("Part {id}"));
+    let file =
+        capture.file.as_deref().and_then(|file| Path::new(file).file_name()?.to_str()).map(str::to_owned);
+    let model = format!("{} {}", recipe.model.name, &recipe.model.sha256[..SHORT_HASH]);
+    // Seconds are enough for people, and UTC is what the record says.
+    let time = capture.created.map(|time| format!("{}Z", &rfc3339(time)[..19].replace('T', " ")));
+    let parts: Vec<String> = [part, file, Some(model), time].into_iter().flatten().collect();
+    parts.join("  |  ")
+}
+
+fn suffix(style: StyleArg, format: MapFormat) -> &'static str {
+    match (style, format) {
+        (StyleArg::Overlay, _) => OVERLAY,
+        (StyleArg::SideBySide, _) => ".side-by-side.png",
+        (StyleArg::Heat, _) => ".heat.png",
+        (StyleArg::Mask, _) => ".mask.png",
+        (StyleArg::Map, MapFormat::Tiff) => ".map.tiff",
+        (StyleArg::Map, MapFormat::Npy) => ".map.npy",
+    }
+}
+
+/// The name of another file of the same image.
+fn beside(overlay: &Path, suffix: &str) -> PathBuf {
+    let name = overlay.to_string_lossy();
+    match name.strip_suffix(OVERLAY) {
+        // The overlay's own name may hold bytes that are no UTF-8.
+        Some(stem) if suffix != OVERLAY => PathBuf::from(format!("{stem}{suffix}")),
+        _ => overlay.to_owned(),
+    }
+}
+
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    durable::replace(path, bytes)
+}

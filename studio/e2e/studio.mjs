@@ -1,0 +1,117 @@
+/** Runs the real binary on a folder of its own, and a real browser on it. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inflateSync } from "node:zlib";
+import { chromium } from "playwright-core";
+
+export const BINARY = process.env.BGAD_BINARY ?? fail("BGAD_BINARY is not set: the path of the bgad program to test");
+const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+function fail(message) {
+  throw new Error(message);
+}
+
+/** The studio on `folder`; a given port is used again after a restart. */
+export async function start(folder, port = 0) {
+  const child = spawn(BINARY, ["studio", folder, "--http", `127.0.0.1:${port}`, "--no-open"], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (text) => (said += text));
+  const address = await new Promise((resolve, reject) => {
+    child.stdout.on("data", (text) => {
+      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+      if (found) resolve(found[0]);
+    });
+    child.on("exit", (code) => reject(new Error(`bgad studio ended with ${code}: ${said}`)));
+  });
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  return {
+    address,
+    port: Number(new URL(address).port),
+    async stop(signal = "SIGTERM") {
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
+
+export async function temporary() {
+  const folder = await mkdtemp(join(tmpdir(), "bgad-studio-"));
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+export function browser() {
+  return chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
+}
+
+/** A page that fails the test when a script fails or anything is asked of another machine. */
+export async function open(chrome, address, { width = 1440, height = 900, scheme = "light", language = "en-GB" } = {}) {
+  const context = await chrome.newContext({ viewport: { width, height }, colorScheme: scheme, locale: language, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.problems = [];
+  page.on("pageerror", (error) => page.problems.push(String(error)));
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== address && !["blob:", "data:"].includes(protocol)) page.problems.push(`asked ${request.url()}`);
+  });
+  page.setDefaultTimeout(60_000);
+  await page.goto(address);
+  return page;
+}
+
+/** Calls the server as its page does. */
+export async function call(address, path, body, method = "POST") {
+  const response = await fetch(address + path, {
+    method,
+    headers: { "x-bgad-studio": "1", "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: await response.json() };
+}
+
+/** Waits until a check holds. */
+export async function until(check, what, ms = 60_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`after ${ms} ms still not: ${what}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+/** Pixels of a grey 8-bit PNG, the only kind that masks are. */
+export function decodePng(bytes) {
+  let at = 8;
+  const data = [];
+  let head;
+  while (at < bytes.length) {
+    const size = bytes.readUInt32BE(at);
+    const kind = bytes.toString("latin1", at + 4, at + 8);
+    const body = bytes.subarray(at + 8, at + 8 + size);
+    if (kind === "IHDR") head = { width: body.readUInt32BE(0), height: body.readUInt32BE(4), depth: body[8], color: body[9] };
+    if (kind === "IDAT") data.push(body);
+    at += 12 + size;
+  }
+  const { width, height, depth, color } = head;
+  if (depth !== 8 || color !== 0) throw new Error(`a mask is a grey 8-bit PNG, found depth ${depth}, colour ${color}`);
+  const raw = inflateSync(Buffer.concat(data));
+  const pixels = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const filter = raw[y * (width + 1)];
+    for (let x = 0; x < width; x++) {
+      const left = x > 0 ? pixels[y * width + x - 1] : 0;
+      const up = y > 0 ? pixels[(y - 1) * width + x] : 0;
+      const corner = x > 0 && y > 0 ? pixels[(y - 1) * width + x - 1] : 0;
+      const paeth = () => {
+        const p = left + up - corner;
+        const [a, b, c] = [Math.abs(p - left), Math.abs(p - up), Math.abs(p - corner)];
+        return a <= b && a <= c ? left : b <= c ? up : corner;
+      };
+      const predicted = [0, left, up, (left + up) >> 1, filter === 4 ? paeth() : 0][filter];
+      pixels[y * width + x] = (raw[y * (width + 1) + 1 + x] + predicted) & 255;
+    }
+  }
+  return { width, height, pixels };
+}
