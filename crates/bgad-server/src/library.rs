@@ -168,10 +168,12 @@ impl Library {
         let mut problems = Vec::new();
         for file in found {
             if let Some(number) = self.to_load(&file) {
+                // Taken before the file is read: one that is completed meanwhile is looked at again.
+                let stamp = Stamp::of(&file.path).ok();
                 match Version::open(&file.model, number, &file.path) {
                     Ok(version) => self.insert(version),
                     Err(problem) => {
-                        self.refuse(&file, number, &problem);
+                        self.refuse(&file, number, &problem, stamp);
                         problems.push(problem);
                     }
                 }
@@ -242,12 +244,12 @@ impl Library {
         model.prune();
     }
 
-    fn refuse(&self, file: &Found, number: u64, problem: &VersionError) {
+    fn refuse(&self, file: &Found, number: u64, problem: &VersionError, stamp: Option<Stamp>) {
         tracing::error!(model = file.model, version = number, error = %problem, "the model file was refused");
         let stamp = match problem {
             // Looked at again at the next scan.
             VersionError::Changing { .. } => None,
-            _ => Stamp::of(&file.path).ok(),
+            _ => stamp,
         };
         let refused = Refused { stamp, reason: problem.to_string() };
         self.write().entry(file.model.clone()).or_default().refused.insert(number, refused);

@@ -187,5 +187,8 @@ fn the_webhook_tells_each_record_in_order_however_often_it_fails() {
     // Another run goes on where this one was.
     let _running = watch(&scene, &["--webhook", &url]);
     arrive(&scene, "data/good/002.png", "c.png");
-    assert_eq!(get()["file"].as_str(), Some("c.png"));
+    // The kill may have come between the answer to b.png and the note of it: then it comes once more.
+    let next = get();
+    let next = if next["file"] == "b.png" { get() } else { next };
+    assert_eq!(next["file"].as_str(), Some("c.png"));
 }

@@ -35,8 +35,8 @@ struct Line<'a> {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
-    /// Bytes of whole lines.
-    len: u64,
+    /// Bytes of whole lines; `None` for a pipe or a device, which remembers nothing.
+    len: Option<u64>,
 }
 
 impl Journal {
@@ -45,6 +45,9 @@ impl Journal {
     pub(crate) fn open(folder: &Path) -> io::Result<(Journal, HashSet<Identity>)> {
         fs::create_dir_all(folder)?;
         let file = OpenOptions::new().create(true).read(true).append(true).open(path(folder))?;
+        if !file.metadata()?.is_file() {
+            return Ok((Journal { file, len: None }, HashSet::new()));
+        }
         let (mut judged, mut len) = (HashSet::new(), 0);
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
@@ -64,7 +67,7 @@ impl Journal {
             }
             len += read as u64;
         }
-        let journal = Journal { file, len };
+        let journal = Journal { file, len: Some(len) };
         journal.cut()?;
         Ok((journal, judged))
     }
@@ -75,10 +78,14 @@ impl Journal {
         line.push(b'\n');
         // What an earlier failure left, if it could not be removed then.
         self.cut()?;
-        let added = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let added = self.file.write_all(&line).and_then(|()| match self.len {
+            Some(_) => self.file.sync_data(),
+            // A pipe has nothing to bring to the disk.
+            None => Ok(()),
+        });
         match added {
             Ok(()) => {
-                self.len += line.len() as u64;
+                self.len = self.len.map(|len| len + line.len() as u64);
                 Ok(())
             }
             Err(error) => {
@@ -90,7 +97,10 @@ impl Journal {
     }
 
     fn cut(&self) -> io::Result<()> {
-        if self.file.metadata()?.len() != self.len { self.file.set_len(self.len) } else { Ok(()) }
+        match self.len {
+            Some(len) if self.file.metadata()?.len() != len => self.file.set_len(len),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -101,6 +111,9 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 /// The whole line at an offset, without its end; `None` if there is none yet.
 pub(crate) fn line_at(folder: &Path, offset: u64) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path(folder))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{FILE} is no regular file, so nothing can be sent from it")));
+    }
     file.seek(SeekFrom::Start(offset))?;
     let mut line = Vec::new();
     BufReader::new(file).read_until(b'\n', &mut line)?;

@@ -52,8 +52,8 @@ impl Keeper {
         self.kept.insert(name, (path, len));
     }
 
-    /// Keeps an image if the rule says so.
-    pub(crate) fn keep(&mut self, outcome: &Outcome, file: &str, image: &[u8]) -> io::Result<()> {
+    /// Keeps an image if the rule says so. The result are the names of its files.
+    pub(crate) fn keep(&mut self, outcome: &Outcome, file: &str, image: &[u8]) -> io::Result<Vec<String>> {
         let (class, id) = match outcome {
             Outcome::Fault(fault) => ("FAULT", fault.file_name()),
             Outcome::Judged(record) => {
@@ -68,18 +68,29 @@ impl Keeper {
         if class == "OK" {
             self.ok += 1;
             if self.rule.one_in_ok == 0 || !(self.ok - 1).is_multiple_of(self.rule.one_in_ok) {
-                return Ok(());
+                return Ok(Vec::new());
             }
         }
         let record = serde_json::to_vec_pretty(outcome)?;
         let extension = Path::new(file).extension().and_then(|e| e.to_str()).unwrap_or("img");
         self.make_room((image.len() + record.len()) as u64)?;
+        let mut names = Vec::new();
         for (name, bytes) in [(format!("{id}.{extension}"), image), (format!("{id}.json"), &record)] {
             let path = self.folder.join(class).join(&name);
             durable::replace(&path, bytes)?;
-            self.count(name, path, bytes.len() as u64);
+            self.count(name.clone(), path, bytes.len() as u64);
+            names.push(name);
         }
-        Ok(())
+        Ok(names)
+    }
+
+    /// Removes what was just kept of a part whose record could not be written: it will be judged again.
+    pub(crate) fn undo(&mut self, names: &[String]) {
+        for (path, len) in names.iter().filter_map(|name| self.kept.remove(name)) {
+            // What cannot be removed now goes with the quota after the next start.
+            let _ = fs::remove_file(path);
+            self.bytes -= len;
+        }
     }
 
     /// Removes the oldest until so many more bytes fit.

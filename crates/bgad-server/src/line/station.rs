@@ -306,8 +306,8 @@ impl Station {
 
     /// Puts the image and the record on the disk.
     fn commit(&mut self, file: &Identity, image: &[u8], outcome: &Outcome) -> io::Result<()> {
-        self.keeper.keep(outcome, &file.name, image)?;
-        self.journal.add(outcome, file)
+        let kept = self.keeper.keep(outcome, &file.name, image)?;
+        self.journal.add(outcome, file).inspect_err(|_| self.keeper.undo(&kept))
     }
 
     fn standing_is_over(&self) {
