@@ -16,7 +16,7 @@ COLUMNS = ["file", "verdict", "score", "height", "width", "regions", "x", "y", "
 
 
 def write(folder: Path, rows: int) -> list[str]:
-    """Writes `list.csv` and `list.parquet`, with absolute paths, and gives them."""
+    """Writes `list.csv`, `list.parquet` and the folder `lists`, with absolute paths, and gives them."""
     images = [scene.write_png(folder / f"images/{i}.png", scene.picture(i, (i, 40) if i % 3 else None)) for i in range(16)]
     broken = folder / "images/broken, and \"quoted\".png"
     broken.write_bytes(b"no image")
@@ -28,6 +28,11 @@ def write(folder: Path, rows: int) -> list[str]:
         writer.writerows([path] for path in paths)
     table = pa.table({"row": pa.array(range(rows), pa.int64()), "path": paths})
     parquet.write_table(table, folder / "list.parquet", row_group_size=max(1, rows // 8))
+    # The same in eight files, which Ray shares among its actors.
+    (folder / "lists").mkdir()
+    for part in range(8):
+        first, last = part * rows // 8, (part + 1) * rows // 8
+        parquet.write_table(table.slice(first, last - first), folder / f"lists/{part}.parquet")
     return paths
 
 

@@ -23,8 +23,8 @@ ROWS = 1000
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    # One for all tests: it takes seconds to start.
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+    # One for all tests: it takes seconds to start. Two workers, and what Ray Data counts for its own listing and filtering.
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
     yield
     ray.shutdown()
 
@@ -53,15 +53,15 @@ def test_an_archive_has_every_row_once_though_a_worker_is_killed(archive, model,
 
     killer = threading.Thread(target=kill)
     killer.start()
-    bgad.ray.inspect(model, archive / "list.parquet", tmp_path / "out", workers=2, batch_size=20)
+    bgad.ray.inspect(model, archive / "lists", tmp_path / "out", workers=2, batch_size=20)
     killer.join()
     assert killed
     assert lists.rows_of_parquet(tmp_path / "out") == lists.by_cli(archive, model)
     # All is done: to go on adds nothing.
-    bgad.ray.inspect(model, archive / "list.parquet", tmp_path / "out", workers=1, resume=True)
+    bgad.ray.inspect(model, archive / "lists", tmp_path / "out", workers=1, resume=True)
     assert len(lists.rows_of_parquet(tmp_path / "out")) == ROWS
     with pytest.raises(FileExistsError):
-        bgad.ray.inspect(model, archive / "list.parquet", tmp_path / "out")
+        bgad.ray.inspect(model, archive / "lists", tmp_path / "out")
 
 
 def test_models_are_those_of_the_command_line_though_a_worker_is_killed(tmp_path):

@@ -4,7 +4,7 @@ Images: :func:`inspect` scores a Parquet list of paths and can be resumed; :clas
 
     ray.data.read_parquet("list.parquet").map_batches(
         bgad.ray.Inspector, fn_constructor_args=("part.bgad",), batch_format="pyarrow", num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=32))
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=32))
 
 Models: :func:`train_many` trains one for each row of a table.
 """
@@ -76,8 +76,11 @@ def inspect(
 ) -> None:
     """Inspects the images of a Parquet list and writes Parquet files into the folder ``output``, one row for each image.
 
+    ``manifest`` is a file or a folder of files; the files are what the workers share.
+
     The list has a column of paths and a column ``row`` of numbers, each only once, by which a resumed run knows what is done.
-    ``workers`` actors take ``threads`` cores each. An actor or a node that dies is replaced, and its batches are done again; after
+    Up to ``workers`` actors take ``threads`` cores each; the cluster needs two cores more, by
+    Ray's count, for listing and for leaving out what is done. An actor or a node that dies is replaced, and its batches are done again; after
     the driver has died, the same call with ``resume=True`` does what is left. The state is in ``output`` with ``.checkpoint``
     behind it; every node must reach both folders. The list must not change in between.
 
@@ -95,9 +98,8 @@ def inspect(
         delete_checkpoint_on_success=False,
     )
     try:
-        # Paths and rows of results are no work: actors may take every core of the cluster.
-        light = {"num_cpus": 0}
-        listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], ray_remote_args=light)
+        # Paths and rows of results are little work: actors may take every core of the cluster.
+        listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
         listed.map_batches(
             Inspector,
             fn_constructor_args=(data,),
@@ -105,8 +107,9 @@ def inspect(
             batch_format="pyarrow",
             batch_size=batch_size,
             num_cpus=threads,
-            compute=ray.data.ActorPoolStrategy(size=workers),
-        ).write_parquet(os.path.abspath(folder), ray_remote_args=light)
+            # Ray lists the files of the manifest with a core of its own: one that is free until more than one actor is needed.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
+        ).write_parquet(os.path.abspath(folder), ray_remote_args={"num_cpus": 0})
     finally:
         context.checkpoint_config = before
 
