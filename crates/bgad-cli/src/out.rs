@@ -4,8 +4,10 @@
 //! fails for the caller. A reader that has gone away silences the text. Anything else, a full disk for instance, is
 //! remembered, and [`exit`](crate::exit) makes it exit code 2.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
+
+use console::Term;
 
 /// What has become of stdout.
 enum State {
@@ -23,6 +25,11 @@ pub(crate) struct Text(BufWriter<io::Stdout>);
 /// Standard output as a writer that cannot fail.
 pub(crate) fn text() -> Text {
     Text(BufWriter::new(io::stdout()))
+}
+
+/// How wide the terminal is that stdout is; `None` if it is none.
+pub(crate) fn terminal_columns() -> Option<usize> {
+    io::stdout().is_terminal().then(|| usize::from(Term::stdout().size().1))
 }
 
 impl Text {

@@ -1,11 +1,10 @@
 //! Results for people: one line an image, in 80 columns, verdicts in colour on a terminal.
 
 use std::env;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 
 use bgad::record::Record;
 use bgad::verdict::Verdict;
-use console::Term;
 
 use super::write::{Entry, Exporter};
 use crate::out::{self, Text};
@@ -26,12 +25,11 @@ pub(super) struct Table<W: Write> {
 
 impl Table<Text> {
     pub(super) fn on_stdout() -> Table<Text> {
-        let terminal = io::stdout().is_terminal();
+        let columns = out::terminal_columns();
         // https://no-color.org: any value but the empty one.
         let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let columns = terminal.then(|| usize::from(Term::stdout().size().1));
-        Table { out: out::text(), coloured: terminal && !no_colour, columns }
+        Table { out: out::text(), coloured: columns.is_some() && !no_colour, columns }
     }
 }
 
