@@ -1,6 +1,6 @@
 //! `bgad studio`: the whole job in a browser.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use bgad_server::studio::{Project, serve, token};
 use crate::args::StudioArgs;
 use crate::exit::Outcome;
 use crate::failure::{Failure, context, say};
-use crate::{demo, machine};
+use crate::{demo, machine, out};
 
 pub(crate) fn run(args: &StudioArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
@@ -22,8 +22,8 @@ pub(crate) fn run(args: &StudioArgs) -> Result<Outcome, Failure> {
     };
     let ready = |address: SocketAddr| {
         let address = address_of(address, token.as_deref());
-        // A pipe that nobody reads any more does not end the studio.
-        let mut out = io::stdout();
+        // Text cannot fail: a pipe that nobody reads any more does not end the studio.
+        let mut out = out::text();
         let _ = writeln!(out, "bgad studio is at {address}  (Ctrl-C ends it)").and_then(|()| out.flush());
         if !args.no_open {
             open(&address);
