@@ -104,7 +104,7 @@ pub enum LearnError {
         image: String,
     },
     /// The images held out cannot prove the promise of the thresholds any more.
-    #[error("the promise of the thresholds could not be made again: without what is to be learned")]
+    #[error("without what is to be learned, too few images stay held out for the promise of the thresholds")]
     PromiseTooStrong(#[source] CalibrationError),
     /// Files of the training could not be used.
     #[error("{count} files could not be used, see above")]
