@@ -53,7 +53,7 @@ def test_an_archive_has_every_row_once_though_a_worker_is_killed(archive, model,
 
     killer = threading.Thread(target=kill)
     killer.start()
-    bgad.ray.inspect(model, archive / "lists", tmp_path / "out", workers=2, batch_size=20)
+    bgad.ray.inspect(model, archive / "lists", tmp_path / "out", workers=2, block_rows=50)
     killer.join()
     assert killed
     assert lists.rows_of_parquet(tmp_path / "out") == lists.by_cli(archive, model)

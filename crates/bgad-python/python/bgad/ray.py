@@ -68,7 +68,7 @@ def inspect(
     *,
     workers: int = 1,
     threads: int = 1,
-    batch_size: int = 64,
+    block_rows: int = 1024,
     column: str = "path",
     row: str = "row",
     root: str | None = None,
@@ -76,7 +76,8 @@ def inspect(
 ) -> None:
     """Inspects the images of a Parquet list and writes Parquet files into the folder ``output``, one row for each image.
 
-    ``manifest`` is a file or a folder of files; the files are what the workers share.
+    ``manifest`` is a file or a folder of files; blocks of ``block_rows`` rows are what the workers share, and
+    what a worker that dies costs.
 
     The list has a column of paths and a column ``row`` of numbers, each only once, by which a resumed run knows what is done.
     Up to ``workers`` actors take ``threads`` cores each; the cluster needs two cores more, by
@@ -100,12 +101,13 @@ def inspect(
     try:
         # Paths and rows of results are little work: actors may take every core of the cluster.
         listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
-        listed.map_batches(
+        # A block of the list is small in bytes and long in work: as Ray cuts it, one actor would do it all.
+        listed.repartition(target_num_rows_per_block=block_rows).map_batches(
             Inspector,
             fn_constructor_args=(data,),
             fn_constructor_kwargs={"column": column, "root": root, "keep": (row,), "threads": threads},
             batch_format="pyarrow",
-            batch_size=batch_size,
+            batch_size=64,
             num_cpus=threads,
             # Ray lists the files of the manifest with a core of its own: one that is free until more than one actor is needed.
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
