@@ -29,8 +29,9 @@ pub(crate) fn run(args: &StudioArgs) -> Result<Outcome, Failure> {
             open(&address);
         }
     };
-    serve(project, args.http, ready)
-        .map_err(|error| context(format!("cannot run the studio of {} at {}", args.folder.display(), args.http), error))?;
+    serve(project, args.http, ready).map_err(|error| {
+        context(format!("cannot run the studio of {} at {}", args.folder.display(), args.http), error)
+    })?;
     Ok(Outcome::Fine)
 }
 
@@ -52,7 +53,8 @@ fn open(address: &str) {
         }
         _ => Command::new("xdg-open"),
     };
-    let started = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let started =
+        command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     if started.is_err() {
         say("no browser could be opened: open the address above");
     }

@@ -220,7 +220,8 @@ fn parked_name(id: &str) -> String {
 
 /// `folder/name`, or `folder/name-2` and so on if that is taken.
 pub(super) fn free_name(root: &Path, folder: &str, name: &str) -> String {
-    let (stem, extension) = name.rsplit_once('.').map_or((name, String::new()), |(s, e)| (s, format!(".{e}")));
+    let (stem, extension) =
+        name.rsplit_once('.').map_or((name, String::new()), |(s, e)| (s, format!(".{e}")));
     let candidates = std::iter::once(format!("{folder}/{name}"))
         .chain((2..).map(|n| format!("{folder}/{stem}-{n}{extension}")));
     let mut free = candidates.filter(|to| fs::symlink_metadata(root.join(to)).is_err());
@@ -232,7 +233,9 @@ fn move_new(from: &Path, to: &Path) -> io::Result<()> {
     // A hard link refuses to replace, which a rename does not; the two together are a rename that refuses.
     match fs::hard_link(from, to) {
         Ok(()) => fs::remove_file(from),
-        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Err(error),
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+            Err(error)
+        }
         // File systems without links (FAT, some shares): looked at first, which is the best there is.
         Err(_) if fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
         Err(_) => fs::rename(from, to),
@@ -291,10 +294,14 @@ mod tests {
         assert_eq!(ids, ["good/b.png"]);
         assert!(!root.join("masks/dent/b_mask.png").exists(), "a good image has no mask in masks/");
 
-        let (change, ids) = label(root, &[item("good/b.png")], &to(Label::Bad, Some("scratch"))).expect("moved");
+        let (change, ids) =
+            label(root, &[item("good/b.png")], &to(Label::Bad, Some("scratch"))).expect("moved");
         remember(root, change).expect("remembered");
         assert_eq!(ids, ["bad/scratch/b.png"]);
-        assert_eq!(fs::read_to_string(root.join("masks/scratch/b_mask.png")).expect("kept"), "masks/dent/b_mask.png");
+        assert_eq!(
+            fs::read_to_string(root.join("masks/scratch/b_mask.png")).expect("kept"),
+            "masks/dent/b_mask.png"
+        );
 
         assert!(undo(root).expect("undone").is_some());
         assert!(undo(root).expect("undone").is_some());

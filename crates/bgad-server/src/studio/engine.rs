@@ -138,8 +138,7 @@ fn isa() -> Isa {
 impl TrainRequest {
     fn split(&self, root: &Path) -> Result<Split, Failure> {
         let hold_out = Some(self.hold_out).filter(|share| *share > 0.0 && *share < 1.0);
-        let choice =
-            Choice { anomalies: self.anomalies, hold_out, seed: self.seed, ..Choice::default() };
+        let choice = Choice { anomalies: self.anomalies, hold_out, seed: self.seed, ..Choice::default() };
         Ok(choice.of(root)?.split)
     }
 
@@ -161,7 +160,11 @@ fn material(root: &Path) -> Material {
 }
 
 /// What `request` would train on and how long it would take, measured by training a little.
-pub(super) fn estimate(root: &Path, request: &TrainRequest, control: &dyn Control) -> Result<Estimate, Failure> {
+pub(super) fn estimate(
+    root: &Path,
+    request: &TrainRequest,
+    control: &dyn Control,
+) -> Result<Estimate, Failure> {
     let full = request.split(root)?;
     let wanted = request.options(&full)?;
     let few = Split {
@@ -169,7 +172,8 @@ pub(super) fn estimate(root: &Path, request: &TrainRequest, control: &dyn Contro
         anomalies: full.anomalies.iter().take(1).cloned().collect(),
         ..Split { train: vec![], anomalies: vec![], hold_out: vec![], test_good: vec![], test_bad: vec![] }
     };
-    let once = TrainOptions { schedule: Schedule { meta_epochs: 1, sub_epochs: 1 }, ..wanted.clone() }.check()?;
+    let once =
+        TrainOptions { schedule: Schedule { meta_epochs: 1, sub_epochs: 1 }, ..wanted.clone() }.check()?;
     let backbone = Backbone::embedded(DEFAULT_BACKBONE, isa())?;
     let run = Run {
         split: &few,
@@ -341,7 +345,11 @@ impl Judge {
         let training = &header.training;
         let text = format!(
             "{} {} {} {:?} {:?}",
-            header.backbone_sha256, header.options.input, training.passes, training.losses, training.trained_on
+            header.backbone_sha256,
+            header.options.input,
+            training.passes,
+            training.losses,
+            training.trained_on
         );
         content_hash(text.as_bytes())
     }
@@ -551,7 +559,12 @@ pub(super) fn learn(
 }
 
 /// A mask of any format that bgad reads, in pixels of its image.
-pub(super) fn read_mask(mask: &Path, image: Option<&Path>, width: usize, height: usize) -> Result<Bitmask, Failure> {
+pub(super) fn read_mask(
+    mask: &Path,
+    image: Option<&Path>,
+    width: usize,
+    height: usize,
+) -> Result<Bitmask, Failure> {
     let original = OriginalSize { height, width };
     let read = Mask::load(mask, original.as_input(), image.map(|image| (image, original)))?;
     let pixels = read.defective.iter().map(|&pixel| 255 * u8::from(pixel != 0)).collect();

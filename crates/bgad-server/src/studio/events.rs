@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Sse};
 use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse, Sse};
 use axum::routing::get;
 use serde_json::json;
 use tokio::sync::mpsc;

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+};
 use axum::http::header::{LOCATION, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -58,9 +60,8 @@ impl Guard {
         }
         if let Some(token) = &self.token {
             let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-            let cookie = text(COOKIE).and_then(|value| {
-                value.split(';').find_map(|pair| pair.trim().strip_prefix("bgad-studio="))
-            });
+            let cookie = text(COOKIE)
+                .and_then(|value| value.split(';').find_map(|pair| pair.trim().strip_prefix("bgad-studio=")));
             let known = [bearer, cookie].into_iter().flatten().any(|given| same(given, token));
             if !known {
                 return Some(Refusal::new(
@@ -101,7 +102,10 @@ fn enter(guard: &Guard, request: &Request) -> Option<Response> {
     }
     let cookie = format!("bgad-studio={token}; HttpOnly; SameSite=Strict; Path=/");
     let cookie = HeaderValue::from_str(&cookie).ok()?;
-    Some((StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/")), (SET_COOKIE, cookie)]).into_response())
+    Some(
+        (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static("/")), (SET_COOKIE, cookie)])
+            .into_response(),
+    )
 }
 
 fn same(given: &str, token: &str) -> bool {

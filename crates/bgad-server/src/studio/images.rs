@@ -127,7 +127,9 @@ impl Layer {
                 (item.mask.as_deref().map(|mask| studio.path(mask)), studio.path(&target))
             }
             name @ ("roi" | "ignore") => (None, studio.path(&format!("{name}.png"))),
-            other => return Err(Refusal::bad(format!("expected the layer mask, roi or ignore, found {other}"))),
+            other => {
+                return Err(Refusal::bad(format!("expected the layer mask, roi or ignore, found {other}")));
+            }
         };
         let (width, height) = (facts.width as usize, facts.height as usize);
         Ok(Layer { current, target, image, width, height })
@@ -177,10 +179,16 @@ async fn draw(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply<Response> {
-    let expected = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(|tag| tag.trim_matches('"').to_owned());
+    let expected = headers
+        .get(IF_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .map(|tag| tag.trim_matches('"').to_owned());
     blocking(move || {
         let Some(expected) = expected else {
-            return Err(Refusal::new(StatusCode::PRECONDITION_REQUIRED, "say with If-Match which mask was read"));
+            return Err(Refusal::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "say with If-Match which mask was read",
+            ));
         };
         let tiles = Tiles::decode(&body).map_err(Refusal::bad)?;
         let _writing = studio.write()?;
@@ -243,7 +251,9 @@ async fn undo(State(studio): State<Shared>) -> Reply<Json<Value>> {
     blocking(move || {
         let _writing = studio.write()?;
         let change = changes::undo(&studio.root)?;
-        Ok(Json(json!({ "undone": change.map(|change| json!({ "what": change.what, "images": change.images })) })))
+        Ok(Json(
+            json!({ "undone": change.map(|change| json!({ "what": change.what, "images": change.images })) }),
+        ))
     })
     .await
 }
@@ -253,7 +263,9 @@ async fn demo(State(studio): State<Shared>) -> Reply<Json<Value>> {
         let Some(demo) = studio.demo.clone() else { return Err(Refusal::not_found("a demonstration")) };
         let _writing = studio.write()?;
         if !studio.fresh()?.1.items.is_empty() {
-            return Err(Refusal::conflict("the project has images already: the demonstration is for an empty one"));
+            return Err(Refusal::conflict(
+                "the project has images already: the demonstration is for an empty one",
+            ));
         }
         demo(&studio.root)?;
         Ok(Json(json!({ "images": studio.fresh()?.1.items.len() })))

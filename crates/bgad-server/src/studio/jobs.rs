@@ -96,7 +96,9 @@ impl Jobs {
                 }
             }
         }
-        let lost = jobs.values_mut().filter(|job| matches!(job.state, State::Running | State::Paused | State::Queued));
+        let lost = jobs
+            .values_mut()
+            .filter(|job| matches!(job.state, State::Running | State::Paused | State::Queued));
         let mut interrupted = Vec::new();
         for job in lost {
             job.state = State::Interrupted;
@@ -178,7 +180,10 @@ impl Jobs {
     }
 
     /// Does the work, for ever; `work` gives `Ok(None)` if it was cancelled.
-    pub(super) fn run(&self, work: impl Fn(&Job, &dyn Control) -> Result<Option<serde_json::Value>, Failure>) {
+    pub(super) fn run(
+        &self,
+        work: impl Fn(&Job, &dyn Control) -> Result<Option<serde_json::Value>, Failure>,
+    ) {
         loop {
             let job = self.next();
             let control = Running { jobs: self, id: job.id };
@@ -220,7 +225,9 @@ impl Jobs {
             match outcome {
                 Ok(Some(result)) => (job.state, job.result) = (State::Done, Some(result)),
                 Ok(None) => job.state = State::Cancelled,
-                Err(error) => (job.state, job.error) = (State::Failed, Some(super::engine::chain(error.as_ref()))),
+                Err(error) => {
+                    (job.state, job.error) = (State::Failed, Some(super::engine::chain(error.as_ref())))
+                }
             }
             let job = job.clone();
             if let Err(error) = self.write(&job)
@@ -347,7 +354,11 @@ mod tests {
         std::thread::sleep(Duration::from_millis(50));
         let at = wait_for(&jobs, first, State::Paused).progress.done;
         std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(wait_for(&jobs, first, State::Paused).progress.done, at, "nothing is done while it is paused");
+        assert_eq!(
+            wait_for(&jobs, first, State::Paused).progress.done,
+            at,
+            "nothing is done while it is paused"
+        );
 
         assert!(jobs.command(first, "resume").expect("written").is_some());
         wait_for(&jobs, first, State::Running);
@@ -361,7 +372,8 @@ mod tests {
     #[test]
     fn a_restart_finds_what_was_interrupted_and_a_panic_is_a_failure() {
         let folder = tempfile::tempdir().expect("a folder");
-        let id = Jobs::open(folder.path()).expect("opened").add(Task::Doctor { quick: false }).expect("queued").id;
+        let id =
+            Jobs::open(folder.path()).expect("opened").add(Task::Doctor { quick: false }).expect("queued").id;
         let jobs = Arc::new(Jobs::open(folder.path()).expect("opened again"));
         assert_eq!(jobs.list()[0].state, State::Interrupted);
         start(jobs.clone(), |_, _| panic!("on purpose")).expect("a thread");

@@ -85,13 +85,8 @@ impl Live {
     pub(super) fn open(root: &Path) -> Live {
         let history = fs::read(root.join(HISTORY)).ok();
         let history = history.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let inner = Inner {
-            watching: false,
-            history,
-            parts: VecDeque::new(),
-            seen: HashMap::new(),
-            counts: [0; 4],
-        };
+        let inner =
+            Inner { watching: false, history, parts: VecDeque::new(), seen: HashMap::new(), counts: [0; 4] };
         Live { state: Mutex::new(inner), changed: watch::channel(0).0 }
     }
 
@@ -229,8 +224,7 @@ async fn promote(State(studio): State<Shared>, Json(request): Json<Promote>) -> 
         let folder = studio.path(SERVING).join(NAME).join(version.to_string());
         fs::create_dir_all(&folder)?;
         durable::replace(&folder.join("model.bgad"), &bytes)?;
-        let promotion =
-            Promotion { model: request.model, version, sha256: content_hash(&bytes), at: now() };
+        let promotion = Promotion { model: request.model, version, sha256: content_hash(&bytes), at: now() };
         history.push(promotion.clone());
         durable::replace(&studio.path(HISTORY), &serde_json::to_vec_pretty(&history)?)?;
         let mut state = lock(&studio.live.state);

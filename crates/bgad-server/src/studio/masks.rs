@@ -132,7 +132,10 @@ mod tests {
         let masks = Masks::default();
         let Ok(first) = masks.write(&place, NONE, &tiles(&[0, 69])) else { panic!("not written") };
         let on_disk = image::open(&target).expect("a PNG").into_luma8();
-        assert_eq!((on_disk.get_pixel(0, 0).0, on_disk.get_pixel(69, 0).0, on_disk.get_pixel(1, 0).0), ([255], [255], [0]));
+        assert_eq!(
+            (on_disk.get_pixel(0, 0).0, on_disk.get_pixel(69, 0).0, on_disk.get_pixel(1, 0).0),
+            ([255], [255], [0])
+        );
 
         // Another tab, with what was there before.
         let Err(Refused::Changed(now)) = masks.write(&place, NONE, &tiles(&[5])) else { panic!("written") };

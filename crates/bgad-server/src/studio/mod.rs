@@ -117,7 +117,8 @@ impl Studio {
         fs::create_dir_all(&project.folder)?;
         let root = project.folder.canonicalize()?;
         let listing = Arc::new(Listing::read(&root)?);
-        let look = Look { at: Instant::now(), fingerprint: listing::fingerprint(&root), revision: 1, listing };
+        let look =
+            Look { at: Instant::now(), fingerprint: listing::fingerprint(&root), revision: 1, listing };
         Ok(Arc::new(Studio {
             jobs: Arc::new(Jobs::open(&root)?),
             live: live::Live::open(&root),
@@ -177,9 +178,7 @@ impl Studio {
 
     fn items(&self, ids: &[String]) -> Reply<Vec<Item>> {
         let listing = self.fresh()?.1;
-        ids.iter()
-            .map(|id| listing.items.get(id).cloned().ok_or_else(|| Refusal::not_found(id)))
-            .collect()
+        ids.iter().map(|id| listing.items.get(id).cloned().ok_or_else(|| Refusal::not_found(id))).collect()
     }
 
     fn path(&self, id: &str) -> PathBuf {

@@ -49,7 +49,9 @@ impl IntoResponse for Refusal {
 }
 
 /// Does blocking work off the threads that answer.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> + Send + 'static) -> Reply<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Reply<T> + Send + 'static,
+) -> Reply<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(_) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault of bgad, please report it")),

@@ -53,7 +53,8 @@ pub(super) fn perform(studio: &Studio, job: &Job, control: &dyn Control) -> Resu
         }
         Task::Learn { model, ids } => {
             let items = studio.items(ids).map_err(|refusal| refusal.to_string())?;
-            let samples = items.iter().map(|item| sample(studio, item)).collect::<Result<Vec<_>, Failure>>()?;
+            let samples =
+                items.iter().map(|item| sample(studio, item)).collect::<Result<Vec<_>, Failure>>()?;
             let to = next_version(studio, model)?;
             let lesson = engine::learn(&studio.root, [model, &to], &samples, control)?;
             Ok(lesson.map(serde_json::to_value).transpose()?)
@@ -67,7 +68,9 @@ fn sample(studio: &Studio, item: &Item) -> Result<(String, Sample), Failure> {
         (Label::Good, _) => Kind::Good,
         (Label::Bad, kind) if mask.is_some() => Kind::Defect(kind.clone().unwrap_or_default()),
         (Label::Bad, _) => return Err(format!("{}: draw where the defect is first", item.id).into()),
-        (Label::Unlabelled, _) => return Err(format!("{}: say first whether it is good or defective", item.id).into()),
+        (Label::Unlabelled, _) => {
+            return Err(format!("{}: say first whether it is good or defective", item.id).into());
+        }
     };
     Ok((item.id.clone(), Sample { path: studio.path(&item.id), mask, kind }))
 }
@@ -173,7 +176,10 @@ async fn command(
     .await
 }
 
-async fn estimate(State(studio): State<Shared>, Json(request): Json<TrainRequest>) -> Reply<Json<engine::Estimate>> {
+async fn estimate(
+    State(studio): State<Shared>,
+    Json(request): Json<TrainRequest>,
+) -> Reply<Json<engine::Estimate>> {
     /// An estimate runs to its end; it takes seconds.
     struct Silent;
     impl Control for Silent {
@@ -226,7 +232,8 @@ async fn remove_model(State(studio): State<Shared>, Json(of): Json<OfModel>) -> 
     blocking(move || {
         let _writing = studio.write()?;
         studio.model_path(&of.model)?;
-        let mut change = changes::set_aside(&studio.root, &format!("models/{}.bgad", of.model), "remove model")?;
+        let mut change =
+            changes::set_aside(&studio.root, &format!("models/{}.bgad", of.model), "remove model")?;
         let split = format!("models/{}.split.json", of.model);
         if studio.path(&split).is_file() {
             change.moves.extend(changes::set_aside(&studio.root, &split, "")?.moves);
@@ -244,7 +251,8 @@ async fn scores(State(studio): State<Shared>, Query(of): Query<OfModel>) -> Repl
         let listing = studio.fresh()?.1;
         let mut list = Vec::new();
         for scored in &known.scores {
-            let Some(item) = listing.items.get(&scored.id).filter(|item| item.version == scored.version) else {
+            let Some(item) = listing.items.get(&scored.id).filter(|item| item.version == scored.version)
+            else {
                 continue;
             };
             list.push(json!({
