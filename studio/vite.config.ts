@@ -14,7 +14,6 @@ export default defineConfig({
       output: {
         entryFileNames: "studio.js",
         assetFileNames: (file) => (file.names.some((name) => name.endsWith(".css")) ? "studio.css" : "[name][extname]"),
-        inlineDynamicImports: true,
       },
     },
   },

@@ -67,12 +67,13 @@ function Working(): JSX.Element | null {
   const job = working.value;
   if (!job) return null;
   const { done, total, secs_left } = job.progress;
-  const left = secs_left === null || job.state === "paused" ? "" : t("left", { time: duration(secs_left) });
+  const left = secs_left === null || job.state === "paused" ? "" : ` · ${t("left", { time: duration(secs_left) })}`;
   return (
     <a class="working" href={job.task.kind === "doctor" ? "#/check" : "#/train"}>
       <Meter value={total > 0 ? done / total : null} text={jobTitle(job)} />
       <span>
-        {job.state === "paused" ? t("state.paused") : jobTitle(job)} {left}
+        {job.state === "paused" ? t("state.paused") : jobTitle(job)}
+        {left}
       </span>
     </a>
   );

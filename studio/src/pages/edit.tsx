@@ -124,7 +124,9 @@ function Editor({ item }: { item: Item }): JSX.Element {
 
   // The picture and its mask; not again when drawing has moved the file.
   useEffect(() => {
-    if (adopting.current) return undefined;
+    // Drawing has moved the file: what is open is the same picture under its new name.
+    const known = sheet.current;
+    if (adopting.current || (known?.item.id === item.id && known.layer === layer)) return undefined;
     let stale = false;
     // Nothing can be drawn until the picture that is seen is the one that is drawn on.
     sheet.current = undefined;

@@ -272,6 +272,7 @@ function Tile({ item, index, columns, width, cell, size, count, onFocus }: TileP
             ◐<span class="hidden">{t("mask.with")}</span>
           </span>
         )}
+        {score && <VerdictChip verdict={score.verdict} score={score.score} />}
         {selected.value.has(item.id) && (
           <span class="tick" aria-hidden="true">
             ✓
@@ -282,7 +283,6 @@ function Tile({ item, index, columns, width, cell, size, count, onFocus }: TileP
         <span class="name">{nameOf(item.id)}</span>
         <span class="chips">
           <LabelChip item={item} />
-          {score && <VerdictChip verdict={score.verdict} score={score.score} />}
         </span>
       </div>
     </div>

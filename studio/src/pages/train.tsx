@@ -228,7 +228,7 @@ export function Curve({ losses }: { losses: readonly number[] }): JSX.Element {
         cursor: { show: false },
         legend: { show: false },
         scales: { x: { time: false } },
-        axes: [{ ...axis, size: 22 }, { ...axis, size: 44 }],
+        axes: [{ ...axis, size: 22, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }, { ...axis, size: 44 }],
         series: [{}, { stroke: color("--accent"), width: 2, points: { show: losses.length < 30 } }],
       },
       data(),
