@@ -1,13 +1,13 @@
 //! `bgad serve`: the model server.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use bgad_server::{Access, Limits, LogFormat, ServeOptions, Source, TlsFiles, Token, serve, start_log};
 
 use crate::args::{LogArgs, LogForm, SafetyArgs, ServeArgs};
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::machine;
+use crate::{machine, out};
 
 pub(crate) fn run(args: &ServeArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Outcome, Failure> {
     serve(options, |at| {
         let grpc = at.grpc.map(|grpc| format!(" and grpc://{grpc}")).unwrap_or_default();
         // A closed stdout keeps nobody from calling.
-        let _ = writeln!(io::stdout(), "bgad: serving {scheme}://{}{grpc}", at.http);
+        let _ = writeln!(out::text(), "bgad: serving {scheme}://{}{grpc}", at.http);
     })?;
     Ok(Outcome::Fine)
 }

@@ -1,6 +1,6 @@
 //! `bgad watch`: the line.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use bgad_server::{KeepRule, Limits, MqttBroker, Pace, ServeOptions, Source, WatchOptions, watch};
@@ -8,8 +8,8 @@ use bgad_server::{KeepRule, Limits, MqttBroker, Pace, ServeOptions, Source, Watc
 use crate::args::WatchArgs;
 use crate::exit::Outcome;
 use crate::failure::Failure;
-use crate::machine;
 use crate::serve::{access, log, tls};
+use crate::{machine, out};
 
 /// Size of kept pictures unless told otherwise.
 const QUOTA: u64 = 10_000_000_000;
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &WatchArgs) -> Result<Outcome, Failure> {
     watch(options, line, |at| {
         let modbus = at.modbus.map(|modbus| format!(" and modbus://{modbus}")).unwrap_or_default();
         // A closed stdout keeps no part from being judged.
-        let _ = writeln!(io::stdout(), "bgad: watching; {scheme}://{}{modbus}", at.http);
+        let _ = writeln!(out::text(), "bgad: watching; {scheme}://{}{modbus}", at.http);
     })?;
     Ok(Outcome::Fine)
 }

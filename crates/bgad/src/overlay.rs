@@ -170,7 +170,8 @@ fn photograph(frame: &Frame, width: usize, height: usize) -> Result<Canvas, Imag
     let image = InputImage::from_decoded(frame.pixels(), size)?;
     // A camera of 12 bit leaves most of 16 bit dark. Shown as it is, the picture would be black.
     let highest = image.rgb_hwc.iter().copied().fold(0.0, f32::max);
-    let gain = if frame.is_deep() && highest > 0.0 && highest < 0.25 { 1.0 / highest } else { 1.0 };
+    let dark = frame.is_deep() && highest > 0.0 && highest < 0.25;
+    let gain = if dark { 1.0 / highest } else { 1.0 };
     let pixels = image.rgb_hwc.as_chunks::<3>().0.iter().map(|rgb| rgb.map(|value| value * gain * 255.0));
     Ok(Canvas { pixels: pixels.collect(), width, height })
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::Range;
 
-use bgad::dataset::content_hash;
 use bgad::detector::Detector;
 use bgad::image::{OriginalSize, Window};
 use image::{GrayImage, Luma, Rgb, RgbImage};
@@ -209,8 +208,8 @@ fn tiles_look_only_at_the_region_of_interest() {
 }
 
 #[test]
-fn a_good_image_scores_as_it_did_in_training_wherever_is_looked() {
-    let scene = Scene::with_data("scores_as_in_training");
+fn good_images_are_measured_as_they_are_judged_wherever_is_looked() {
+    let scene = Scene::with_data("measured_as_judged");
     let half = GrayImage::from_fn(SIDE, SIDE, |x, _| Luma([if x < SIDE / 2 { 255 } else { 0 }]));
     half.save(scene.path("left.png")).expect("a mask");
     let areas: [&[&str]; 3] =
@@ -219,14 +218,16 @@ fn a_good_image_scores_as_it_did_in_training_wherever_is_looked() {
         trained(&scene, "m.bgad", &[area, &["--score-parts", "map,coarsest"]].concat());
         let detector = Detector::open(&scene.path("m.bgad")).expect("the model");
         let known = &detector.header().training;
-        for picture in 0..GOOD {
+        // So few images leave none to be kept: mirrored or moved ones stand in for each.
+        assert_eq!((known.kept_images, known.normal_scores.len()), (0, known.normal_images), "{area:?}");
+        let judged = |picture: usize| {
             let path = scene.path(&format!("data/good/{picture:03}.png"));
-            let hash = content_hash(&fs::read(&path).expect("a picture"));
-            if known.trained_on.contains(&hash) {
-                let score = detector.inspect_file(&path).expect("an image").score;
-                let apart = known.normal_scores.iter().map(|known| (known - score).abs());
-                assert!(apart.fold(f32::INFINITY, f32::min) < 1e-4, "{area:?}: {score} of {path:?}");
-            }
-        }
+            detector.inspect_file(&path).expect("an image").score
+        };
+        let mut scores: Vec<f32> = (0..GOOD as usize).map(judged).collect();
+        scores.sort_by(f32::total_cmp);
+        let (middle, highest) = (known.normal_scores.len() / 2, known.normal_scores.last().copied());
+        assert!(scores[scores.len() / 2] <= known.normal_scores[middle] + 1.0, "{area:?}: {scores:?}");
+        assert!((known.normal_scores[middle] - std::f32::consts::LN_2).abs() < 0.5, "{area:?}: {highest:?}");
     }
 }

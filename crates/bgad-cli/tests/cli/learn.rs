@@ -83,7 +83,7 @@ fn what_cannot_be_learned_is_said_and_leaves_the_model() {
     scene
         .run(&["learn", "m.bgad", "--good", "found/broken.png"])
         .exits(2)
-        .says(&["broken.png: expected an image"]);
+        .says(&["broken.png: expected a PNG"]);
     assert_eq!(fs::read(scene.path("m.bgad")).expect("the model"), before);
     let twice = ["learn", "m.bgad", "--good", "found/new.png", "--good", "found/new.png"];
     scene.run(&twice).exits(2).says(&["give every image once"]);

@@ -116,10 +116,10 @@ mod tests {
             change(&mut options);
             options.check().map(|_| ()).map_err(|e| e.option)
         };
-        assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score-parts"));
-        assert_eq!(refused(|o| o.foreground_score = true), Err("score-parts"));
-        assert_eq!(refused(|o| o.score_parts.coarsest = false), Err("score-parts"));
-        assert_eq!(refused(|o| o.whiten = false), Err("score-parts"));
+        assert_eq!(refused(|o| o.tile_overlap = Some(8)), Err("score_parts"));
+        assert_eq!(refused(|o| o.foreground_score = true), Err("score_parts"));
+        assert_eq!(refused(|o| o.score_parts.coarsest = false), Err("score_parts"));
+        assert_eq!(refused(|o| o.whiten = false), Err("score_parts"));
         let coarsest = ScoreParts { coarsest: true, ..ScoreParts::MAP };
         let options = TrainOptions {
             foreground_score: true,

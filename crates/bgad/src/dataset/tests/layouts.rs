@@ -329,7 +329,7 @@ fn label_me_beside_its_image_is_its_mask() {
     // In one folder with the good ones nobody can tell which of the others are good.
     let mixed = Folder::with(&["a.png", "b.png"]);
     mixed.text("a.json", shape);
-    contains_all(&mixed.error(), &["1 pictures have labels beside them", "into a folder named bad"]);
+    contains_all(&mixed.error(), &["labels lie beside 1 of the pictures", "into a folder named bad"]);
 }
 
 #[test]
