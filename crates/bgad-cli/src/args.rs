@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn helps_are_short_and_nothing_is_lost() {
-        for (name, short, long) in [("train", 80, 150), ("inspect", 50, 90), ("calibrate", 60, 90)] {
+        for (name, short, long) in [("train", 80, 150), ("inspect", 60, 130), ("calibrate", 60, 90)] {
             let lines = |long| help(name, false, long).lines().count();
             assert!(
                 lines(false) <= short && lines(true) <= long,

@@ -14,7 +14,7 @@
 mod destination;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,6 +72,15 @@ pub fn replace_keeping_previous(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return put(&new, &path);
     }
     put(&stage(&path, None, bytes)?, &path)
+}
+
+/// Opens a file to go on with, and makes it if it is not there: for lists that grow row by row, each row whole. What is there stays.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn open_to_extend(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 /// Where the previous generation of a file is kept: `NAME.previous` beside it.

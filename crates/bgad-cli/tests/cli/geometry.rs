@@ -224,7 +224,7 @@ fn good_images_are_measured_as_they_are_judged_wherever_is_looked() {
             let path = scene.path(&format!("data/good/{picture:03}.png"));
             detector.inspect_file(&path).expect("an image").score
         };
-        let mut scores: Vec<f32> = (0..GOOD as usize).map(judged).collect();
+        let mut scores: Vec<f32> = (0..GOOD).map(judged).collect();
         scores.sort_by(f32::total_cmp);
         let (middle, highest) = (known.normal_scores.len() / 2, known.normal_scores.last().copied());
         assert!(scores[scores.len() / 2] <= known.normal_scores[middle] + 1.0, "{area:?}: {scores:?}");

@@ -186,7 +186,7 @@ fn a_reader_that_has_seen_enough_changes_no_verdict() {
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().expect("the binary");
     drop(child.stdout.take());
-    crate::scene::Ran::of(child.wait_with_output().expect("the binary")).exits(1).says(&["48 images:"]);
+    crate::scene::Ran::of(child.wait_with_output().expect("the binary")).exits(1).says(&["56 images:"]);
 }
 
 #[test]

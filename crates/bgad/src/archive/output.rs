@@ -1,12 +1,13 @@
 //! The file of results: it grows at its end, row by row, and says by itself how far it has come.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::manifest::Entry;
 use super::{Job, Row};
+use crate::durable;
 
 /// Rows reach the disk at least so often; a power failure costs no more, a killed process nothing.
 const SYNC: Duration = Duration::from_secs(1);
@@ -79,13 +80,7 @@ impl Output {
             (true, true) => job.check(path)?,
             (false, _) => job.write(path)?,
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = durable::open_to_extend(path).map_err(failed)?;
         if file.try_lock().is_err() {
             return Err(ArchiveError::Busy { path: path.to_owned() });
         }
