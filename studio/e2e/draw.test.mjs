@@ -85,6 +85,7 @@ test("the mask on the disk is the strokes, pixel by pixel, and undo leads back t
   const file = join(place.folder, "masks/burr/part-100_mask.png");
   const at = await edit(page, "unlabelled/part-100.png");
   await page.getByPlaceholder("Type of defect").fill("burr");
+  await page.getByPlaceholder("Type of defect").blur();
   await page.locator(".stage").click({ position: { x: 2, y: 2 }, button: "middle" });
   const paths = [
     { size: 1, points: [[20.3, 30.6], [90.2, 61.7], [90.4, 120.1]] },
@@ -164,7 +165,7 @@ test("other sites, other names and other paths are refused", async () => {
 
 test("a change of files is seen within a second", async () => {
   const page = await open(chrome, studio.address);
-  await page.getByRole("option").first().waitFor();
+  await page.locator('[role="option"]').first().waitFor();
   const label = page.getByText(/^All \d+$/);
   const count = async () => Number((await label.textContent()).replace(/\D/g, ""));
   const was = await count();

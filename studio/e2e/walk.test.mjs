@@ -36,7 +36,7 @@ after(async () => {
 function control(page, name) {
   const exact = { name, exact: true };
   const buttons = page.getByRole("button", exact).or(page.getByRole("link", exact));
-  return buttons.or(page.locator("summary", { hasText: name })).or(page.getByRole("option").filter({ hasText: name })).or(page.getByRole("checkbox", { name })).first();
+  return buttons.or(page.locator("summary", { hasText: name })).or(page.locator('[role="option"]').filter({ hasText: name })).or(page.getByRole("checkbox", { name })).first();
 }
 
 const COMMANDS = {

@@ -1,10 +1,10 @@
 //! What an image is worth: likelihoods and other evidence become one map and one number.
 //!
 //! A [`Scorer`] holds everything that a verdict is made of: a flow a level, and the parts of the score, each with its scale. Training fits it
-//! ([`Combination::fit`]), a model file keeps it, the detector runs it ([`PreparedScorer`]). An image is first read ([`Reading`]: what the
-//! networks say of it), then combined ([`Combination::score`]): nothing else makes a score.
+//! (`Combination::fit`), a model file keeps it, the detector runs it (`PreparedScorer`). An image is first read (`Reading`: what the
+//! networks say of it), then combined (`Combination::score`): nothing else makes a score.
 //!
-//! How parts are combined is a [`Rule`]: by [`surprise`] in models of today, by [`sum`] in model files of format 1.
+//! How parts are combined is a [`Rule`]: by `surprise` in models of today, by `sum` in model files of format 1.
 
 mod area;
 mod head;
