@@ -173,7 +173,7 @@ impl<'a> Info<'a> {
                 lines
                     .push(format!("{:<11} OK up to {ok:.3}, NG above {ng:.3}, REVIEW between", "thresholds"));
                 lines.push(format!(
-                    "{:<11} none: the thresholds come from the training images; bgad calibrate makes a promise",
+                    "{:<11} none: the thresholds are the default; bgad calibrate makes a promise",
                     "promise"
                 ));
             }

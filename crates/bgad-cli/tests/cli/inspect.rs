@@ -148,7 +148,7 @@ fn info_says_what_a_model_is() {
         &hash,
         "from 32 good images and 4 known defects in 4 passes; 36 files remembered by content",
         "input 64x64",
-        "none: the thresholds come from the training images",
+        "none: the thresholds are the default",
         "split       32 good to train, 4 known defects",
         "schedule           4x1",
     ] {
