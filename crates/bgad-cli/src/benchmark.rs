@@ -15,7 +15,6 @@ use bgad::evaluation::{self, Scoring};
 use bgad::model::Model;
 use bgad::options::{Checked, DEFAULT_CACHE_LIMIT, PseudoKinds};
 use bgad::train::{self, Plan, Run};
-use bgad_kernels::Isa;
 
 use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
@@ -27,17 +26,16 @@ use grid::{Cell, DataFolder, cells};
 
 pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     args.recipe.check()?;
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let folders = DataFolder::open_all(&args.data)?;
     let cells = cells(&folders, args)?;
-    let backbone = args.recipe.backbone(isa)?;
+    let backbone = args.recipe.backbone()?;
     let cell_folder = args.out.join("cells");
     product::folder(&cell_folder)?;
 
     let mut results = Vec::new();
     let mut failed = 0;
-    let mut bench = Bench { args, isa, backbone: &backbone, trained: HashMap::new(), group: None };
+    let mut bench = Bench { args, backbone: &backbone, trained: HashMap::new(), group: None };
     for (i, cell) in cells.iter().enumerate() {
         let path = cell_folder.join(format!("{}.json", cell.name()));
         let key = bench.key(cell)?;
@@ -76,7 +74,6 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
 /// What all cells share.
 struct Bench<'a> {
     args: &'a BenchmarkArgs,
-    isa: Isa,
     backbone: &'a Backbone,
     /// Models of the present data set and seed by their recipe: cells that differ in the test set alone share one.
     trained: HashMap<String, (Model, f64)>,
@@ -122,7 +119,7 @@ impl Bench<'_> {
             self.trained.insert(recipe.clone(), trained);
         }
         let (model, train_secs) = &self.trained[&recipe];
-        let detector = Detector::new(model, self.isa)?;
+        let detector = Detector::new(model)?;
         let (good, bad) = (&cell.split.test_good, &cell.split.test_bad);
         let progress = CountProgress::new(&format!("{at} scoring images"), good.len() + bad.len());
         let evaluation =
@@ -139,7 +136,6 @@ impl Bench<'_> {
         let run = Run {
             split: &cell.split,
             backbone: self.backbone,
-            isa: self.isa,
             material: &self.args.material.material(),
             checkpoint: None,
             resume: false,

@@ -20,7 +20,6 @@ use crate::progress::CountProgress;
 use crate::{machine, model_file, out, shell};
 
 pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let output = args.out.as_deref().unwrap_or(&args.model);
     model_file::check(output, args.out.is_none())?;
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<Outcome, Failure> {
             .map_err(|error| with_strongest(error, objective, args.confidence))?;
     }
 
-    let detector = Detector::new(&model, isa)?;
+    let detector = Detector::new(&model)?;
     let session = open(&detector, &images, args.confidence)?;
     if let (Some(draws), Some(rate)) = (args.coverage, args.max_false_alarms) {
         let scores = session.good_scores();

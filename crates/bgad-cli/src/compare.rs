@@ -17,10 +17,9 @@ use crate::{machine, out, product};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     product::check(args.json.as_deref())?;
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let detectors = [&args.first, &args.second]
-        .map(|path| -> Result<Detector, Failure> { Ok(Detector::new(&Model::open(path)?, isa)?) });
+        .map(|path| -> Result<Detector, Failure> { Ok(Detector::new(&Model::open(path)?)?) });
     let [first, second] = detectors;
     let detectors = [first?, second?];
     let test = test_set(&args.data, args.split.as_deref(), &[detectors[0].header(), detectors[1].header()])?;

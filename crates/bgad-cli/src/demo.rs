@@ -26,7 +26,6 @@ use bgad::overlay::{self, ColourScale, Look, Style};
 use bgad::record::Recipe;
 use bgad::train::{self, Material, Run, train};
 use bgad::verdict::Verdict;
-use bgad_kernels::Isa;
 use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::*;
 
@@ -133,11 +132,10 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
     writeln!(out, "2  Training, {} passes", options.schedule.passes())?;
     out.flush()?;
     let train_started = Instant::now();
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE, Isa::best())?;
+    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
     let run = Run {
         split: &split,
         backbone: &backbone,
-        isa: Isa::best(),
         material: &Material::default(),
         checkpoint: None,
         resume: false,

@@ -15,9 +15,8 @@ use crate::progress::CountProgress;
 use crate::{machine, shell};
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome, Failure> {
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let backbone = if args.quick { None } else { Some(Backbone::embedded(DEFAULT_BACKBONE, isa)?) };
+    let backbone = if args.quick { None } else { Some(Backbone::embedded(DEFAULT_BACKBONE)?) };
     let options = DoctorOptions { input: args.input, backbone: backbone.as_ref() };
     let mut progress: Option<CountProgress> = None;
     let checkup = examine(&args.data, &options, &mut |so_far| {

@@ -24,10 +24,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     if args.report.is_some() && args.scoring == Scoring::Authors {
         return Err("a report is about the model's own scores: leave out --scoring authors".into());
     }
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     product::check(args.json.as_deref().into_iter().chain(args.report.as_deref()))?;
-    let detector = Detector::new(&Model::open(&args.model)?, isa)?;
+    let detector = Detector::new(&Model::open(&args.model)?)?;
     let test = test_set(&args.data, args.split.as_deref(), &[detector.header()])?;
     if test.known > 0 {
         say(format_args!(

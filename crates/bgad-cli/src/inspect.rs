@@ -56,9 +56,8 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
-    let job = Job::new(args, isa)?;
+    let job = Job::new(args)?;
     if let Some(manifest) = &args.archive.manifest {
         return archive::run(&job.detector, job.recipe.model.sha256, manifest, &args.archive);
     }
@@ -133,7 +132,7 @@ impl Tally {
 }
 
 impl Job<'_> {
-    fn new(args: &InspectArgs, isa: bgad_kernels::Isa) -> Result<Job<'_>, Failure> {
+    fn new(args: &InspectArgs) -> Result<Job<'_>, Failure> {
         let mut model = Model::open(&args.model)?;
         let bytes = fs::read(&args.model)
             .map_err(|error| context(format!("cannot read {}", args.model.display()), error))?;
@@ -149,7 +148,7 @@ impl Job<'_> {
         }
         let name = args.model.file_name().unwrap_or(args.model.as_os_str()).to_string_lossy();
         let recipe = Recipe::of(name, &bytes, &model.header);
-        let detector = Detector::new(&model, isa)?;
+        let detector = Detector::new(&model)?;
         Ok(Job { args, detector, recipe })
     }
 

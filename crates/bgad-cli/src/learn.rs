@@ -9,7 +9,6 @@ use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation};
 use bgad::learn::{Event, FineTuning, Found, LearnError, Learned, Lesson, Plan, Promise, split_of};
 use bgad::model::Model;
-use bgad_kernels::Isa;
 
 use crate::args::LearnArgs;
 use crate::exit::Outcome;
@@ -20,12 +19,11 @@ use crate::{machine, model_file, out};
 
 pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let output = args.out.as_deref().unwrap_or(&args.model);
     model_file::check(output, args.out.is_none())?;
     let known = Model::open(&args.model)?;
-    let lesson = Lesson::read(&found(args)?, &Detector::new(&known, isa)?)?;
+    let lesson = Lesson::read(&found(args)?, &Detector::new(&known)?)?;
     for path in &lesson.already {
         say(format_args!("note: {}: the model has learned from this image already", path.display()));
     }
@@ -45,7 +43,7 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
              run bgad calibrate as before",
         );
     }
-    let learned = learn(args, plan, isa)?;
+    let learned = learn(args, plan)?;
     let refused = match (learned.check(), args.force) {
         (Err(error), false) => Some(error),
         _ => None,
@@ -56,7 +54,7 @@ pub(crate) fn run(args: &LearnArgs) -> Result<Outcome, Failure> {
         model_file::save(&learned.model, output)?;
         beside = model_file::write_split(&learned.split, &learned.data, output);
     }
-    print(&known, &learned, isa, started)?;
+    print(&known, &learned, started)?;
     if let Some(error) = refused {
         return Err(format!("not written: {}; --force writes it all the same", chain(&error)).into());
     }
@@ -90,11 +88,11 @@ fn found(args: &LearnArgs) -> Result<Found, Failure> {
     Ok(Found { defects, good })
 }
 
-fn learn(args: &LearnArgs, plan: Plan<'_>, isa: Isa) -> Result<Learned, Failure> {
+fn learn(args: &LearnArgs, plan: Plan<'_>) -> Result<Learned, Failure> {
     let mut training = TrainProgress::new();
     let mut scoring: Option<CountProgress> = None;
     let tuning = FineTuning { schedule: args.schedule, learning_rate: args.learning_rate };
-    let learned = plan.run(tuning, isa, &|| false, &mut |event| match event {
+    let learned = plan.run(tuning, &|| false, &mut |event| match event {
         Event::Training(event) => {
             scoring = None;
             training.event(event);
@@ -117,7 +115,7 @@ fn learn(args: &LearnArgs, plan: Plan<'_>, isa: Isa) -> Result<Learned, Failure>
     })
 }
 
-fn print(known: &Model, learned: &Learned, isa: Isa, started: Instant) -> Result<(), Failure> {
+fn print(known: &Model, learned: &Learned, started: Instant) -> Result<(), Failure> {
     let mut out = out::text();
     let Learned { before, after, lesson, model, thresholds, .. } = learned;
     let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2}", 100.0 * share));
@@ -138,7 +136,7 @@ fn print(known: &Model, learned: &Learned, isa: Isa, started: Instant) -> Result
         writeln!(out, "{name:<28}{before:>9}  {after:>9}")?;
     }
     writeln!(out, "\nlearned")?;
-    let detectors = [Detector::new(known, isa)?, Detector::new(model, isa)?];
+    let detectors = [Detector::new(known)?, Detector::new(model)?];
     for sample in lesson.samples() {
         let [before, after] = detectors.each_ref().map(|detector| inspected(detector, &sample.path));
         writeln!(out, "  {} -> {}  {}", before?, after?, sample.path.display())?;

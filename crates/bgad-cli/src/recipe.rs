@@ -3,7 +3,6 @@
 use bgad::backbone::Backbone;
 use bgad::image::BitDepthChoice;
 use bgad::options::{Checked, OptionError, Recipe, TrainOptions};
-use bgad_kernels::Isa;
 
 use crate::args::{InputChoice, MethodArgs, RecipeArgs, choice};
 use crate::failure::Failure;
@@ -62,7 +61,7 @@ impl RecipeArgs {
         self.recipe().check().map_err(|error| as_typed(&error))
     }
 
-    pub(crate) fn backbone(&self, isa: Isa) -> Result<Backbone, Failure> {
-        Ok(self.recipe().backbone(isa)?)
+    pub(crate) fn backbone(&self) -> Result<Backbone, Failure> {
+        Ok(self.recipe().backbone()?)
     }
 }

@@ -33,7 +33,6 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
             "note: training anew; {checkpoint} of an earlier run will be replaced (--resume goes on from it)"
         ));
     }
-    let isa = machine::isa()?;
     machine::use_threads(args.threads)?;
     let mut split = choice::split(&args.data, &args.choice)?;
     let recipe = args.recipe.recipe();
@@ -56,14 +55,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         }
     }
     let options = recipe::checked(options)?;
-    let backbone = args.recipe.backbone(isa)?;
+    let backbone = args.recipe.backbone()?;
 
     stop_on_interrupt()?;
     let mut progress = TrainProgress::new();
     let run = Run {
         split: &split,
         backbone: &backbone,
-        isa,
         material: &args.material.material(),
         checkpoint: Some(&files.checkpoint),
         resume: args.resume,

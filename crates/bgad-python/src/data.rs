@@ -7,7 +7,6 @@ use bgad::dataset::doctor::{DoctorOptions, examine};
 use bgad::image::InputSize;
 use bgad::model::Model;
 use bgad::options::DEFAULT_BACKBONE;
-use bgad_kernels::Isa;
 use pyo3::prelude::*;
 
 use crate::error::{OptionError, OrRaise as _, chain};
@@ -38,9 +37,7 @@ pub(crate) fn doctor<'py>(
         pool.install(|| {
             let backbone = match quick {
                 true => None,
-                false => Some(
-                    Backbone::embedded(DEFAULT_BACKBONE, Isa::best()).expect("it is part of the library"),
-                ),
+                false => Some(Backbone::embedded(DEFAULT_BACKBONE).expect("it is part of the library")),
             };
             let options = DoctorOptions { input, backbone: backbone.as_ref() };
             examine(&data, &options, &mut |so_far| {

@@ -7,7 +7,6 @@ use bgad::Inspection;
 use bgad::image::ImageError;
 use bgad::model::{Model, ModelError};
 use bgad::record::Recipe;
-use bgad_kernels::Isa;
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -33,7 +32,7 @@ impl Detector {
         let name = path.as_ref().map_or("memory".to_owned(), |path| path.to_string_lossy().into_owned());
         let made = || {
             let model = Model::from_bytes(bytes.clone())?;
-            Ok((bgad::Detector::new(&model, Isa::best())?, Recipe::of(name, &bytes, &model.header)))
+            Ok((bgad::Detector::new(&model)?, Recipe::of(name, &bytes, &model.header)))
         };
         let (detector, recipe) = made().map_err(|source| match path {
             Some(path) => ModelError::InFile { path, source: Box::new(source) },

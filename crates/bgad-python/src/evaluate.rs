@@ -6,7 +6,6 @@ use bgad::dataset::read_split;
 use bgad::detector::Detector;
 use bgad::evaluation::{self, Event, Scoring, TestSet};
 use bgad::model::Model;
-use bgad_kernels::Isa;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,7 +46,7 @@ impl Request {
                 return Err(OptionError::new_err(message));
             }
         };
-        let detector = Detector::new(&Model::open(&self.model).or_raise()?, Isa::best()).or_raise()?;
+        let detector = Detector::new(&Model::open(&self.model).or_raise()?).or_raise()?;
         let models = [detector.header()];
         let test = match &self.split {
             None => TestSet::of_folder(&self.data, &models).or_raise()?,

@@ -10,7 +10,6 @@ use bgad::evaluation;
 use bgad::learn::{Event, FineTuning, Found, Lesson, Plan, split_of};
 use bgad::model::Model;
 use bgad::verdict::Thresholds;
-use bgad_kernels::Isa;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -53,7 +52,7 @@ impl Calibrating {
         let mut model = Model::open(&self.model).or_raise()?;
         let (good, defective) = self.images(&model, objective)?;
         check_provable(objective, self.confidence, good.len(), defective.len()).or_raise()?;
-        let detector = Detector::new(&model, Isa::best()).or_raise()?;
+        let detector = Detector::new(&model).or_raise()?;
         let files = Files { good: &good, defective: &defective };
         let mut on_event = |event: session::Event<'_>| watch.tell(scored(&event));
         let session = Session::open(&detector, files, self.confidence, &mut on_event).or_raise()?;
@@ -134,7 +133,7 @@ impl Learning {
         let tuning = FineTuning { schedule, learning_rate: self.learning_rate };
         let known = Model::open(&self.model).or_raise()?;
         let found = Found { defects: self.defects.clone(), good: self.good.clone() };
-        let lesson = Lesson::read(&found, &Detector::new(&known, Isa::best()).or_raise()?).or_raise()?;
+        let lesson = Lesson::read(&found, &Detector::new(&known).or_raise()?).or_raise()?;
         let already = lesson.already.clone();
         if lesson.is_empty() {
             // A repeated call: what was interrupted before is completed.
@@ -145,9 +144,8 @@ impl Learning {
         }
         let (split, data) = split_of(&self.model, &known.header, self.data.as_deref()).or_raise()?;
         let plan = Plan::new(&known, lesson, split, data).or_raise()?;
-        let learned = plan
-            .run(tuning, Isa::best(), &|| watch.stopped(), &mut |event| watch.tell(reported(&event)))
-            .or_raise()?;
+        let learned =
+            plan.run(tuning, &|| watch.stopped(), &mut |event| watch.tell(reported(&event))).or_raise()?;
         if !self.force {
             learned
                 .check()

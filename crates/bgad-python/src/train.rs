@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use bgad::dataset::{Choice, ChoiceError, Chosen, ForegroundSource, Kind, Sample, Split, SplitRecord};
 use bgad::options::{DEFAULT_CACHE_LIMIT, Recipe};
 use bgad::train::{Event, Kept, Material, Output, OutputError, Plan, Run};
-use bgad_kernels::Isa;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use serde::Deserialize;
@@ -140,11 +139,10 @@ impl Job<'_> {
         record.check_contents().or_raise()?;
         let options = Plan::new(&self.recipe, self.choice.seed, &split).options;
         let options = options.check().or_raise()?;
-        let backbone = self.recipe.backbone(Isa::best()).or_raise()?;
+        let backbone = self.recipe.backbone().or_raise()?;
         let run = Run {
             split: &split,
             backbone: &backbone,
-            isa: Isa::best(),
             material: &self.material,
             checkpoint: Some(&files.checkpoint),
             resume: self.choices.resume,

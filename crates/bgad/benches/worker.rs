@@ -56,10 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    let isa = match env::var("BGAD_ISA") {
-        Ok(name) => Isa::named(&name).ok_or("no such instruction set here")?,
-        Err(_) => Isa::best(),
-    };
+    let isa =
+        Isa::named(bgad::instruction_set()?).ok_or("the library names an instruction set of this machine")?;
     let mut ready: HashMap<String, Case> = HashMap::new();
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -75,10 +73,10 @@ fn answer(line: &str, isa: Isa, ready: &mut HashMap<String, Case>) -> Result<Str
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut case = match words[..] {
             ["peak"] => multiply_adds(isa),
-            ["flow-train", c] => flow_train(c.parse()?, isa),
-            ["flow-eval", c] => flow_eval(c.parse()?, isa),
-            ["features", name] => features(Backbone::embedded(name, isa)?),
-            ["features", name, file] => features(Backbone::load(name, &Weights::open(file)?, isa)?),
+            ["flow-train", c] => flow_train(c.parse()?, isa)?,
+            ["flow-eval", c] => flow_eval(c.parse()?)?,
+            ["features", name] => features(Backbone::embedded(name)?),
+            ["features", name, file] => features(Backbone::load(name, &Weights::open(file)?)?),
             ["metrics"] => metrics(),
             ["folder", folder, n, side] => {
                 pictures(Path::new(folder), n.parse()?, side.parse()?)?;
@@ -148,10 +146,10 @@ fn tables(shape: FlowShape) -> usize {
     shape.blocks * 2 * GRID * AXIS_CHANNELS * shape.hidden()
 }
 
-fn flow_train(channels: usize, isa: Isa) -> Case {
+fn flow_train(channels: usize, isa: Isa) -> Result<Case, Box<dyn Error>> {
     let (rows, mut flow) = (Rows::new(channels), initial(channels));
     let shape = flow.shape;
-    let mut prepared = Prepared::new(&flow, (GRID, GRID), isa, true);
+    let mut prepared = Prepared::new(&flow, (GRID, GRID), true)?;
     let mut tape = Tape::new(&prepared, ROWS);
     let mut gradient = vec![0.0; shape.len()];
     let (mut m, mut v, mut dl) = (gradient.clone(), gradient.clone(), vec![0.0; ROWS]);
@@ -174,21 +172,21 @@ fn flow_train(channels: usize, isa: Isa) -> Case {
     let [layers, rotations] = per_position(shape);
     let first = shape.passive() * shape.hidden();
     let each = 3 * layers - first + 2 * rotations;
-    (Box::new(run), 2.0 * (ROWS * each + 2 * tables(shape)) as f64)
+    Ok((Box::new(run), 2.0 * (ROWS * each + 2 * tables(shape)) as f64))
 }
 
-fn flow_eval(channels: usize, isa: Isa) -> Case {
+fn flow_eval(channels: usize) -> Result<Case, Box<dyn Error>> {
     let (rows, flow) = (Rows::new(channels), initial(channels));
-    let prepared = Prepared::new(&flow, (GRID, GRID), isa, false);
+    let prepared = Prepared::new(&flow, (GRID, GRID), false)?;
     let (mut scratch, mut out) = (Scratch::new(&prepared), vec![0.0; ROWS]);
     let operations = 2.0 * (ROWS * per_position(flow.shape).iter().sum::<usize>()) as f64;
-    (Box::new(move || prepared.likelihood(&rows.x, rows.at(), &mut scratch, &mut out)), operations)
+    Ok((Box::new(move || prepared.likelihood(&rows.x, rows.at(), &mut scratch, &mut out)), operations))
 }
 
 fn features(backbone: Backbone) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let rgb: Vec<f32> = (0..INPUT * INPUT * 3).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let mut workspace = backbone.workspace(INPUT, INPUT);
+    let mut workspace = backbone.workspace();
     workspace.spread(rayon::current_num_threads());
     let run = move || {
         black_box(backbone.features(&rgb, INPUT, INPUT, &mut workspace));

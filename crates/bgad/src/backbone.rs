@@ -1,26 +1,42 @@
-//! Frozen feature extractors: an image to feature maps of strides 4, 8 and 16.
+//! Frozen feature extractors: an image to feature maps at several strides.
 //!
 //! ```text
-//! image [h, w, 3]  →  [⌈h/4⌉, ⌈w/4⌉, c₁],  [⌈h/8⌉, ⌈w/8⌉, c₂],  [⌈h/16⌉, ⌈w/16⌉, c₃]      or some of them
+//! image [h, w, 3]  →  level i: [⌈h/sᵢ⌉, ⌈w/sᵢ⌉, cᵢ]       one to three levels, or some of them
 //! ```
 //!
-//! A level is the result of the last block of its stride, after the residual is added: what timm's `features_only`
-//! gives for `out_indices` 1, 2 and 3. The networks are data ([`Backbone::names`]); weights come from safetensors
-//! files with timm's names, and two networks are part of the library ([`Backbone::embedded_names`]).
+//! A network states the stride and the channels of each level ([`Extractor`]); nothing outside assumes them. Two families are here, both with
+//! strides 4, 8 and 16: EfficientNet and ResNet ([`Backbone::names`]). A level is the result of the last block of its stride, after the residual is
+//! added: what timm's `features_only` gives for `out_indices` 1, 2 and 3. Weights come from safetensors files with timm's names, and two networks are
+//! part of the library ([`Backbone::embedded_names`]).
 
+use std::sync::Arc;
 use std::{error, fmt};
 
 use bgad_kernels::Isa;
-use bgad_kernels::stem::Stem;
 
-use crate::pyramid::{FeatureMap, Levels, Pyramid};
+use crate::machine::{self, InstructionSetError};
+use crate::pyramid::{Levels, Pyramid};
 use crate::weights::{Weights, WeightsError, sha256_hex};
 
-mod block;
-mod efficientnet;
+pub(crate) mod efficientnet;
+mod extractor;
+mod norm;
+mod spread;
 
-use block::{Block, Scratch, Source, Whole};
-use efficientnet::{ARCHITECTURES, Architecture};
+pub use extractor::{Extractor, LevelShape, Maps, Memory};
+
+/// A family of networks that are found by their names.
+struct Family {
+    names: fn() -> Vec<&'static str>,
+    /// Whether the networks are built from the tensor of that name.
+    needs: fn(&str) -> bool,
+    /// Builds the network of one of the names.
+    load: fn(&str, &Weights, Isa) -> Result<Network, WeightsError>,
+}
+
+type Network = Box<dyn Extractor>;
+
+const FAMILIES: [Family; 1] = [efficientnet::FAMILY];
 
 /// Networks whose weights are part of the library, the default first.
 const EMBEDDED: [(&str, &[u8]); 2] = [
@@ -28,83 +44,115 @@ const EMBEDDED: [(&str, &[u8]); 2] = [
     ("tf_efficientnet_lite0", include_bytes!("../weights/tf_efficientnet_lite0.safetensors")),
 ];
 
-/// A network with its weights; immutable, and shared between threads as it is.
-#[derive(Debug)]
+/// A network with its weights; immutable, shared between threads as it is, and cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Backbone {
-    architecture: Architecture,
+    network: Arc<dyn Extractor>,
+    /// Of all its levels.
+    shapes: Arc<[LevelShape]>,
     isa: Isa,
-    stem: Stem,
-    blocks: Vec<Block>,
     levels: Levels,
     weights_sha256: String,
     /// The tensors it was built from, where they are not part of the library.
-    carried: Option<Vec<u8>>,
+    carried: Option<Arc<[u8]>>,
 }
 
 impl Backbone {
-    /// Builds the network called `architecture` (one of [`Backbone::names`]) from a file with timm's names. Tensors
-    /// that the three levels do not need may be missing or present.
+    /// Builds the network called `name` (one of [`Backbone::names`]) from a file with timm's names. Tensors that the
+    /// levels do not need may be missing or present.
     ///
     /// # Errors
     ///
     /// [`BackboneError::Unknown`] for a name that is none, [`BackboneError::Weights`] for a tensor that is missing or
-    /// does not fit.
-    pub fn load(architecture: &str, weights: &Weights, isa: Isa) -> Result<Backbone, BackboneError> {
-        let backbone = Backbone::build(architecture, weights, isa)?;
-        let architecture = backbone.architecture.name;
-        let needed = |name: &str| {
-            ["conv_stem.", "bn1.", "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.", "blocks.4."]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        };
-        let carried =
-            weights.subset(needed).map_err(|source| BackboneError::Weights { architecture, source })?;
-        Ok(Backbone { weights_sha256: sha256_hex(&carried), carried: Some(carried), ..backbone })
+    /// does not fit, [`BackboneError::InstructionSet`] if the machine does not have what was asked for.
+    pub fn load(name: &str, weights: &Weights) -> Result<Backbone, BackboneError> {
+        Backbone::load_on(machine::isa()?, name, weights)
     }
 
-    fn build(architecture: &str, weights: &Weights, isa: Isa) -> Result<Backbone, BackboneError> {
-        let architecture = Architecture::named(architecture).ok_or_else(|| BackboneError::Unknown {
-            found: architecture.to_owned(),
-            expected: Backbone::names(),
-        })?;
-        let activation = architecture.activation();
-        let read = || -> Result<(Stem, Vec<Block>), WeightsError> {
-            let stem = block::load_stem(weights, architecture.stem(), activation, isa)?;
-            let plan = architecture.blocks().into_iter();
-            let blocks = plan.map(|plan| Block::load(weights, plan, activation, isa));
-            Ok((stem, blocks.collect::<Result<_, _>>()?))
-        };
-        let (stem, blocks) =
-            read().map_err(|source| BackboneError::Weights { architecture: architecture.name, source })?;
-        Ok(Backbone {
-            architecture,
-            isa,
-            stem,
-            blocks,
-            levels: Levels::ALL,
-            weights_sha256: weights.sha256(),
-            carried: None,
-        })
+    /// As [`Backbone::load`], on an instruction set of choice.
+    pub(crate) fn load_on(isa: Isa, name: &str, weights: &Weights) -> Result<Backbone, BackboneError> {
+        let (name, family) = family_of(name)?;
+        let backbone = Backbone::build(isa, (name, family), weights)?;
+        let carried = weights
+            .subset(family.needs)
+            .map_err(|source| BackboneError::Weights { architecture: name, source })?;
+        Ok(Backbone { weights_sha256: sha256_hex(&carried), carried: Some(carried.into()), ..backbone })
+    }
+
+    fn build(
+        isa: Isa,
+        (name, family): (&'static str, &Family),
+        weights: &Weights,
+    ) -> Result<Backbone, BackboneError> {
+        let network = (family.load)(name, weights, isa)
+            .map_err(|source| BackboneError::Weights { architecture: name, source })?;
+        Ok(Backbone::around(network.into(), isa, weights.sha256()))
+    }
+
+    fn around(network: Arc<dyn Extractor>, isa: Isa, weights_sha256: String) -> Backbone {
+        let shapes: Arc<[LevelShape]> = network.levels().into();
+        let strides: Vec<usize> = shapes.iter().map(|shape| shape.stride).collect();
+        assert!(
+            (1..=Levels::MOST).contains(&shapes.len()) && strides[0] > 0 && strides.is_sorted(),
+            "{}: expected one to {} levels of ascending strides, found strides {strides:?}",
+            network.name(),
+            Levels::MOST
+        );
+        Backbone { levels: Levels::first(shapes.len()), network, shapes, isa, weights_sha256, carried: None }
+    }
+
+    /// A network of your own. `weights_sha256` tells its weights from others: a model is only used with those that it was trained with. A model
+    /// file does not carry such a network; give it to [`Detector::with_backbone`](crate::Detector::with_backbone) again.
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::InstructionSet`] if the machine does not have what was asked for.
+    ///
+    /// # Panics
+    ///
+    /// If it states no level, more than [`Levels::MOST`], or strides that do not ascend.
+    pub fn of(
+        extractor: impl Extractor + 'static,
+        weights_sha256: String,
+    ) -> Result<Backbone, BackboneError> {
+        Ok(Backbone::around(Arc::new(extractor), machine::isa()?, weights_sha256))
     }
 
     /// Builds a network whose weights are part of the library, one of [`Backbone::embedded_names`].
     ///
     /// # Errors
     ///
-    /// [`BackboneError::Unknown`] for any other name.
-    pub fn embedded(name: &str, isa: Isa) -> Result<Backbone, BackboneError> {
+    /// [`BackboneError::Unknown`] for any other name, [`BackboneError::InstructionSet`] if the machine does not have
+    /// what was asked for.
+    pub fn embedded(name: &str) -> Result<Backbone, BackboneError> {
+        Backbone::embedded_on(machine::isa()?, name)
+    }
+
+    /// As [`Backbone::embedded`], on an instruction set of choice.
+    pub(crate) fn embedded_on(isa: Isa, name: &str) -> Result<Backbone, BackboneError> {
         let (name, bytes) = EMBEDDED.into_iter().find(|(known, _)| *known == name).ok_or_else(|| {
             BackboneError::Unknown { found: name.to_owned(), expected: Backbone::embedded_names() }
         })?;
         let weights = Weights::from_bytes(bytes);
         let weights = weights.map_err(|source| BackboneError::Weights { architecture: name, source })?;
-        Backbone::build(name, &weights, isa)
+        Backbone::build(isa, family_of(name)?, &weights)
     }
 
     /// The same network, of which these levels are wanted; what only others need is not computed.
-    pub fn with_levels(mut self, levels: Levels) -> Backbone {
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::Levels`] if it does not have one of them.
+    pub fn with_levels(mut self, levels: Levels) -> Result<Backbone, BackboneError> {
+        if levels.chosen().any(|level| level >= self.shapes.len()) {
+            return Err(BackboneError::Levels {
+                name: self.name().to_owned(),
+                found: levels,
+                has: Levels::first(self.shapes.len()),
+            });
+        }
         self.levels = levels;
-        self
+        Ok(self)
     }
 
     /// The levels it gives.
@@ -114,7 +162,7 @@ impl Backbone {
 
     /// The names of all networks, as timm calls them.
     pub fn names() -> Vec<&'static str> {
-        ARCHITECTURES.iter().map(|a| a.name).collect()
+        FAMILIES.iter().flat_map(|family| (family.names)()).collect()
     }
 
     /// The names of the networks whose weights are part of the library, the default first.
@@ -124,24 +172,37 @@ impl Backbone {
 
     /// The network's name.
     pub fn name(&self) -> &str {
-        self.architecture.name
+        self.network.name()
     }
 
     /// Mean and standard deviation for `(rgb − mean) / std`, red, green and blue between 0 and 1.
     pub fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
-        self.architecture.mean_std()
+        self.network.mean_std()
+    }
+
+    /// Stride and channels of its levels.
+    pub fn shapes(&self) -> Vec<LevelShape> {
+        self.levels.chosen().map(|level| self.shapes[level]).collect()
     }
 
     /// Channels of its levels.
     pub fn channels(&self) -> Vec<usize> {
-        let channels = self.architecture.level_channels();
-        self.levels.chosen().map(|level| channels[level]).collect()
+        self.shapes().into_iter().map(|shape| shape.channels).collect()
     }
 
     /// Height and width of its levels for an image of height and width `input`.
     pub fn grid(&self, input: (usize, usize)) -> Vec<(usize, usize)> {
-        let strides = self.levels.chosen().map(|level| 4 << level);
-        strides.map(|stride| (input.0.div_ceil(stride), input.1.div_ceil(stride))).collect()
+        self.shapes().into_iter().map(|shape| shape.grid(input)).collect()
+    }
+
+    /// The finest and the coarsest stride of the network, of the levels that are not wanted too.
+    pub(crate) fn strides(&self) -> (usize, usize) {
+        (self.shapes[0].stride, self.shapes[self.shapes.len() - 1].stride)
+    }
+
+    /// The instruction set of the network, and of everything that is computed with its features.
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// The tensors the network was built from, as a safetensors file, where they are not part of the library: what a
@@ -155,21 +216,9 @@ impl Backbone {
         &self.weights_sha256
     }
 
-    /// Memory for images of `h` by `w`, to be kept from image to image; one for each image that is worked on at a time.
-    pub fn workspace(&self, h: usize, w: usize) -> Workspace {
-        let mut largest = 0;
-        let mut size = [h.div_ceil(2), w.div_ceil(2)];
-        for block in &self.blocks {
-            size = block.output_size(size);
-            largest = largest.max(size[0] * size[1] * block.plan.output);
-        }
-        Workspace {
-            maps: [vec![0.0; largest], vec![0.0; largest]],
-            whole: Whole::new(self.isa),
-            scratches: vec![Scratch::default()],
-            threads: 1,
-            pyramid: Pyramid::default(),
-        }
+    /// Memory for images, to be kept from image to image; one for each image that is worked on at a time.
+    pub fn workspace(&self) -> Workspace {
+        Workspace::default()
     }
 
     /// The feature maps of one image, `[h, w, 3]`, normalised with [`Backbone::mean_std`]. Any size from 32 by 32 up
@@ -191,56 +240,35 @@ impl Backbone {
     ) -> &'w mut Pyramid {
         assert!(h > 0 && w > 0, "an image of {h} by {w} pixels");
         assert_eq!(rgb_hwc_normalized.len(), h * w * 3, "values of an image of {h} by {w} pixels");
-        if workspace.threads > 1 && rayon::current_thread_index().is_none() {
+        if workspace.memory.threads() > 1 && rayon::current_thread_index().is_none() {
             // The short waits between the blocks are for a thread of the pool.
             return rayon::scope(move |_| self.features(rgb_hwc_normalized, h, w, workspace));
         }
-        let Workspace { maps: [current, next], whole, scratches, threads, pyramid } = workspace;
-        let scratches = &mut scratches[..*threads];
-        let levels = &mut pyramid.levels;
-        let wanted = self.levels.chosen().count();
-        // The workspace may have served a network of more.
-        levels.truncate(wanted);
-        let mut level = 0;
-        let mut size = [h.div_ceil(2), w.div_ceil(2)];
-        for (i, block) in self.blocks.iter().enumerate() {
-            let source = match i {
-                0 => Source::Image(&self.stem, rgb_hwc_normalized, [h, w]),
-                _ => Source::Map(&current[..size[0] * size[1] * block.plan.input]),
-            };
-            let [height, width] = block.output_size(size);
-            let channels = block.plan.output;
-            let out = block::at_least(next, height * width * channels);
-            block.run(source, size, whole, scratches, out);
-            if block.plan.level.is_some_and(|level| self.levels.contains(level)) {
-                if levels.len() == level {
-                    levels.push(FeatureMap { height, width, channels, hwc: Vec::new() });
-                }
-                let map = &mut levels[level];
-                (map.height, map.width, map.channels) = (height, width, channels);
-                map.hwc.clear();
-                map.hwc.extend_from_slice(out);
-                level += 1;
-                if level == wanted {
-                    break;
-                }
-            }
-            std::mem::swap(current, next);
-            size = [height, width];
-        }
+        let Workspace { memory, pyramid } = workspace;
+        let mut maps = Maps::new(self.levels, &self.shapes, (h, w), pyramid);
+        self.network.extract(rgb_hwc_normalized, (h, w), memory, &mut maps);
+        assert!(maps.are_complete(), "{} gives every level that it states", self.name());
         pyramid
     }
 }
 
+/// The family of a name, and the name as long as the program lives.
+fn family_of(name: &str) -> Result<(&'static str, &'static Family), BackboneError> {
+    let of_family = |family: &'static Family| {
+        let names = (family.names)().into_iter();
+        names.filter(|known| *known == name).map(move |known| (known, family))
+    };
+    FAMILIES
+        .iter()
+        .flat_map(of_family)
+        .next()
+        .ok_or_else(|| BackboneError::Unknown { found: name.to_owned(), expected: Backbone::names() })
+}
+
 /// Memory that [`Backbone::features`] works in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Workspace {
-    /// Input and result of the block that runs.
-    maps: [Vec<f32>; 2],
-    whole: Whole,
-    /// One for each thread that was ever asked for.
-    scratches: Vec<Scratch>,
-    threads: usize,
+    memory: Memory,
     /// What the last image gave.
     pyramid: Pyramid,
 }
@@ -249,10 +277,7 @@ impl Workspace {
     /// From now on an image is shared out to this many threads of the rayon pool, at least one: the least time for one
     /// image. Where there are images for all cores, one thread for each takes less work.
     pub fn spread(&mut self, threads: usize) {
-        self.threads = threads.max(1);
-        if self.scratches.len() < self.threads {
-            self.scratches.resize_with(self.threads, Scratch::default);
-        }
+        self.memory.spread(threads);
     }
 }
 
@@ -274,6 +299,23 @@ pub enum BackboneError {
         /// What is wrong with them.
         source: WeightsError,
     },
+    /// The network does not have these levels.
+    Levels {
+        /// The network.
+        name: String,
+        /// The levels that were asked for.
+        found: Levels,
+        /// Those it has.
+        has: Levels,
+    },
+    /// The machine does not have the instruction set that was asked for.
+    InstructionSet(InstructionSetError),
+}
+
+impl From<InstructionSetError> for BackboneError {
+    fn from(error: InstructionSetError) -> BackboneError {
+        BackboneError::InstructionSet(error)
+    }
 }
 
 impl fmt::Display for BackboneError {
@@ -283,6 +325,10 @@ impl fmt::Display for BackboneError {
                 write!(f, "unknown backbone `{found}`, expected one of {}", expected.join(", "))
             }
             Self::Weights { architecture, .. } => write!(f, "the weights do not fit {architecture}"),
+            Self::Levels { name, found, has } => {
+                write!(f, "{name} has the levels {has}, expected some of them, found {found}")
+            }
+            Self::InstructionSet(error) => error.fmt(f),
         }
     }
 }
@@ -290,8 +336,8 @@ impl fmt::Display for BackboneError {
 impl error::Error for BackboneError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Unknown { .. } => None,
             Self::Weights { source, .. } => Some(source),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bgad_kernels::Isa;
 use rayon::prelude::*;
 
 use crate::backbone::{Backbone, Workspace};
@@ -24,7 +23,7 @@ use crate::pyramid::Pyramid;
 use crate::score::{
     AnomalyMap, Framing, PartKind, PreparedScorer, Reading, Rule, Score, ScoreConstants, View, area_of,
 };
-use crate::tiles::{self, Blend};
+use crate::tiles::{self, Blend, Tiling};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
 
 /// A trained model, ready to inspect. Shared between threads as it is.
@@ -76,13 +75,13 @@ impl Inspection {
 }
 
 impl Detector {
-    /// Reads a model file, for the fastest instruction set of this machine.
+    /// Reads a model file.
     ///
     /// # Errors
     ///
     /// A [`ModelError`] that says what is wrong with the file.
     pub fn open(path: &Path) -> Result<Detector, ModelError> {
-        Detector::new(&Model::open(path)?, Isa::best())
+        Detector::new(&Model::open(path)?)
     }
 
     /// Prepares a model to run.
@@ -90,12 +89,22 @@ impl Detector {
     /// # Errors
     ///
     /// As [`Model::backbone`].
-    pub fn new(model: &Model, isa: Isa) -> Result<Detector, ModelError> {
+    pub fn new(model: &Model) -> Result<Detector, ModelError> {
+        Detector::with_backbone(model, model.backbone()?)
+    }
+
+    /// Prepares a model to run on a network that is there already: one that the library does not know by name, or that is shared.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::OtherBackbone`] or [`ModelError::Inconsistent`] if it is not the one that the model was trained with.
+    pub fn with_backbone(model: &Model, backbone: Backbone) -> Result<Detector, ModelError> {
+        let backbone = model.fitting(backbone)?;
         Ok(Detector {
             header: model.header.clone(),
             framing: model.scorer.framing,
-            backbone: model.backbone(isa)?,
-            scorer: model.scorer.prepare(isa),
+            scorer: model.scorer.prepare(backbone.isa()),
+            backbone,
             free: Mutex::default(),
             running: AtomicUsize::new(0),
         })
@@ -114,6 +123,11 @@ impl Detector {
     /// Size that images are brought to.
     pub fn input(&self) -> InputSize {
         self.framing.size()
+    }
+
+    /// Pixels from one position of the network's finest level to the next.
+    pub(crate) fn finest_stride(&self) -> usize {
+        self.backbone.strides().0
     }
 
     /// Reads and inspects an image file.
@@ -216,10 +230,12 @@ impl Detector {
             "images are brought to the model's input size"
         );
         let (mean, std) = self.backbone.mean_std();
-        let mut buffers =
-            self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop().unwrap_or_else(|| {
-                Buffers { rgb: Vec::new(), workspace: self.backbone.workspace(image.height, image.width) }
-            });
+        let mut buffers = self
+            .free
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .pop()
+            .unwrap_or_else(|| Buffers { rgb: Vec::new(), workspace: self.backbone.workspace() });
         let Buffers { rgb, workspace } = &mut buffers;
         image.normalize_into(mean, std, rgb);
         // An image that comes alone gets all cores; where others run as well, each keeps to its own.
@@ -294,8 +310,9 @@ impl Detector {
             (original.height, original.width),
             "an image of its own size"
         );
-        let mut blend = Blend::new(original, size, overlap);
-        let corners = tiles::corners(original, size, overlap);
+        let tiling = Tiling { size, overlap, stride: self.backbone.strides().1 };
+        let mut blend = Blend::new(original, tiling);
+        let corners = tiling.corners(original);
         let share = rayon::current_num_threads();
         for (i, corners) in corners.chunks(share).enumerate() {
             let map = |&corner: &(usize, usize)| {

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::flow::{PreparedWhitening, Whitening};
 
 /// Images below which nothing is said of new ones.
-pub const LEAST_IMAGES: usize = 10;
+pub(crate) const LEAST_IMAGES: usize = 10;
 
 /// Parts that the images are divided into, each judged by the others.
 const FOLDS: usize = 10;
@@ -27,7 +27,7 @@ const FOLDS: usize = 10;
 /// # Panics
 ///
 /// If the vectors differ in length.
-pub fn fit(v: &[&[f32]]) -> Option<Whitening> {
+pub(crate) fn fit(v: &[&[f32]]) -> Option<Whitening> {
     let n = v.len();
     let d = v.first()?.len();
     assert!(v.iter().all(|v| v.len() == d), "vectors of one length");
@@ -72,7 +72,7 @@ pub fn fit(v: &[&[f32]]) -> Option<Whitening> {
 
 /// `d` of each vector under the Gaussian of those of other folds, in their order; `None` as [`fit`], or for fewer than
 /// [`LEAST_IMAGES`].
-pub fn held_out(v: &[&[f32]], isa: Isa) -> Option<Vec<f32>> {
+pub(crate) fn held_out(v: &[&[f32]], isa: Isa) -> Option<Vec<f32>> {
     if v.len() < LEAST_IMAGES {
         return None;
     }
@@ -93,7 +93,7 @@ pub fn held_out(v: &[&[f32]], isa: Isa) -> Option<Vec<f32>> {
 /// # Panics
 ///
 /// If `v` is not as long as those that the Gaussian was fitted to.
-pub fn distance(gaussian: &PreparedWhitening, v: &[f32]) -> f32 {
+pub(crate) fn distance(gaussian: &PreparedWhitening, v: &[f32]) -> f32 {
     let mut z = vec![0.0; v.len()];
     gaussian.apply(v, &mut z);
     (z.iter().map(|z| f64::from(*z).powi(2)).sum::<f64>() / (2 * v.len()) as f64) as f32

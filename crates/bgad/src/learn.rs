@@ -15,8 +15,6 @@ mod lesson;
 
 use std::path::{Path, PathBuf};
 
-use bgad_kernels::Isa;
-
 pub use error::LearnError;
 pub use lesson::{Found, Lesson};
 
@@ -125,18 +123,16 @@ impl<'a> Plan<'a> {
     pub fn run(
         self,
         tuning: FineTuning,
-        isa: Isa,
         stop: &(dyn Fn() -> bool + Sync),
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<Learned, LearnError> {
         let record = SplitRecord::of(&self.split, &self.data).map_err(LearnError::Record)?;
         self.check_contents(&record)?;
-        let before = self.evaluated(self.known, isa, progress)?;
-        let backbone = self.known.backbone(isa)?;
+        let before = self.evaluated(self.known, progress)?;
+        let backbone = self.known.backbone()?;
         let run = Run {
             split: &self.split,
             backbone: &backbone,
-            isa,
             material: &Material::default(),
             checkpoint: None,
             resume: false,
@@ -154,8 +150,8 @@ impl<'a> Plan<'a> {
             return Err(LearnError::Skipped { count: skipped });
         }
         model.header.training.split = Some(record);
-        self.calibrate_again(&mut model, isa, progress)?;
-        let after = self.evaluated(&model, isa, progress)?;
+        self.calibrate_again(&mut model, progress)?;
+        let after = self.evaluated(&model, progress)?;
         let thresholds = [self.known.header.operating_threshold(), model.header.operating_threshold()];
         Ok(Learned {
             lesson: self.lesson,
@@ -184,10 +180,9 @@ impl<'a> Plan<'a> {
     fn evaluated(
         &self,
         model: &Model,
-        isa: Isa,
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<Evaluation, LearnError> {
-        let detector = Detector::new(model, isa)?;
+        let detector = Detector::new(model)?;
         let good: Vec<Sample> = self.split.test_good.iter().chain(&self.split.hold_out).cloned().collect();
         let mut on_event = |event: evaluation::Event<'_>| progress(Event::Evaluation(event));
         Ok(evaluation::evaluate(&detector, &good, &self.split.test_bad, Scoring::Frozen, &mut on_event)?)
@@ -196,7 +191,6 @@ impl<'a> Plan<'a> {
     fn calibrate_again(
         &self,
         model: &mut Model,
-        isa: Isa,
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), LearnError> {
         let Some(before) = &self.known.header.calibration else { return Ok(()) };
@@ -205,7 +199,7 @@ impl<'a> Plan<'a> {
             Promise::ByHand => Vec::new(),
             Promise::Never | Promise::Lost => return Ok(()),
         };
-        let detector = Detector::new(model, isa)?;
+        let detector = Detector::new(model)?;
         let files = session::Files { good: &good, defective: &[] };
         let mut on_event = |event: session::Event<'_>| progress(Event::Calibration(event));
         let session = Session::open(&detector, files, before.confidence, &mut on_event)?;

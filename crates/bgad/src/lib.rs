@@ -35,6 +35,7 @@ pub mod frame;
 pub mod image;
 pub mod tiles;
 pub mod backbone;
+pub(crate) mod machine;
 pub mod pyramid;
 pub mod position;
 pub mod flow;
@@ -42,7 +43,7 @@ pub mod likelihood;
 pub mod boundary;
 pub mod focal;
 pub mod loss;
-pub mod gaussian;
+pub(crate) mod gaussian;
 pub mod score;
 pub mod foreground;
 pub mod augment;
@@ -61,8 +62,10 @@ pub mod outside;
 pub mod printable;
 mod written;
 
+pub use backbone::{Backbone, Extractor};
 pub use detector::{Detector, Inspection};
 pub use frame::{Frame, FrameError, Layout};
+pub use machine::{InstructionSetError, instruction_set};
 pub use model::Model;
 pub use score::PartKind;
 
@@ -72,6 +75,7 @@ const _: () = {
     shared::<Detector>();
     shared::<Model>();
     shared::<Frame>();
+    shared::<Backbone>();
 };
 
 #[cfg(test)]

@@ -20,10 +20,9 @@ mod read;
 
 use std::path::Path;
 
-use bgad_kernels::Isa;
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, LevelShape};
 use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
 use crate::dataset::SplitRecord;
@@ -85,6 +84,9 @@ pub struct Header {
 /// One level in the [`Header`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelHeader {
+    /// Pixels from one position to the next. Files of before this was recorded have 4, 8 and 16 from the finest level of the network on.
+    #[serde(default)]
+    pub stride: usize,
     /// Channels of the feature map.
     pub channels: usize,
     /// Rows of the feature map.
@@ -167,16 +169,24 @@ impl Model {
     ///
     /// [`ModelError::Backbone`] if it cannot be built, [`ModelError::OtherBackbone`] if its weights are not those the
     /// model was trained with.
-    pub fn backbone(&self, isa: Isa) -> Result<Backbone, ModelError> {
+    pub fn backbone(&self) -> Result<Backbone, ModelError> {
         let backbone = match &self.backbone_weights {
-            None => Backbone::embedded(&self.header.backbone, isa),
+            None => Backbone::embedded(&self.header.backbone),
             Some(bytes) => {
                 let weights = Weights::from_bytes(bytes.clone()).map_err(ModelError::Weights)?;
-                Backbone::load(&self.header.backbone, &weights, isa)
+                Backbone::load(&self.header.backbone, &weights)
             }
-        }
-        .map_err(ModelError::Backbone)?
-        .with_levels(self.header.options.levels);
+        };
+        self.fitting(backbone.map_err(ModelError::Backbone)?)
+    }
+
+    /// `backbone` with the levels of this model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::backbone`] if it is not the one that the model was trained with.
+    pub(crate) fn fitting(&self, backbone: Backbone) -> Result<Backbone, ModelError> {
+        let backbone = backbone.with_levels(self.header.options.levels).map_err(ModelError::Backbone)?;
         if backbone.weights_sha256() != self.header.backbone_sha256 {
             return Err(ModelError::OtherBackbone {
                 name: self.header.backbone.clone(),
@@ -185,9 +195,10 @@ impl Model {
             });
         }
         let grid = backbone.grid((self.header.options.input.height, self.header.options.input.width));
-        let channels = backbone.channels();
+        let shapes = backbone.shapes();
         for (i, level) in self.header.levels.iter().enumerate() {
-            if (level.channels, (level.height, level.width)) != (channels[i], grid[i]) {
+            let shape = LevelShape { stride: level.stride, channels: level.channels };
+            if (shape, (level.height, level.width)) != (shapes[i], grid[i]) {
                 return Err(ModelError::Inconsistent {
                     what: format!("level {i} does not fit {}", backbone.name()),
                 });
@@ -212,6 +223,12 @@ impl Header {
             return wrong("a level has 2 to 4096 channels");
         }
         let InputSize { height, width, .. } = self.options.input;
+        let fits = |l: &LevelHeader| {
+            l.stride > 0 && [height, width].map(|side| side.div_ceil(l.stride)) == [l.height, l.width]
+        };
+        if !self.levels.iter().all(fits) {
+            return wrong("a level has a position for every stride of the input size");
+        }
         let size = self.options.tile_overlap.is_none().then_some((height, width));
         if !self.area.fits(size) {
             return wrong("the scoring area covers an image");

@@ -23,7 +23,7 @@ pub struct FeatureMap {
 /// The feature maps of one image, the finest level first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pyramid {
-    /// Strides 4, 8 and 16 of the image for the networks of [`crate::backbone`].
+    /// One grid for each level that the network states ([`crate::backbone::Extractor`]) and that is wanted.
     pub levels: Vec<FeatureMap>,
 }
 
@@ -33,10 +33,15 @@ pub struct Pyramid {
 pub struct Levels([bool; Levels::MOST]);
 
 impl Levels {
-    /// Levels of a whole pyramid.
+    /// Levels that a pyramid has at most.
     pub const MOST: usize = 3;
     /// All of them.
     pub const ALL: Levels = Levels([true; Levels::MOST]);
+
+    /// The first `n`, the finest ones.
+    pub(crate) fn first(n: usize) -> Levels {
+        Levels(std::array::from_fn(|level| level < n))
+    }
 
     /// Whether `level`, from 0, is one of them.
     pub fn contains(self, level: usize) -> bool {

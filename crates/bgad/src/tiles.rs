@@ -1,14 +1,14 @@
 //! Large images in tiles of the input size.
 //!
 //! ```text
-//! along a side of L pixels, tiles of T with at least O in common, all beginning at multiples of 16:
-//!   R = 16 ⌈(L − T) / 16⌉      n = 1 + ⌈R / (T − O)⌉ tiles      the i-th begins at i R / (n − 1), rounded down
+//! along a side of L pixels, tiles of T with at least O in common, all beginning at multiples of s:
+//!   R = s ⌈(L − T) / s⌉      n = 1 + ⌈R / (T − O)⌉ tiles      the i-th begins at i R / (n − 1), rounded down
 //! w_i(x) = ramp of the distance to the tile's nearer inner edge: 0 within O/4 of it, 1 from 3O/4 on      borders of the image are no inner edges
 //! map(y, x) = Σ_ij u_i(y) u_j(x) map_ij(y, x),   u_i = w_i / Σ_k w_k
 //! ```
 //!
-//! Near its edges a tile has seen padding instead of the picture, so it says nothing there; between, tiles fade into each other. 16 is the
-//! coarsest stride of the features: so every tile samples the picture at the same places. Where a tile reaches beyond the picture, its
+//! Near its edges a tile has seen padding instead of the picture, so it says nothing there; between, tiles fade into each other. s is the
+//! coarsest stride of the network: so every tile samples the picture at the same places. Where a tile reaches beyond the picture, its
 //! edge goes on. Flows of tiles know no position: where a tile lies must not matter.
 
 use std::ops::Range;
@@ -17,8 +17,16 @@ use std::path::PathBuf;
 use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, Window};
 use crate::score::AnomalyMap;
 
-/// Tiles begin at multiples of this, the coarsest stride of a pyramid.
-const STRIDE: usize = 16;
+/// How images are cut into tiles.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiling {
+    /// Of a tile.
+    pub size: InputSize,
+    /// Pixels that neighbours have in common at least.
+    pub overlap: usize,
+    /// Tiles begin at multiples of it: the coarsest stride of the network.
+    pub stride: usize,
+}
 
 /// A picture to learn from: a whole image, or a tile of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +51,25 @@ impl Source {
     }
 }
 
-/// Corners of all tiles of an image, row by row.
-pub(crate) fn corners(original: OriginalSize, size: InputSize, overlap: usize) -> Vec<(usize, usize)> {
-    let columns = starts(original.width, size.width, overlap);
-    let rows = starts(original.height, size.height, overlap);
-    rows.into_iter().flat_map(|y| columns.iter().map(move |&x| (y, x))).collect()
-}
-
-fn starts(len: usize, tile: usize, overlap: usize) -> Vec<usize> {
-    if len <= tile {
-        return vec![0];
+impl Tiling {
+    /// Corners of all tiles of an image, row by row.
+    pub(crate) fn corners(self, original: OriginalSize) -> Vec<(usize, usize)> {
+        let columns = self.starts(original.width, self.size.width);
+        let rows = self.starts(original.height, self.size.height);
+        rows.into_iter().flat_map(|y| columns.iter().map(move |&x| (y, x))).collect()
     }
-    let reach = (len - tile).next_multiple_of(STRIDE);
-    let step = ((tile - overlap) / STRIDE * STRIDE).max(STRIDE);
-    let gaps = reach.div_ceil(step);
-    (0..=gaps).map(|i| i * reach / gaps / STRIDE * STRIDE).collect()
+
+    /// Where tiles of `tile` pixels begin along a side of `len`.
+    fn starts(self, len: usize, tile: usize) -> Vec<usize> {
+        let Tiling { overlap, stride, .. } = self;
+        if len <= tile {
+            return vec![0];
+        }
+        let reach = (len - tile).next_multiple_of(stride);
+        let step = ((tile - overlap) / stride * stride).max(stride);
+        let gaps = reach.div_ceil(step);
+        (0..=gaps).map(|i| i * reach / gaps / stride * stride).collect()
+    }
 }
 
 /// The part of a tile that shows the image: all of it unless the tile reaches beyond.
@@ -93,16 +105,16 @@ struct Share {
 }
 
 impl Blend {
-    pub(crate) fn new(original: OriginalSize, size: InputSize, overlap: usize) -> Blend {
+    pub(crate) fn new(original: OriginalSize, tiling: Tiling) -> Blend {
         let OriginalSize { height: h, width: w } = original;
         Blend {
             map: AnomalyMap { nats: vec![0.0; h * w], h, w },
-            rows: shares(h, size.height, overlap),
-            columns: shares(w, size.width, overlap),
+            rows: shares(h, tiling.size.height, tiling),
+            columns: shares(w, tiling.size.width, tiling),
         }
     }
 
-    /// Adds the map of tile `index`, in the order of [`corners`].
+    /// Adds the map of tile `index`, in the order of [`Tiling::corners`].
     pub(crate) fn add(&mut self, index: usize, map: &AnomalyMap) {
         let (row, column) =
             (&self.rows[index / self.columns.len()], &self.columns[index % self.columns.len()]);
@@ -119,8 +131,8 @@ impl Blend {
     }
 }
 
-fn shares(len: usize, tile: usize, overlap: usize) -> Vec<Share> {
-    let starts = starts(len, tile, overlap);
+fn shares(len: usize, tile: usize, tiling: Tiling) -> Vec<Share> {
+    let (starts, overlap) = (tiling.starts(len, tile), tiling.overlap);
     let (margin, ramp) = ((overlap / 4) as f32, (overlap - 2 * (overlap / 4)).max(1) as f32);
     let last = starts.len() - 1;
     let mut shares: Vec<Share> = starts
@@ -152,28 +164,33 @@ fn shares(len: usize, tile: usize, overlap: usize) -> Vec<Share> {
 mod tests {
     use super::*;
 
+    fn tiling(overlap: usize, stride: usize) -> Tiling {
+        Tiling { size: InputSize::square(64), overlap, stride }
+    }
+
     #[test]
     fn tiles_cover_every_image_and_overlap_enough() {
-        for len in [1, 63, 64, 65, 80, 127, 128, 400, 1000] {
-            let starts = starts(len, 64, 16);
+        let lengths = [1, 63, 64, 65, 80, 127, 128, 400, 1000];
+        for (len, stride) in lengths.into_iter().flat_map(|len| [8, 16, 32].map(|stride| (len, stride))) {
+            let starts = tiling(16, stride).starts(len, 64);
             assert_eq!(starts[0], 0);
             let end = starts.last().map(|start| start + 64).expect("a tile");
-            assert!(end >= len && (starts.len() == 1 || end < len + STRIDE), "{len}: {starts:?}");
+            assert!(end >= len && (starts.len() == 1 || end < len + stride), "{len}: {starts:?}");
             assert!(starts.windows(2).all(|w| w[0] < w[1] && w[1] - w[0] <= 48), "{len}: {starts:?}");
-            assert!(starts.iter().all(|start| start % STRIDE == 0), "{len}: {starts:?}");
+            assert!(starts.iter().all(|start| start % stride == 0), "{len}: {starts:?}");
         }
-        let found = corners(OriginalSize { height: 70, width: 8 }, InputSize::square(64), 16);
+        let found = tiling(16, 16).corners(OriginalSize { height: 70, width: 8 });
         assert_eq!(found, [(0, 0), (16, 0)]);
     }
 
     #[test]
     fn blended_tiles_of_one_picture_give_the_picture() {
-        let size = InputSize::square(64);
+        let tiling = tiling(24, 16);
         for (height, width) in [(64, 64), (9, 140), (133, 200), (7, 5)] {
             let value = |y: usize, x: usize| (y * 1000 + x) as f32;
             let original = OriginalSize { height, width };
-            let mut blend = Blend::new(original, size, 24);
-            for (index, (top, left)) in corners(original, size, 24).into_iter().enumerate() {
+            let mut blend = Blend::new(original, tiling);
+            for (index, (top, left)) in tiling.corners(original).into_iter().enumerate() {
                 let nats = (0..64 * 64).map(|i| value(top + i / 64, left + i % 64)).collect();
                 blend.add(index, &AnomalyMap { nats, h: 64, w: 64 });
             }
@@ -190,13 +207,13 @@ mod tests {
 
     #[test]
     fn what_a_tile_says_near_its_inner_edges_does_not_count() {
-        let (original, size) = (OriginalSize { height: 64, width: 112 }, InputSize::square(64));
-        let mut blend = Blend::new(original, size, 16);
+        let (original, tiling) = (OriginalSize { height: 64, width: 112 }, tiling(16, 16));
+        let mut blend = Blend::new(original, tiling);
         // The first of two tiles shouts in its last four columns; the second knows better there.
         let mut nats = vec![1.0; 64 * 64];
         nats.chunks_mut(64).for_each(|row| row[60..].fill(1e3));
         blend.add(0, &AnomalyMap { nats, h: 64, w: 64 });
-        assert_eq!(corners(original, size, 16), [(0, 0), (0, 48)]);
+        assert_eq!(tiling.corners(original), [(0, 0), (0, 48)]);
         blend.add(1, &AnomalyMap { nats: vec![1.0; 64 * 64], h: 64, w: 64 });
         assert!(blend.finish().nats.iter().all(|&nats| (nats - 1.0).abs() < 0.01));
     }

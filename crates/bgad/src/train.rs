@@ -55,8 +55,6 @@ pub struct Run<'a> {
     pub split: &'a Split,
     /// The frozen feature extractor.
     pub backbone: &'a Backbone,
-    /// Instruction set of the flows.
-    pub isa: Isa,
     /// What anomalies are made with.
     pub material: &'a Material,
     /// Where the state is written after each meta-epoch; `None` for nowhere.
@@ -71,6 +69,11 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The instruction set of the flows is that of the network.
+    fn isa(&self) -> Isa {
+        self.backbone.isa()
+    }
+
     fn cache_folder(&self) -> PathBuf {
         let beside = self.checkpoint.and_then(Path::parent);
         match beside {

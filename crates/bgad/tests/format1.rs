@@ -42,6 +42,6 @@ fn models_of_format_1_judge_as_before() {
         // Written again, it is of today's format and says the same.
         let again = Model::from_bytes(model.to_bytes()).expect("a model");
         assert_eq!(again.header.format_version, bgad::model::FORMAT_VERSION);
-        check(&Detector::new(&again, bgad_kernels::Isa::best()).expect("a model"), name);
+        check(&Detector::new(&again).expect("a model"), name);
     }
 }

@@ -16,7 +16,6 @@ use bgad::image::{InputImage, InputSize, Mask, OriginalSize};
 use bgad::model::Model;
 use bgad::options::{Preset, Schedule, TrainOptions};
 use bgad::train::{Material, Run, train};
-use bgad_kernels::Isa;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -235,11 +234,9 @@ fn model(split: &Split, folder: &Path) -> Vec<u8> {
         blocks: 1,
         ..TrainOptions::preset(Preset::Fast)
     };
-    let isa = Isa::best();
     let run = Run {
         split,
-        backbone: &Backbone::embedded("tf_efficientnet_lite0", isa).expect("a backbone"),
-        isa,
+        backbone: &Backbone::embedded("tf_efficientnet_lite0").expect("a backbone"),
         material: &Material::default(),
         checkpoint: None,
         resume: false,

@@ -22,7 +22,6 @@ use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Recipe, Schedule, Tra
 use bgad::train::{self, Event, Material, Output, PassReport, Plan, Run, TrainError};
 use bgad::verdict::{Thresholds, Verdict};
 use bgad::{Detector, Inspection};
-use bgad_kernels::Isa;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -131,10 +130,6 @@ pub(super) struct CalibrationFacts {
     pub images: usize,
 }
 
-fn isa() -> Isa {
-    Isa::best()
-}
-
 impl TrainRequest {
     fn split(&self, root: &Path) -> Result<Split, Failure> {
         let hold_out = Some(self.hold_out).filter(|share| *share > 0.0 && *share < 1.0);
@@ -174,11 +169,10 @@ pub(super) fn estimate(
     };
     let once =
         TrainOptions { schedule: Schedule { meta_epochs: 1, sub_epochs: 1 }, ..wanted.clone() }.check()?;
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE, isa())?;
+    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
     let run = Run {
         split: &few,
         backbone: &backbone,
-        isa: isa(),
         material: &material(root),
         checkpoint: None,
         resume: false,
@@ -228,11 +222,10 @@ pub(super) fn train(root: &Path, request: &TrainRequest, control: &dyn Control) 
         train::remove_checkpoint(&output.checkpoint)?;
         split.write(&plan, root)?;
     }
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE, isa())?;
+    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
     let run = Run {
         split: &split,
         backbone: &backbone,
-        isa: isa(),
         material: &material(root),
         checkpoint: Some(&output.checkpoint),
         resume,
@@ -449,7 +442,7 @@ pub(super) fn set_thresholds(root: &Path, name: &str, wanted: &Wanted) -> Result
             let good: Vec<PathBuf> = split.hold_out.into_iter().map(|sample| sample.path).collect();
             let objective = Objective::MaxFalseAlarms(share);
             session::check_provable(objective, confidence, good.len(), 0)?;
-            let detector = Detector::new(&model, isa())?;
+            let detector = Detector::new(&model)?;
             let files = Files { good: &good, defective: &[] };
             Session::open(&detector, files, confidence, &mut |_| {})?.calibrate(objective)?
         }
@@ -470,7 +463,7 @@ pub(super) enum Wanted {
 
 /// Examines the project.
 pub(super) fn examine(root: &Path, quick: bool, control: &dyn Control) -> Result<Checkup, Failure> {
-    let backbone = if quick { None } else { Some(Backbone::embedded(DEFAULT_BACKBONE, isa())?) };
+    let backbone = if quick { None } else { Some(Backbone::embedded(DEFAULT_BACKBONE)?) };
     let options = DoctorOptions { input: InputSize::square(256), backbone: backbone.as_ref() };
     let checkup = doctor::examine(root, &options, &mut |seen| {
         let (done, total) = (seen.done, seen.total);
@@ -516,7 +509,7 @@ pub(super) fn learn(
 ) -> Result<Option<Lesson>, Failure> {
     let path = model_path(root, from);
     let known = Model::open(&path)?;
-    let old = Detector::new(&known, isa())?;
+    let old = Detector::new(&known)?;
     let mut found = Found::default();
     for (_, Sample { path, mask, .. }) in samples {
         match mask {
@@ -528,7 +521,7 @@ pub(super) fn learn(
     let (split, data) = learn::split_of(&path, &known.header, Some(root))?;
     let plan = LearnPlan::new(&known, lesson, split, data)?;
     let mut told = TrainReport::new(control);
-    let learned = plan.run(LEARN, isa(), &|| control.stop(), &mut |event| {
+    let learned = plan.run(LEARN, &|| control.stop(), &mut |event| {
         if let learn::Event::Training(event) = event {
             told.event(event);
         }
@@ -537,7 +530,7 @@ pub(super) fn learn(
         Err(learn::LearnError::Train(TrainError::Stopped)) => return Ok(None),
         learned => learned?,
     };
-    let new = Detector::new(&learned.model, isa())?;
+    let new = Detector::new(&learned.model)?;
     let judged = |detector: &Detector, path: &Path| -> Result<(f32, Verdict), Failure> {
         let found = detector.inspect_file(path)?;
         Ok((found.score, found.verdict))

@@ -9,7 +9,31 @@
 //! `tf_efficientnet_*`: lite has no squeeze-and-excitation, ReLU6 instead of SiLU, and neither the stem's channels
 //! nor the first stage's depth grow. (The last two stages, stride 32, are not needed and not here.)
 
+mod block;
+
+use bgad_kernels::Isa;
 use bgad_kernels::gemm::Activation;
+use bgad_kernels::stem::Stem;
+
+use self::block::{Block, Scratch, Source, Whole};
+use super::extractor::{Extractor, LevelShape, Maps, Memory};
+use super::spread::at_least;
+use super::{Family, Network};
+use crate::weights::{Weights, WeightsError};
+
+/// The networks and the tensors they are built from.
+pub(super) const FAMILY: Family = Family {
+    names: || ARCHITECTURES.iter().map(|architecture| architecture.name).collect(),
+    needs: |tensor| PARTS.iter().any(|prefix| tensor.starts_with(prefix)),
+    load: |name, weights, isa| {
+        let architecture = Architecture::named(name).expect("a name of this family");
+        Ok(Box::new(EfficientNet::load(architecture, weights, isa)?) as Network)
+    },
+};
+
+/// What the names of the tensors that three levels need begin with.
+const PARTS: [&str; 7] =
+    ["conv_stem.", "bn1.", "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.", "blocks.4."];
 
 /// One network of the family.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +68,9 @@ pub(super) const ARCHITECTURES: [Architecture; 13] = [
     lite("tf_efficientnet_lite3", 1.2, 1.4),
     lite("tf_efficientnet_lite4", 1.4, 1.8),
 ];
+
+/// Strides of the levels.
+pub(crate) const STRIDES: [usize; 3] = [4, 8, 16];
 
 /// Channels of the stem before scaling.
 const STEM: usize = 32;
@@ -141,6 +168,76 @@ impl Architecture {
             }
         }
         channels
+    }
+}
+
+/// A network with its weights.
+#[derive(Debug)]
+struct EfficientNet {
+    architecture: Architecture,
+    stem: Stem,
+    blocks: Vec<Block>,
+}
+
+/// What an image is worked on in.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// Input and result of the block that runs.
+    maps: [Vec<f32>; 2],
+    whole: Whole,
+    /// One for each thread that was ever asked for.
+    scratches: Vec<Scratch>,
+}
+
+impl EfficientNet {
+    fn load(architecture: Architecture, weights: &Weights, isa: Isa) -> Result<EfficientNet, WeightsError> {
+        let activation = architecture.activation();
+        let stem = block::load_stem(weights, architecture.stem(), activation, isa)?;
+        let plan = architecture.blocks().into_iter();
+        let blocks = plan.map(|plan| Block::load(weights, plan, activation, isa));
+        Ok(EfficientNet { architecture, stem, blocks: blocks.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Extractor for EfficientNet {
+    fn name(&self) -> &str {
+        self.architecture.name
+    }
+
+    fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
+        self.architecture.mean_std()
+    }
+
+    fn levels(&self) -> Vec<LevelShape> {
+        let channels = self.architecture.level_channels().into_iter();
+        channels.zip(STRIDES).map(|(channels, stride)| LevelShape { stride, channels }).collect()
+    }
+
+    fn extract(&self, rgb_hwc: &[f32], size: (usize, usize), memory: &mut Memory, maps: &mut Maps<'_>) {
+        let (threads, (h, w)) = (memory.threads(), size);
+        let Buffers { maps: [current, next], whole, scratches } = memory.of::<Buffers>();
+        if scratches.len() < threads {
+            scratches.resize_with(threads, Scratch::default);
+        }
+        let scratches = &mut scratches[..threads];
+        let mut size = [h.div_ceil(2), w.div_ceil(2)];
+        for (i, block) in self.blocks.iter().enumerate() {
+            let source = match i {
+                0 => Source::Image(&self.stem, rgb_hwc, [h, w]),
+                _ => Source::Map(&current[..size[0] * size[1] * block.plan.input]),
+            };
+            let [height, width] = block.output_size(size);
+            let out = at_least(next, height * width * block.plan.output);
+            block.run(source, size, whole, scratches, out);
+            if let Some(level) = block.plan.level {
+                maps.put(level, out);
+                if maps.are_complete() {
+                    return;
+                }
+            }
+            std::mem::swap(current, next);
+            size = [height, width];
+        }
     }
 }
 

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, TensorView};
 
+use super::efficientnet::Architecture;
 use super::*;
+use crate::pyramid::FeatureMap;
 
 fn golden(name: &str) -> Weights {
     let folder = std::env::var_os("BGAD_GOLDEN")
@@ -209,7 +211,7 @@ fn check_recording(recording: &Weights, load: impl Fn(Isa) -> Backbone) {
     let image = hwc(&recording.tensor_f32("input_chw", shape).unwrap(), 3);
     for isa in Isa::available() {
         let backbone = load(isa);
-        let mut workspace = backbone.workspace(h, w);
+        let mut workspace = backbone.workspace();
         let pyramid = backbone.features(&image, h, w, &mut workspace);
         for (i, level) in pyramid.levels.iter().enumerate() {
             let FeatureMap { height, width, channels, hwc: got } = level;
@@ -235,15 +237,15 @@ fn check_recording(recording: &Weights, load: impl Fn(Isa) -> Backbone) {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let isa = Isa::best();
-    let b0 = Backbone::load(
+    let b0 = Backbone::load_on(
+        isa,
         "tf_efficientnet_b0",
         &random_weights(&Architecture::named("tf_efficientnet_b0").unwrap()),
-        isa,
     );
-    for backbone in [b0.unwrap(), Backbone::embedded("tf_efficientnet_lite0", isa).unwrap()] {
+    for backbone in [b0.unwrap(), Backbone::embedded_on(isa, "tf_efficientnet_lite0").unwrap()] {
         for (h, w) in [(32, 32), (75, 50), (97, 130)] {
             let image: Vec<f32> = (0..h * w * 3).map(|i| (i as f32 * 0.37).sin()).collect();
-            let mut workspace = backbone.workspace(h, w);
+            let mut workspace = backbone.workspace();
             let alone = backbone.features(&image, h, w, &mut workspace).clone();
             for threads in [2, 3, 5, 1] {
                 workspace.spread(threads);
@@ -259,14 +261,14 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn lite0_gives_the_recorded_maps() {
     check_recording(&golden("backbone_lite0"), |isa| {
-        Backbone::embedded("tf_efficientnet_lite0", isa).unwrap()
+        Backbone::embedded_on(isa, "tf_efficientnet_lite0").unwrap()
     });
 }
 
 #[test]
 fn lite2_gives_the_recorded_maps() {
     check_recording(&golden("backbone_lite2"), |isa| {
-        Backbone::embedded("tf_efficientnet_lite2", isa).unwrap()
+        Backbone::embedded_on(isa, "tf_efficientnet_lite2").unwrap()
     });
 }
 
@@ -274,7 +276,7 @@ fn lite2_gives_the_recorded_maps() {
 fn b0_gives_the_recorded_maps() {
     let recording = golden("backbone_b0_random");
     let weights = Weights::from_bytes(safetensors(&recorded_b0(&recording))).unwrap();
-    check_recording(&recording, |isa| Backbone::load("tf_efficientnet_b0", &weights, isa).unwrap());
+    check_recording(&recording, |isa| Backbone::load_on(isa, "tf_efficientnet_b0", &weights).unwrap());
 }
 
 #[test]
@@ -284,8 +286,8 @@ fn any_size_agrees_with_plain_loops() {
         let weights = random_weights(&architecture);
         let act = if architecture.lite { relu6 } else { silu };
         let backbones: Vec<Backbone> =
-            Isa::available().into_iter().map(|isa| Backbone::load(name, &weights, isa).unwrap()).collect();
-        let mut workspaces: Vec<Workspace> = backbones.iter().map(|b| b.workspace(32, 32)).collect();
+            Isa::available().into_iter().map(|isa| Backbone::load_on(isa, name, &weights).unwrap()).collect();
+        let mut workspaces: Vec<Workspace> = backbones.iter().map(|b| b.workspace()).collect();
         // The workspaces stay from size to size: nothing of the last image may shine through.
         for (h, w) in [(32, 32), (33, 47), (50, 35), (1, 1), (7, 3), (2, 70)] {
             let image: Vec<f32> = (0..h * w * 3).map(|i| (i as f32 * 0.37).sin() * 2.0).collect();
@@ -324,7 +326,7 @@ fn a_tensor_that_is_missing_misshapen_or_not_finite_is_named() {
         let mut tensors = recorded.clone();
         change(&mut tensors);
         let weights = Weights::from_bytes(safetensors(&tensors)).unwrap();
-        let error = Backbone::load("tf_efficientnet_b0", &weights, Isa::best()).unwrap_err();
+        let error = Backbone::load_on(Isa::best(), "tf_efficientnet_b0", &weights).unwrap_err();
         assert_eq!(error.to_string(), "the weights do not fit tf_efficientnet_b0");
         assert_eq!(error::Error::source(&error).unwrap().to_string(), message, "{name}");
     };
@@ -351,20 +353,20 @@ fn a_tensor_that_is_missing_misshapen_or_not_finite_is_named() {
 #[test]
 fn an_unknown_name_lists_the_known_ones() {
     let isa = Isa::best();
-    let error = Backbone::embedded("resnet50", isa).unwrap_err();
+    let error = Backbone::embedded_on(isa, "resnet50").unwrap_err();
     assert_eq!(
         error.to_string(),
         "unknown backbone `resnet50`, expected one of tf_efficientnet_lite2, tf_efficientnet_lite0"
     );
     let lite0 = Weights::from_bytes(EMBEDDED[1].1).unwrap();
-    let error = Backbone::load("tf_efficientnet_b8", &lite0, isa).unwrap_err().to_string();
+    let error = Backbone::load_on(isa, "tf_efficientnet_b8", &lite0).unwrap_err().to_string();
     assert!(error.starts_with("unknown backbone `tf_efficientnet_b8`, expected one of tf_efficientnet_b0, "));
     assert!(error.ends_with(", tf_efficientnet_lite4"), "{error}");
 }
 
 #[test]
 fn the_hash_is_of_the_whole_file() {
-    let backbone = Backbone::embedded("tf_efficientnet_lite0", Isa::best()).unwrap();
+    let backbone = Backbone::embedded_on(Isa::best(), "tf_efficientnet_lite0").unwrap();
     assert_eq!(backbone.weights_sha256(), crate::weights::sha256_hex(EMBEDDED[1].1));
     assert_eq!(backbone.weights_sha256().len(), 64);
 }
@@ -383,8 +385,8 @@ fn bench() {
             .into_iter()
             .filter(|isa| wanted.as_ref().is_ok_and(|name| name == isa.name()) || wanted.is_err())
         {
-            let backbone = Backbone::load(name, &weights, isa).unwrap();
-            let mut workspace = backbone.workspace(256, 256);
+            let backbone = Backbone::load_on(isa, name, &weights).unwrap();
+            let mut workspace = backbone.workspace();
             workspace.spread(std::env::var("BENCH_THREADS").map_or(1, |n| n.parse().unwrap()));
             let mut millis: Vec<f64> = (0..40)
                 .map(|_| {
@@ -401,13 +403,13 @@ fn bench() {
 
 #[test]
 fn chosen_levels_are_those_of_the_whole_pyramid_in_any_workspace() {
-    let backbone = || Backbone::embedded("tf_efficientnet_lite0", Isa::best()).expect("a network");
+    let backbone = || Backbone::embedded_on(Isa::best(), "tf_efficientnet_lite0").expect("a network");
     let image: Vec<f32> = (0..48 * 32 * 3).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
     let all = backbone();
-    let mut workspace = all.workspace(48, 32);
+    let mut workspace = all.workspace();
     let whole = all.features(&image, 48, 32, &mut workspace).clone();
     for text in ["3", "1,3", "1", "1,2,3"] {
-        let some = backbone().with_levels(text.parse().expect("levels"));
+        let some = backbone().with_levels(text.parse().expect("levels")).expect("its levels");
         let found = some.features(&image, 48, 32, &mut workspace);
         let want: Vec<_> = some.levels().chosen().map(|level| whole.levels[level].clone()).collect();
         assert_eq!(found.levels, want, "{text}");

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::parameters::{Flow, FlowShape};
 use super::{CLAMP, SUBNET_SCALE, TILE};
 use crate::likelihood::logp_per_channel;
+use crate::machine::{self, InstructionSetError};
 use crate::position::{AXIS_CHANNELS, axis_code};
 
 /// Where each row of a batch of features stood in its map.
@@ -93,7 +94,16 @@ fn row_length(hidden: usize, isa: Isa) -> usize {
 impl Prepared {
     /// Folds and packs `flow` for a feature map of `grid = (width, height)` positions; with the transposed factors
     /// if `training`.
-    pub fn new(flow: &Flow, grid: (usize, usize), isa: Isa, training: bool) -> Prepared {
+    ///
+    /// # Errors
+    ///
+    /// An [`InstructionSetError`] if the machine does not have what was asked for.
+    pub fn new(flow: &Flow, grid: (usize, usize), training: bool) -> Result<Prepared, InstructionSetError> {
+        Ok(Prepared::on(machine::isa()?, flow, grid, training))
+    }
+
+    /// As [`Prepared::new`], on an instruction set of choice.
+    pub(crate) fn on(isa: Isa, flow: &Flow, grid: (usize, usize), training: bool) -> Prepared {
         let shape = flow.shape;
         let hidden_ld = row_length(shape.hidden(), isa);
         let mut prepared = Prepared {

@@ -134,7 +134,7 @@ fn latent_log_determinant_and_likelihood_agree_with_the_recording() {
             assert!((l - want[i]).abs() <= 1e-4 * want[i].abs(), "{name} [{i}]: {l}, {}", want[i]);
         }
         for isa in Isa::available() {
-            let prepared = Prepared::new(&r.flow, r.grid, isa, false);
+            let prepared = Prepared::on(isa, &r.flow, r.grid, false);
             let mut l = vec![0.0; n];
             prepared.likelihood(&r.x, r.at(), &mut Scratch::new(&prepared), &mut l);
             for i in 0..n {
@@ -159,7 +159,7 @@ fn losses_and_every_gradient_agree_with_the_recording() {
     for (name, r) in recordings() {
         let shape = r.flow.shape;
         for isa in Isa::available() {
-            let prepared = Prepared::new(&r.flow, r.grid, isa, true);
+            let prepared = Prepared::on(isa, &r.flow, r.grid, true);
             let mut tape = Tape::new(&prepared, r.mask.len());
             for case in ["ml", "plain", "focal"] {
                 tape.forward(&prepared, &r.x, r.at());
@@ -211,7 +211,7 @@ fn ten_steps_of_adam_have_the_recorded_losses() {
         let len = flow.shape.len();
         let (mut m, mut v, mut gradient) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
         for (i, want) in r.golden.f32("adam10.losses").into_iter().enumerate() {
-            let prepared = Prepared::new(&flow, r.grid, isa, true);
+            let prepared = Prepared::on(isa, &flow, r.grid, true);
             let mut tape = Tape::new(&prepared, r.mask.len());
             tape.forward(&prepared, &r.x, r.at());
             let mut dl = vec![0.0; r.mask.len()];
@@ -228,7 +228,7 @@ fn ten_steps_of_adam_have_the_recorded_losses() {
 #[test]
 fn gradients_have_the_same_bits_on_any_number_of_threads() {
     let r = Recording::open("flow_c24");
-    let prepared = Prepared::new(&r.flow, r.grid, Isa::best(), true);
+    let prepared = Prepared::on(Isa::best(), &r.flow, r.grid, true);
     let gradient = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
@@ -255,7 +255,7 @@ fn a_fresh_flow_is_seeded_and_keeps_lengths() {
     assert_ne!(fresh(1), fresh(2));
     let flow = fresh(1);
     for k in 0..3 {
-        let prepared = Prepared::new(&flow, (4, 4), Isa::best(), false);
+        let prepared = Prepared::on(Isa::best(), &flow, (4, 4), false);
         assert!(prepared.blocks[k].g.iter().all(|g| (g - 1.0).abs() < 1e-6), "g starts at one");
     }
 }

@@ -35,7 +35,7 @@ impl Whitening {
     /// # Panics
     ///
     /// If there is no feature vector at all.
-    pub fn fit<E: Send>(
+    pub(crate) fn fit<E: Send>(
         images: usize,
         channels: usize,
         isa: Isa,
@@ -87,7 +87,7 @@ impl Whitening {
     }
 
     /// The form that runs.
-    pub fn prepare(&self, isa: Isa) -> PreparedWhitening {
+    pub(crate) fn prepare(&self, isa: Isa) -> PreparedWhitening {
         let c = self.mean.len();
         let bias = self
             .matrix

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::file::{CHECKPOINT_KEY, FileHeader, KEY, PartHeader, ScoreHeader};
 use super::{FORMAT_VERSION, Header, LevelHeader, Model, ModelError};
+use crate::backbone::efficientnet::STRIDES;
 use crate::flow::{Flow, FlowShape, Whitening};
 use crate::score::{
     Combination, Framing, LevelModel, LinearHead, PartKind, RegionalGaussians, Rule, Scale, Scorer,
@@ -122,9 +123,20 @@ fn headers(weights: &Weights) -> Result<(Header, ScoreHeader), ModelError> {
         }
         found => return Err(ModelError::Version { found }),
     };
+    let header = with_strides(header);
     header.check()?;
     score.check(header.options.tile_overlap.is_some())?;
     Ok((header, score))
+}
+
+/// Files of before strides were recorded have the levels of an EfficientNet.
+fn with_strides(mut header: Header) -> Header {
+    for (level, of_network) in header.levels.iter_mut().zip(header.options.levels.chosen()) {
+        if level.stride == 0 {
+            level.stride = STRIDES[of_network];
+        }
+    }
+    header
 }
 
 impl ScoreHeader {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use bgad_kernels::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -160,20 +159,20 @@ impl Recipe {
     /// # Errors
     ///
     /// A [`RecipeError`] if there is no such network, or its weights cannot be read or do not fit.
-    pub fn backbone(&self, isa: Isa) -> Result<Backbone, RecipeError> {
+    pub fn backbone(&self) -> Result<Backbone, RecipeError> {
         let name = self.backbone.as_deref().unwrap_or(DEFAULT_BACKBONE);
         let built = match &self.backbone_weights {
             None if Backbone::names().contains(&name) && !Backbone::embedded_names().contains(&name) => {
                 return Err(RecipeError::WeightsNotGiven { backbone: name.to_owned() });
             }
-            None => Backbone::embedded(name, isa),
+            None => Backbone::embedded(name),
             Some(path) => {
                 let weights = Weights::open(path)
                     .map_err(|source| RecipeError::Weights { path: path.to_owned(), source })?;
-                Backbone::load(name, &weights, isa)
+                Backbone::load(name, &weights)
             }
         };
-        Ok(built?.with_levels(self.levels.unwrap_or(Levels::ALL)))
+        Ok(built?.with_levels(self.levels.unwrap_or(Levels::ALL))?)
     }
 }
 
@@ -231,7 +230,7 @@ mod tests {
         let outside = Backbone::names().into_iter().find(|name| !Backbone::embedded_names().contains(name));
         let backbone = outside.expect("one network is not built in").to_owned();
         let recipe = Recipe { backbone: Some(backbone.clone()), ..Recipe::default() };
-        let refused = recipe.backbone(Isa::best()).expect_err("no weights").to_string();
+        let refused = recipe.backbone().expect_err("no weights").to_string();
         assert!(refused.contains(&backbone) && refused.contains("--backbone-weights"), "{refused}");
     }
 }

@@ -35,7 +35,7 @@ impl ScoringLevel {
         // Tiles have no place of their own.
         let place = |at: usize| if anywhere { 0 } else { at as u32 };
         ScoringLevel {
-            flow: Prepared::new(flow, (width, height), isa, false),
+            flow: Prepared::on(isa, flow, (width, height), false),
             whitening: whitening.map(|w| w.prepare(isa)),
             height,
             width,

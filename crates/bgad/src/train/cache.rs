@@ -9,7 +9,7 @@ use crate::foreground::{Foreground, any_in_cells};
 use crate::image::{BitDepth, ImageError, InputImage, InputSize, Mask, OriginalSize, Window};
 use crate::pyramid::Pyramid;
 use crate::score::area_of;
-use crate::tiles::{self, Source};
+use crate::tiles::{self, Source, Tiling};
 
 /// Per level, a mark for each position.
 pub(super) type Marks = Vec<Vec<u8>>;
@@ -124,8 +124,9 @@ impl<'a> Whole<'a> {
 
     /// Corners of the tiles that are looked at; of a defective image those that show a defect, as of the others nothing
     /// is known.
-    pub(super) fn corners(&self, size: InputSize, overlap: usize) -> Vec<(usize, usize)> {
-        let mut corners = tiles::corners(self.original, size, overlap);
+    pub(super) fn corners(&self, tiling: Tiling) -> Vec<(usize, usize)> {
+        let size = tiling.size;
+        let mut corners = tiling.corners(self.original);
         corners.retain(|&corner| {
             self.mask_of(corner, size).is_none_or(|mask| !mask.is_clean())
                 && self.area_of(corner, size).is_none_or(|area| !area.is_empty())
@@ -175,13 +176,9 @@ impl<'a> Whole<'a> {
 pub(super) fn encode_all<T: Sync, R: Send>(
     items: &[T],
     backbone: &Backbone,
-    size: InputSize,
     work: impl Fn(&T, &mut Workspace) -> R + Sync,
 ) -> Vec<R> {
-    items
-        .par_iter()
-        .map_init(|| backbone.workspace(size.height, size.width), |workspace, item| work(item, workspace))
-        .collect()
+    items.par_iter().map_init(|| backbone.workspace(), |workspace, item| work(item, workspace)).collect()
 }
 
 /// Features of one image.

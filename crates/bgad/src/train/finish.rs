@@ -5,6 +5,7 @@ use super::reference::{self, Seen};
 use super::standing::Standing;
 use super::trainer::Trainer;
 use super::{Run, TrainError};
+use crate::backbone::LevelShape;
 use crate::boundary::Boundary;
 use crate::detector::Detector;
 use crate::model::{FORMAT_VERSION, Header, LevelHeader, Model, TrainingSummary};
@@ -15,15 +16,15 @@ use crate::score::{
 };
 use crate::verdict::Thresholds;
 
-/// Levels that a linear head looks at, by their number in the whole pyramid: strides 8 and 16.
-const HEAD_LEVELS: [usize; 2] = [1, 2];
+/// Levels that a linear head looks at: of this stride or more.
+const HEAD_STRIDE: usize = 8;
 /// What a head is worth in the map where its scale rests on images that were kept from the flows.
 const HEAD_WEIGHT: f32 = 0.5;
 
 impl Trainer<'_> {
     /// Freezes the flows into a model, and measures its score on good images that they have not learned from.
     pub(super) fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
-        let Standing { boundaries, constants, companion_max, .. } = self.standing(images, run.isa)?;
+        let Standing { boundaries, constants, companion_max, .. } = self.standing(images, run.isa())?;
         let options = self.options;
         let levels = self.levels.iter().zip(&self.whitenings).zip(&self.grids);
         let levels = levels.map(|((level, whitening), &grid)| LevelModel {
@@ -32,7 +33,7 @@ impl Trainer<'_> {
             grid,
         });
         let (regional, distances) = regional(options, images, run);
-        let heads = self.heads(images)?;
+        let heads = self.heads(images, run)?;
         let has = |kind: &PartKind| match kind {
             PartKind::Head => !heads.is_empty(),
             kind => {
@@ -66,7 +67,7 @@ impl Trainer<'_> {
             backbone: run.backbone.name().to_owned(),
             backbone_sha256: run.backbone.weights_sha256().to_owned(),
             options: (**options).clone(),
-            levels: self.level_headers(&boundaries),
+            levels: self.level_headers(&boundaries, run),
             constants,
             thresholds: Thresholds::DEFAULT,
             calibration: None,
@@ -89,32 +90,34 @@ impl Trainer<'_> {
         Ok(model)
     }
 
-    fn level_headers(&self, boundaries: &[Boundary]) -> Vec<LevelHeader> {
-        let levels = self.levels.iter().zip(&self.grids).zip(boundaries.iter().zip(self.normalizers()));
-        let header = |((level, &(height, width)), (boundary, normalizer)): (
-            (&super::level::LevelTrainer, _),
-            (&Boundary, f32),
-        )| LevelHeader {
-            channels: level.shape().channels,
-            height,
-            width,
-            boundary_normalized: *boundary,
-            boundary_nats_per_channel: Boundary {
-                normal: boundary.normal * normalizer,
-                anomalous: boundary.anomalous * normalizer,
-            },
-        };
+    fn level_headers(&self, boundaries: &[Boundary], run: &Run<'_>) -> Vec<LevelHeader> {
+        let shapes = run.backbone.shapes().into_iter().zip(&self.grids);
+        let levels = shapes.zip(boundaries.iter().zip(self.normalizers()));
+        let header =
+            |((shape, &(height, width)), (boundary, normalizer)): ((LevelShape, _), (&Boundary, f32))| {
+                LevelHeader {
+                    stride: shape.stride,
+                    channels: shape.channels,
+                    height,
+                    width,
+                    boundary_normalized: *boundary,
+                    boundary_nats_per_channel: Boundary {
+                        normal: boundary.normal * normalizer,
+                        anomalous: boundary.anomalous * normalizer,
+                    },
+                }
+            };
         levels.map(header).collect()
     }
 
     /// The direction in which the known defects lie, from their white features; none without a mask.
-    fn heads(&self, images: &Images) -> Result<Vec<LinearHead>, TrainError> {
+    fn heads(&self, images: &Images, run: &Run<'_>) -> Result<Vec<LinearHead>, TrainError> {
         if !self.options.score_parts.head {
             return Ok(Vec::new());
         }
         let mut heads = Vec::new();
-        let chosen = self.options.levels.chosen().enumerate();
-        for (level, _) in chosen.filter(|(_, of_pyramid)| HEAD_LEVELS.contains(of_pyramid)) {
+        let shapes = run.backbone.shapes().into_iter().enumerate();
+        for (level, _) in shapes.filter(|(_, shape)| shape.stride >= HEAD_STRIDE) {
             let Some(whitening) = &self.whitenings[level] else { continue };
             let mut buffer = Vec::new();
             let mut deviations = Vec::new();
@@ -136,7 +139,7 @@ fn regional(options: &Checked, images: &Images, run: &Run<'_>) -> (Vec<RegionalG
     let fit = |(i, regions)| {
         let all: Option<Vec<_>> =
             images.normal_regions.iter().map(|parts| parts.get(i).map(Vec::as_slice)).collect();
-        let (fitted, held_out) = RegionalGaussians::fit(regions, &all?, run.isa)?;
+        let (fitted, held_out) = RegionalGaussians::fit(regions, &all?, run.isa())?;
         Some((fitted, held_out.iter().map(|distances| oddest(distances)).collect()))
     };
     kinds.filter_map(fit).unzip()
@@ -149,7 +152,7 @@ fn measure(
     distances: &[Vec<f32>],
     run: &Run<'_>,
 ) -> Result<(), TrainError> {
-    let detector = Detector::new(model, run.isa).map_err(TrainError::Model)?;
+    let detector = Detector::with_backbone(model, run.backbone.clone()).map_err(TrainError::Model)?;
     let learned: Vec<_> = images.normal_sources.iter().map(|source| source.path.clone()).collect();
     let pixels = model.scorer.combination.pixels;
     let seen = reference::show(&detector, &images.kept, &learned, pixels, run)?;

@@ -14,7 +14,7 @@ use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::{Checked, OptionError};
 use crate::score::{Means, PartKind, area_of};
-use crate::tiles::Source;
+use crate::tiles::{Source, Tiling};
 
 /// Images that are encoded between two reports.
 const ENCODE_SHARE: usize = 32;
@@ -99,16 +99,11 @@ impl Images {
             };
             match options.tile_overlap {
                 None => {
-                    let encoded = cache::encode_all(
-                        share,
-                        run.backbone,
-                        options.input,
-                        |(sample, anomalous), workspace| {
-                            let loaded = cache::load(sample, options.input, options.bit_depth, *anomalous)?;
-                            let area = area_of(options.input, loaded.window, roi);
-                            Ok(encode(loaded, area, workspace))
-                        },
-                    );
+                    let encoded = cache::encode_all(share, run.backbone, |(sample, anomalous), workspace| {
+                        let loaded = cache::load(sample, options.input, options.bit_depth, *anomalous)?;
+                        let area = area_of(options.input, loaded.window, roi);
+                        Ok(encode(loaded, area, workspace))
+                    });
                     for ((_, anomalous), result) in share.iter().zip(encoded) {
                         match result {
                             Ok(encoded) => {
@@ -129,16 +124,13 @@ impl Images {
                                 continue;
                             }
                         };
-                        for corners in whole.corners(options.input, overlap).chunks(ENCODE_SHARE) {
-                            let encoded = cache::encode_all(
-                                corners,
-                                run.backbone,
-                                options.input,
-                                |&corner, workspace| {
-                                    let area = whole.area_of(corner, options.input);
-                                    encode(whole.tile(corner, options.input), area, workspace)
-                                },
-                            );
+                        let stride = run.backbone.strides().1;
+                        let tiling = Tiling { size: options.input, overlap, stride };
+                        for corners in whole.corners(tiling).chunks(ENCODE_SHARE) {
+                            let encoded = cache::encode_all(corners, run.backbone, |&corner, workspace| {
+                                let area = whole.area_of(corner, options.input);
+                                encode(whole.tile(corner, options.input), area, workspace)
+                            });
                             encoded.into_iter().try_for_each(|encoded| images.take(encoded, &mut store))?;
                         }
                         images.files[usize::from(anomalous)] += 1;
@@ -205,7 +197,7 @@ impl Images {
         run: &Run<'_>,
     ) -> Result<(), TrainError> {
         for (level, whitening) in whitenings.iter().enumerate() {
-            let Some(prepared) = whitening.as_ref().map(|whitening| whitening.prepare(run.isa)) else {
+            let Some(prepared) = whitening.as_ref().map(|whitening| whitening.prepare(run.isa())) else {
                 continue;
             };
             let images = self
@@ -231,7 +223,7 @@ impl Images {
                 return Ok(None);
             }
             let normal = &self.normal;
-            let whitening = Whitening::fit(normal.len(), channels, run.isa, |image, see| {
+            let whitening = Whitening::fit(normal.len(), channels, run.isa(), |image, see| {
                 let (image, mut buffer) = (&normal[image], Vec::new());
                 let x = image.features[level].read(&mut buffer)?;
                 match &image.marks {

@@ -181,7 +181,7 @@ impl LevelTrainer {
                 prepared.update(&self.flow);
                 prepared
             }
-            None => Prepared::new(&self.flow, self.grid, self.isa, true),
+            None => Prepared::on(self.isa, &self.flow, self.grid, true),
         };
         let mut tape = match self.tape.take() {
             Some(tape) if tape.rows() == n => tape,

@@ -28,8 +28,6 @@ const ENOUGH: usize = 60;
 const EVERY: usize = 5;
 /// Images that are kept at most, and of which stand-ins are made at most.
 const MOST: usize = 40;
-/// How far an image is moved each way: one position of level 1, pixels.
-const SHIFT: usize = 4;
 
 /// Which of the good images are kept from the flows, in their order: the others, and those.
 pub(super) fn divide(samples: &[Sample]) -> (Vec<&Sample>, Vec<&Sample>) {
@@ -109,8 +107,9 @@ fn stand_ins(
             }
             let (image, original) = detector.load(path).ok()?;
             let window = detector.loaded_size(original).window(original);
+            let step = detector.finest_stride();
             let of_kind = |kind: Kind| {
-                let image = kind.of(*i, &image, window);
+                let image = kind.of((*i, step), &image, window);
                 (detector.score(&image, original).nats, Seen::new(detector, &image, original, pixels))
             };
             Some(Ok(Kind::ALL.map(of_kind).into_iter().collect()))
@@ -137,12 +136,12 @@ enum Kind {
 impl Kind {
     const ALL: [Kind; 3] = [Kind::LeftToRight, Kind::TopToBottom, Kind::Moved];
 
-    /// The `i`-th image, of which only `window` is picture: what is beside it stays. A moved picture goes on at its edge.
-    fn of(self, i: usize, image: &InputImage, window: Window) -> InputImage {
+    /// The `i`-th image, of which only `window` is picture: what is beside it stays. A picture moves by `step` pixels and goes on at its edge.
+    fn of(self, (i, step): (usize, usize), image: &InputImage, window: Window) -> InputImage {
         let Window { top, left, height, width } = window;
         let moved = |at: usize, sides: usize, forward: bool| match forward {
-            true => at.saturating_sub(SHIFT),
-            false => (at + SHIFT).min(sides - 1),
+            true => at.saturating_sub(step),
+            false => (at + step).min(sides - 1),
         };
         image.rearranged(|y, x| {
             if !(top..top + height).contains(&y) || !(left..left + width).contains(&x) {
@@ -169,7 +168,7 @@ mod tests {
         let image = InputImage { height: 2, width: 8, rgb_hwc: (0..48).map(|v| (v / 3) as f32).collect() };
         let window = Window { top: 0, left: 1, height: 2, width: 6 };
         let of = |kind: Kind, i: usize| -> Vec<f32> {
-            kind.of(i, &image, window).rgb_hwc.as_chunks::<3>().0.iter().map(|rgb| rgb[0]).collect()
+            kind.of((i, 4), &image, window).rgb_hwc.as_chunks::<3>().0.iter().map(|rgb| rgb[0]).collect()
         };
         // A moved one is four positions on, either way; its edge goes on.
         let cases = [

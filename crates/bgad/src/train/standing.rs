@@ -64,7 +64,7 @@ impl Trainer<'_> {
 
     /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
     pub(super) fn estimate_normalizers(&mut self, images: &Images, run: &Run<'_>) -> Result<(), TrainError> {
-        let likelihoods = likelihoods(&self.scoring(run.isa), &images.normal)?;
+        let likelihoods = likelihoods(&self.scoring(run.isa()), &images.normal)?;
         for (level, trainer) in self.levels.iter_mut().enumerate() {
             let mut sizes = of_level(images, &likelihoods, level);
             sizes.iter_mut().for_each(|l| *l = l.abs());
@@ -81,7 +81,7 @@ impl Trainer<'_> {
         if images.weak.is_empty() {
             return Ok(Vec::new());
         }
-        let Standing { constants, likelihoods: of_normal, .. } = self.standing(images, run.isa)?;
+        let Standing { constants, likelihoods: of_normal, .. } = self.standing(images, run.isa())?;
         let size = self.options.input;
         let map = |likelihoods: &[Vec<f32>]| {
             let levels = likelihoods.iter().zip(&self.grids);
@@ -121,7 +121,7 @@ impl Trainer<'_> {
             });
             marks.collect()
         };
-        let weak = likelihoods(&self.scoring(run.isa), &images.weak)?;
+        let weak = likelihoods(&self.scoring(run.isa()), &images.weak)?;
         Ok(weak.par_iter().zip(&images.weak).map(of_image).collect())
     }
 }

@@ -216,8 +216,8 @@ impl<'a> Trainer<'a> {
         let maker = self.maker(images);
         let indices: Vec<usize> = (0..maker.per_pass()).collect();
         let prepared: Vec<_> =
-            self.whitenings.iter().map(|w| w.as_ref().map(|w| w.prepare(run.isa))).collect();
-        let pasted = cache::encode_all(&indices, run.backbone, self.options.input, |&index, workspace| {
+            self.whitenings.iter().map(|w| w.as_ref().map(|w| w.prepare(run.isa()))).collect();
+        let pasted = cache::encode_all(&indices, run.backbone, |&index, workspace| {
             let FromHost { made, host, .. } = maker.make(pass, index)?;
             let mut pyramid = cache::features(run.backbone, &made.image, workspace);
             for (map, whitening) in pyramid.levels.iter_mut().zip(&prepared) {
@@ -327,7 +327,8 @@ fn initial(run: &Run<'_>, options: &Checked, grids: &[(usize, usize)]) -> Vec<Le
             };
             let anywhere = options.tile_overlap.is_some();
             let grid = (width, height);
-            let mut trainer = LevelTrainer::new(flow, grid, anywhere, positions, options.normalizer, run.isa);
+            let mut trainer =
+                LevelTrainer::new(flow, grid, anywhere, positions, options.normalizer, run.isa());
             let share = |most: usize| (most * height * width).div_ceil(finest);
             trainer.image_positions = options.image_positions.map(share);
             trainer

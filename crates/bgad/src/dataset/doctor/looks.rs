@@ -19,8 +19,8 @@ use crate::backbone::{Backbone, Workspace};
 use crate::flow::{PreparedWhitening, Whitening};
 use crate::image::{InputImage, InputSize};
 
-/// The level that is looked at: stride 8, from which small defects are still seen.
-const LEVEL: usize = 1;
+/// The stride that is looked at, or the next coarser one there is: small defects are still seen.
+const STRIDE: usize = 8;
 const FOLDS: usize = 5;
 /// Robust deviations from which on a good image looks bad.
 const FAR: f64 = 7.0;
@@ -31,6 +31,8 @@ const GROUP: usize = 4;
 pub(super) struct Looks<'a> {
     backbone: &'a Backbone,
     input: InputSize,
+    /// Among the levels that the network gives.
+    level: usize,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
@@ -44,24 +46,26 @@ pub(super) struct Oddness {
 
 impl<'a> Looks<'a> {
     pub(super) fn new(backbone: &'a Backbone, input: InputSize) -> Looks<'a> {
-        Looks { backbone, input, workspaces: Mutex::default() }
+        let shapes = backbone.shapes();
+        let level = shapes.iter().position(|shape| shape.stride >= STRIDE).unwrap_or(shapes.len() - 1);
+        Looks { backbone, input, level, workspaces: Mutex::default() }
     }
 
     /// Features of an image, `[h, w, C]`.
     pub(super) fn features(&self, image: &InputImage) -> Vec<f32> {
         let (mean, std) = self.backbone.mean_std();
         let free = self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        let mut workspace = free.unwrap_or_else(|| self.backbone.workspace(image.height, image.width));
+        let mut workspace = free.unwrap_or_else(|| self.backbone.workspace());
         let rgb = image.normalized(mean, std);
         let pyramid = self.backbone.features(&rgb, image.height, image.width, &mut workspace);
-        let map = std::mem::take(&mut pyramid.levels[LEVEL].hwc);
+        let map = std::mem::take(&mut pyramid.levels[self.level].hwc);
         self.workspaces.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(workspace);
         map
     }
 
     /// Finds good images that look bad; says how odd the others' positions are. `None` of too few good images.
     pub(super) fn examine(&self, patients: &[Patient<'_>], findings: &mut Findings) -> Option<Oddness> {
-        let channels = self.backbone.channels()[LEVEL];
+        let channels = self.backbone.channels()[self.level];
         let good: Vec<(usize, &[f32])> = patients
             .iter()
             .enumerate()
@@ -116,12 +120,12 @@ impl<'a> Looks<'a> {
         for value in maps.iter_mut().flatten().flatten() {
             *value = of_positions.z(f64::from(*value)) as f32;
         }
-        let grid = self.backbone.grid((self.input.height, self.input.width))[LEVEL];
+        let grid = self.backbone.grid((self.input.height, self.input.width))[self.level];
         Some(Oddness { grid, maps })
     }
 
     fn fit(&self, images: &[&[f32]], channels: usize) -> PreparedWhitening {
-        let isa = bgad_kernels::Isa::best();
+        let isa = self.backbone.isa();
         let fitted = Whitening::fit::<Infallible>(images.len(), channels, isa, |i, show| {
             show(images[i]);
             Ok(())

@@ -20,7 +20,9 @@ use bgad_kernels::squeeze_excite::SqueezeExcite;
 use bgad_kernels::stem::Stem;
 use bgad_kernels::{Isa, MatMut, MatRef};
 
-use super::efficientnet::BlockPlan;
+use super::super::norm::{Norm, finite};
+use super::super::spread::{at_least, spread};
+use super::BlockPlan;
 use crate::weights::{Weights, WeightsError};
 
 /// ε of batch norm in the networks that came from TensorFlow.
@@ -33,45 +35,6 @@ const BAND_POSITIONS: usize = 128;
 /// each of them.
 const AHEAD_POSITIONS: usize = 64;
 
-/// The factor and the offset that a batch norm became.
-struct Norm {
-    scale: Vec<f64>,
-    bias: Vec<f32>,
-}
-
-impl Norm {
-    fn load(weights: &Weights, name: &str, channels: usize) -> Result<Norm, WeightsError> {
-        let read = |part: &str| weights.tensor_f32(&format!("{name}.{part}"), &[channels]);
-        let (gamma, beta) = (read("weight")?, read("bias")?);
-        let (mean, variance) = (read("running_mean")?, read("running_var")?);
-        let mut norm = Norm { scale: Vec::new(), bias: Vec::new() };
-        for c in 0..channels {
-            let scale = f64::from(gamma[c]) / (f64::from(variance[c]) + EPSILON).sqrt();
-            norm.scale.push(scale);
-            norm.bias.push((f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32);
-        }
-        let finite = norm.scale.iter().all(|x| x.is_finite()) && norm.bias.iter().all(|x| x.is_finite());
-        let positive = variance.iter().all(|&v| v >= 0.0);
-        if finite && positive { Ok(norm) } else { Err(WeightsError::Value { name: name.to_owned() }) }
-    }
-
-    /// Reads the convolution before the norm, `shape[0]` its output channels, with the norm folded in.
-    fn fold(&self, weights: &Weights, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let mut values = finite(weights, name, shape)?;
-        let each = values.len() / self.scale.len();
-        for (row, scale) in values.chunks_exact_mut(each).zip(&self.scale) {
-            row.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
-        }
-        Ok(values)
-    }
-}
-
-fn finite(weights: &Weights, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-    let values = weights.tensor_f32(name, shape)?;
-    let finite = values.iter().all(|x| x.is_finite());
-    if finite { Ok(values) } else { Err(WeightsError::Value { name: name.to_owned() }) }
-}
-
 /// Reads the first convolution of the network.
 pub(super) fn load_stem(
     weights: &Weights,
@@ -79,7 +42,7 @@ pub(super) fn load_stem(
     activation: Activation,
     isa: Isa,
 ) -> Result<Stem, WeightsError> {
-    let norm = Norm::load(weights, "bn1", channels)?;
+    let norm = Norm::load(weights, "bn1", channels, EPSILON)?;
     let values = norm.fold(weights, "conv_stem.weight", &[channels, 3, 3, 3])?;
     Ok(Stem::new(isa, channels, activation, &values, &norm.bias))
 }
@@ -100,7 +63,7 @@ impl Pointwise {
         isa: Isa,
     ) -> Result<Self, WeightsError> {
         let [output, input] = shape;
-        let norm = Norm::load(weights, norm, output)?;
+        let norm = Norm::load(weights, norm, output, EPSILON)?;
         let values = norm.fold(weights, &format!("{name}.weight"), &[output, input, 1, 1])?;
         let weights = Packed::transposed(isa, MatRef::dense(&values, output, input));
         Ok(Pointwise { weights, bias: norm.bias })
@@ -143,7 +106,7 @@ pub(super) struct Scratch {
 }
 
 /// Buffers that the threads share: what a gate needs before anything can be projected.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Whole {
     /// Results of the depthwise convolution.
     depthwise: Vec<f32>,
@@ -151,27 +114,8 @@ pub(super) struct Whole {
     sums: Vec<f32>,
     gate: Vec<f32>,
     hidden: Vec<f32>,
-    gated: Packed,
-}
-
-impl Whole {
-    pub(super) fn new(isa: Isa) -> Whole {
-        Whole {
-            depthwise: Vec::new(),
-            sums: Vec::new(),
-            gate: Vec::new(),
-            hidden: Vec::new(),
-            gated: Packed::zeros(isa, 0, 0),
-        }
-    }
-}
-
-/// The first `n` values, grown with zeros where there are fewer.
-pub(super) fn at_least(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    if buffer.len() < n {
-        buffer.resize(n, 0.0);
-    }
-    &mut buffer[..n]
+    /// Made by the first gate.
+    gated: Option<Packed>,
 }
 
 impl Block {
@@ -192,7 +136,7 @@ impl Block {
         } else {
             None
         };
-        let norm = Norm::load(weights, &at(norms[0]), expanded)?;
+        let norm = Norm::load(weights, &at(norms[0]), expanded, EPSILON)?;
         let taps = norm.fold(weights, &at("conv_dw.weight"), &[expanded, 1, kernel, kernel])?;
         let shape = DepthwiseShape { kernel, stride, channels: expanded, activation };
         let depthwise = Depthwise::new(isa, shape, &taps, &norm.bias);
@@ -267,6 +211,7 @@ impl Block {
             gate.iter_mut().zip(sums).for_each(|(gate, sum)| *gate += sum);
         }
         squeeze.gate_mut(gate, height * width, hidden);
+        let gated = gated.get_or_insert_with(|| self.project.weights.clone());
         self.project.weights.scale_rows_into(gate, gated);
         spread(threads, out.chunks_mut(each * y_row), |part, _, out| {
             let first = part * each;
@@ -289,23 +234,6 @@ impl Block {
         let (d, out) = (MatRef::dense(d, rows, expanded), MatMut::dense(out, rows, output));
         gemm::affine(d, weights, options, out);
     }
-}
-
-/// Gives each part of a block's work to a thread of its own; a single one runs where it is.
-fn spread<T: Send>(
-    threads: &mut [Scratch],
-    parts: impl Iterator<Item = T>,
-    work: impl Fn(usize, &mut Scratch, T) + Sync,
-) {
-    let mut jobs = parts.enumerate().zip(threads);
-    let Some(((first, part), scratch)) = jobs.next() else { return };
-    rayon::in_place_scope(|scope| {
-        for ((i, part), scratch) in jobs {
-            let work = &work;
-            scope.spawn(move |_| work(i, scratch, part));
-        }
-        work(first, scratch, part);
-    });
 }
 
 /// The rows of a depthwise convolution that one thread makes, from the top.
