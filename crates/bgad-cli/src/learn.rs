@@ -91,7 +91,8 @@ fn found(args: &LearnArgs) -> Result<Found, Failure> {
 fn learn(args: &LearnArgs, plan: Plan<'_>) -> Result<Learned, Failure> {
     let mut training = TrainProgress::new();
     let mut scoring: Option<CountProgress> = None;
-    let tuning = FineTuning { schedule: args.schedule, learning_rate: args.learning_rate };
+    let tuning =
+        FineTuning { schedule: (!args.quick).then_some(args.schedule), learning_rate: args.learning_rate };
     let learned = plan.run(tuning, &|| false, &mut |event| match event {
         Event::Training(event) => {
             scoring = None;

@@ -25,7 +25,7 @@ impl RecipeArgs {
         let MethodArgs { boundary, stepping, step_positions, score_pixels, score_parts, .. } = self.method;
         let &MethodArgs { focal, no_focal, whiten, no_whiten, batch_images, .. } = &self.method;
         let recipe = Recipe {
-            preset: self.preset,
+            preset: self.preset(),
             input: self.input.and_then(|InputChoice(size)| size),
             bit_depth: match self.bit_depth {
                 Some(BitDepthChoice::Fixed(depth)) => Some(depth),

@@ -68,6 +68,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         cache_limit: args.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
         stop: &|| STOPS.load(Ordering::Relaxed) > 0,
     };
+    if !args.resume
+        && let Some(secs) = train::estimate(&run, &options)?
+    {
+        say(format_args!("takes about {}", duration(secs)));
+    }
     let trained = train::train(&run, &options, &mut |event| progress.event(event));
     progress.finish();
     let saved = trained.map_err(Failure::from).and_then(|mut model| {

@@ -108,7 +108,8 @@ pub(crate) struct Learning {
     data: Option<PathBuf>,
     defects: Vec<(PathBuf, PathBuf)>,
     good: Vec<PathBuf>,
-    schedule: String,
+    /// `None` for no pass over the images.
+    schedule: Option<String>,
     learning_rate: f32,
     force: bool,
     threads: usize,
@@ -128,8 +129,8 @@ pub(crate) fn learn<'py>(
 
 impl Learning {
     fn run(&self, watch: &Watch<'_>) -> PyResult<Value> {
-        let schedule =
-            self.schedule.parse().map_err(|error: bgad::options::OptionError| error.into_py_err())?;
+        let schedule = self.schedule.as_deref().map(str::parse).transpose();
+        let schedule = schedule.map_err(|error: bgad::options::OptionError| error.into_py_err())?;
         let tuning = FineTuning { schedule, learning_rate: self.learning_rate };
         let known = Model::open(&self.model).or_raise()?;
         let found = Found { defects: self.defects.clone(), good: self.good.clone() };

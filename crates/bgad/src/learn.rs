@@ -52,8 +52,9 @@ pub fn split_of(model: &Path, header: &Header, data: Option<&Path>) -> Result<(S
 /// How to fine-tune.
 #[derive(Clone, Copy, Debug)]
 pub struct FineTuning {
-    /// Meta-epochs and passes.
-    pub schedule: Schedule,
+    /// Meta-epochs and passes; `None` for none. The flows then stay as they are, and what has a closed form is learned anew: the linear
+    /// head, the regions, the scales. It takes seconds.
+    pub schedule: Option<Schedule>,
     /// Peak learning rate of Adam.
     pub learning_rate: f32,
 }
@@ -126,6 +127,12 @@ impl<'a> Plan<'a> {
         stop: &(dyn Fn() -> bool + Sync),
         progress: &mut dyn FnMut(Event<'_>),
     ) -> Result<Learned, LearnError> {
+        if tuning.schedule.is_none()
+            && !self.known.header.options.score_parts.head
+            && !self.split.anomalies.is_empty()
+        {
+            return Err(LearnError::NoHead);
+        }
         let record = SplitRecord::of(&self.split, &self.data).map_err(LearnError::Record)?;
         self.check_contents(&record)?;
         let before = self.evaluated(self.known, progress)?;

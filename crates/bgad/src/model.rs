@@ -111,6 +111,9 @@ pub struct TrainingSummary {
     /// Good images that were kept from the flows: scales and thresholds rest on them.
     #[serde(default)]
     pub kept_images: usize,
+    /// They were chosen among so many good images, the first ones of the split; 0 where none was kept.
+    #[serde(default)]
+    pub kept_among: usize,
     /// Passes over the images.
     pub passes: usize,
     /// Per pass and level, the mean loss of a step.

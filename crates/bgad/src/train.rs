@@ -17,6 +17,7 @@
 mod cache;
 mod checkpoint;
 mod error;
+mod estimate;
 mod finish;
 mod images;
 mod level;
@@ -42,6 +43,7 @@ use crate::image::{ImageError, Mask};
 use crate::model::Model;
 use crate::options::{Checked, Schedule, TrainOptions};
 pub use error::TrainError;
+pub use estimate::estimate;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
@@ -184,7 +186,7 @@ pub fn train(
         _ => None,
     };
     let roi = run.material.roi(options).map_err(TrainError::Material)?;
-    let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
+    let mut images = Images::encode(run, run.split.train.len(), options, roi.as_ref(), progress)?;
     let whitenings = images.whiten(run, options)?;
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     let mut first_pass = 0;
@@ -200,7 +202,8 @@ pub fn train(
 /// Goes on from a trained model with the images of `run`, old ones and new ones: every pass shows anomalies and boundary, the
 /// whitening stays, constants, boundary and thresholds are computed anew. Nothing is written on the way.
 ///
-/// `schedule` and `learning_rate` are of this fine-tuning; all other choices are the model's, its area included.
+/// `schedule` and `learning_rate` are of this fine-tuning; all other choices are the model's, its area included. Without a schedule the flows
+/// stay as they are: the linear head, the regions and all scales alone are fitted to the images of now.
 ///
 /// # Errors
 ///
@@ -208,22 +211,26 @@ pub fn train(
 pub fn fine_tune(
     run: &Run<'_>,
     known: &Model,
-    schedule: Schedule,
+    schedule: Option<Schedule>,
     learning_rate: f32,
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Model, TrainError> {
     let choices = &known.header.options;
-    let options = TrainOptions { schedule, learning_rate, ..choices.clone() };
+    let options =
+        TrainOptions { schedule: schedule.unwrap_or(choices.schedule), learning_rate, ..choices.clone() };
     let options = &options.check().map_err(TrainError::Options)?;
     let roi = known.header.area.common();
-    let mut images = Images::encode(run, options, roi.as_ref(), progress)?;
+    let first = known.header.training.kept_among;
+    let mut images = Images::encode(run, first, options, roi.as_ref(), progress)?;
     let whitenings: Vec<_> = known.scorer.levels.iter().map(|level| level.whitening.clone()).collect();
     images.apply(&whitenings, run)?;
     let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
     trainer.first_phase = 0;
     trainer.area = known.header.area.clone();
     trainer.take_flows(known);
-    trainer.passes(0, &images, run, progress)?;
+    if schedule.is_some() {
+        trainer.passes(0, &images, run, progress)?;
+    }
     let mut model = trainer.finish(&images, run)?;
     model.header.options = choices.clone();
     let before = known.header.training.losses.iter().cloned();

@@ -16,6 +16,7 @@ use super::parse::threads;
 #[command(after_help = "\
 Examples:
   bgad learn part.bgad --defect missed.png --mask missed_mask.png
+  bgad learn part.bgad --defect missed.png --mask missed_mask.png --quick
   bgad learn part.bgad --good stopped/ -o better.bgad
   bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
 pub(crate) struct LearnArgs {
@@ -46,6 +47,10 @@ pub(crate) struct LearnArgs {
     /// Write the model even if more defects escape than before.
     #[arg(long)]
     pub(crate) force: bool,
+
+    /// Learn in seconds: the flows stay as they are, the linear head and the scales of the score are fitted anew.
+    #[arg(long, conflicts_with_all = ["schedule", "learning_rate"])]
+    pub(crate) quick: bool,
 
     /// Meta-epochs x passes over the images.
     #[arg(long, value_name = "AxB", default_value = "3x1")]

@@ -18,9 +18,13 @@ pub(crate) struct InputChoice(pub(crate) Option<InputSize>);
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How it is learned")]
 pub(crate) struct RecipeArgs {
-    /// Set of options to start from: fast, or reference for those of the paper.
-    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "reference"]).map(preset))]
-    pub(crate) preset: Preset,
+    /// Set of options to start from: fast, quick for a first look in well under a minute, or reference for those of the paper.
+    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "quick", "reference"]).map(preset))]
+    preset: Preset,
+
+    /// A first look: the same as --preset quick.
+    #[arg(long, conflicts_with = "preset")]
+    quick: bool,
 
     /// Meta-epochs x passes over the images, for instance 25x8 [default: the preset's; fast
     /// makes more passes over fewer than 200 good images].
@@ -143,7 +147,18 @@ pub(crate) struct MethodArgs {
 // The parsers let nothing else through than the names they list.
 
 fn preset(name: String) -> Preset {
-    if name == "reference" { Preset::Reference } else { Preset::Fast }
+    match name.as_str() {
+        "reference" => Preset::Reference,
+        "quick" => Preset::Quick,
+        _ => Preset::Fast,
+    }
+}
+
+impl RecipeArgs {
+    /// The set of options to start from.
+    pub(crate) fn preset(&self) -> Preset {
+        if self.quick { Preset::Quick } else { self.preset }
+    }
 }
 
 fn boundary(name: String) -> BoundaryRule {

@@ -72,6 +72,29 @@ fn a_missed_defect_is_learned_remembered_and_kept_out_of_the_test() {
 }
 
 #[test]
+fn a_quick_lesson_leaves_the_flows_as_they_are() {
+    let scene = scene("a_quick_lesson", &[]);
+    let learn = ["learn", "m.bgad", "--defect", "found/new.png", "--mask", "found/where.png", "--quick"];
+    scene.run(&[&learn[..], &["-o", "new.bgad", "--force"]].concat()).exits(0);
+    let [known, new] = ["m.bgad", "new.bgad"].map(|file| Model::open(&scene.path(file)).expect("a model"));
+    assert!(known.flows().zip(new.flows()).all(|(before, after)| before == after), "no pass was made");
+    assert_eq!(known.header.training.passes, new.header.training.passes);
+    // What the defect looks like is known now: its record has a part more.
+    let head = |model: &str| {
+        let ran = scene.run(&["inspect", model, "found/new.png", "--format", "jsonl"]);
+        let record: Value = serde_json::from_str(ran.stdout.lines().next().expect("a record")).expect("JSON");
+        record["score"]["parts"]["head"].as_f64().or(record["parts"]["head"].as_f64())
+    };
+    assert_eq!(head("m.bgad"), None);
+    assert!(head("new.bgad").is_some_and(|nats| nats > 0.0));
+
+    let without = ["train", "data", "-o", "plain.bgad", "--anomalies", "0", "--score-parts", "map"];
+    scene.run(&[&without[..], &SMALL].concat()).exits(0);
+    let learn = [&["learn", "plain.bgad"], &learn[2..]].concat();
+    scene.run(&learn).exits(2).says(&["linear head", "found one without"]);
+}
+
+#[test]
 fn what_cannot_be_learned_is_said_and_leaves_the_model() {
     let scene = scene("what_cannot_be_learned", &[]);
     let before = fs::read(scene.path("m.bgad")).expect("the model");

@@ -145,7 +145,7 @@ def learn(
     good: Iterable[_Path] = (),
     data: _Path | None = None,
     output: _Path | None = None,
-    schedule: str = "3x1",
+    schedule: str | None = "3x1",
     learning_rate: float = 3e-4,
     force: bool = False,
     threads: int | None = None,
@@ -154,7 +154,8 @@ def learn(
     """Teaches a model what the line has found: ``defects``, images each with its mask, and ``good`` images.
 
     The model is written to ``output``, or over itself, only if no more defects escape on the images kept apart than before;
-    ``force`` writes it all the same. ``data`` says where the folder of the training is now.
+    ``force`` writes it all the same. With ``schedule=None`` it takes seconds: the flows stay as they are, the linear head and the
+    scales of the score are fitted anew. ``data`` says where the folder of the training is now.
 
     Raises :exc:`bgad.LearningError` if nothing was learned; the model is then as it was.
     """

@@ -33,7 +33,7 @@ pub(super) const CONFIDENCE: f64 = 0.95;
 const QUICK: Schedule = Schedule { meta_epochs: 2, sub_epochs: 1 };
 /// Passes of learning from a few images, and their learning rate: those of `bgad learn`.
 const LEARN: FineTuning =
-    FineTuning { schedule: Schedule { meta_epochs: 3, sub_epochs: 1 }, learning_rate: 3e-4 };
+    FineTuning { schedule: Some(Schedule { meta_epochs: 3, sub_epochs: 1 }), learning_rate: 3e-4 };
 /// Images scored between two reports.
 const SHARE: usize = 16;
 

@@ -18,6 +18,12 @@ pub enum LearnError {
     /// No image was given.
     #[error("nothing to learn: give a defect with its mask, or a good image")]
     Nothing,
+    /// Learning without a pass over the images needs a linear head.
+    #[error(
+        "expected a model whose score has a linear head to learn from defects without training, found one without: learn with \
+         training, or train it anew with this version"
+    )]
+    NoHead,
     /// An image cannot be read.
     #[error("{}: cannot be read", path.display())]
     Unreadable {

@@ -140,9 +140,9 @@ impl Recipe {
         InputSize { keep_aspect: self.keep_aspect || input.keep_aspect, ..input }
     }
 
-    /// Whether the input size is to be chosen from the images: the fast preset, whole images, and no size named.
+    /// Whether the input size is to be chosen from the images: not the schedule of the paper, whole images, and no size named.
     pub fn leaves_input_open(&self) -> bool {
-        self.preset == Preset::Fast && self.input.is_none() && !self.tiles && !self.keep_aspect
+        self.preset != Preset::Reference && self.input.is_none() && !self.tiles && !self.keep_aspect
     }
 
     /// Refuses what cannot work, before any image is read.

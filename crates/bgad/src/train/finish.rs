@@ -77,6 +77,7 @@ impl Trainer<'_> {
                 normal_images: images.files[0],
                 anomalous_images: images.files[1],
                 kept_images: images.kept.len(),
+                kept_among: images.first,
                 passes: self.losses().len(),
                 losses: self.losses().to_vec(),
                 normal_scores: Vec::new(),

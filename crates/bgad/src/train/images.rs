@@ -28,6 +28,8 @@ pub(super) struct Images {
     pub normal_regions: Vec<Vec<Means>>,
     /// Good images that were kept from the flows.
     pub kept: Vec<PathBuf>,
+    /// The good images that they were chosen among: the first ones of the split.
+    pub first: usize,
     /// What is looked at of each normal image at the input size; `None` for all of it.
     pub normal_areas: Vec<Option<Foreground>>,
     pub anomalous: Vec<Encoded>,
@@ -42,9 +44,11 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Reads and encodes every image of the split; one that cannot be used is reported and left out.
+    /// Reads and encodes every image of the split; one that cannot be used is reported and left out. The `first` good images are those that
+    /// the flows have begun with.
     pub(super) fn encode(
         run: &Run<'_>,
+        first: usize,
         options: &Checked,
         roi: Option<&Foreground>,
         progress: &mut dyn FnMut(Event<'_>),
@@ -62,13 +66,14 @@ impl Images {
             normal_areas: Vec::new(),
             normal_regions: Vec::new(),
             kept: Vec::new(),
+            first,
             anomalous: Vec::new(),
             weak: Vec::new(),
             defects: Vec::new(),
             sha256: Vec::new(),
             files: [0; 2],
         };
-        let (learned, kept) = reference::divide(&run.split.train);
+        let (learned, kept) = reference::divide(&run.split.train, first);
         for sample in kept {
             match crate::image::read(&sample.path) {
                 Ok(bytes) => {

@@ -29,10 +29,12 @@ const EVERY: usize = 5;
 /// Images that are kept at most, and of which stand-ins are made at most.
 const MOST: usize = 40;
 
-/// Which of the good images are kept from the flows, in their order: the others, and those.
-pub(super) fn divide(samples: &[Sample]) -> (Vec<&Sample>, Vec<&Sample>) {
-    let every = (samples.len() / MOST).max(EVERY);
-    let is_kept = |i: usize| samples.len() >= ENOUGH && i % every == every - 1 && i / every < MOST;
+/// Which of the good images are kept from the flows, in their order: the others, and those. Only the `first` ones have a say: images that
+/// came later, by learning, change nothing about which the flows have seen.
+pub(super) fn divide(samples: &[Sample], first: usize) -> (Vec<&Sample>, Vec<&Sample>) {
+    let first = first.min(samples.len());
+    let every = (first / MOST).max(EVERY);
+    let is_kept = |i: usize| first >= ENOUGH && i < first && i % every == every - 1 && i / every < MOST;
     let (kept, learned): (Vec<_>, Vec<_>) = samples.iter().enumerate().partition(|(i, _)| is_kept(*i));
     let plain = |list: Vec<(usize, _)>| list.into_iter().map(|(_, sample)| sample).collect();
     (plain(learned), plain(kept))
@@ -108,11 +110,11 @@ fn stand_ins(
             let (image, original) = detector.load(path).ok()?;
             let window = detector.loaded_size(original).window(original);
             let step = detector.finest_stride();
-            let of_kind = |kind: Kind| {
+            let of_kind = |kind: StandIn| {
                 let image = kind.of((*i, step), &image, window);
                 (detector.score(&image, original).nats, Seen::new(detector, &image, original, pixels))
             };
-            Some(Ok(Kind::ALL.map(of_kind).into_iter().collect()))
+            Some(Ok(StandIn::ALL.map(of_kind).into_iter().collect()))
         })
         .collect::<Result<_, _>>()?;
     let median = |kind: usize| {
@@ -120,21 +122,21 @@ fn stand_ins(
         scores.sort_by(f32::total_cmp);
         quantile(&scores, 0.5).unwrap_or(f64::INFINITY)
     };
-    let kinds = (0..Kind::ALL.len()).map(|kind| (kind, median(kind)));
+    let kinds = (0..StandIn::ALL.len()).map(|kind| (kind, median(kind)));
     let (calmest, _) = kinds.min_by(|a, b| a.1.total_cmp(&b.1)).expect("kinds");
     Ok(each.into_iter().map(|mut kinds| kinds.swap_remove(calmest).1).collect())
 }
 
 /// One kind of stand-in.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum StandIn {
     LeftToRight,
     TopToBottom,
     Moved,
 }
 
-impl Kind {
-    const ALL: [Kind; 3] = [Kind::LeftToRight, Kind::TopToBottom, Kind::Moved];
+impl StandIn {
+    const ALL: [StandIn; 3] = [StandIn::LeftToRight, StandIn::TopToBottom, StandIn::Moved];
 
     /// The `i`-th image, of which only `window` is picture: what is beside it stays. A picture moves by `step` pixels and goes on at its edge.
     fn of(self, (i, step): (usize, usize), image: &InputImage, window: Window) -> InputImage {
@@ -149,9 +151,9 @@ impl Kind {
             }
             let (y, x) = (y - top, x - left);
             let (y, x) = match self {
-                Kind::LeftToRight => (y, width - 1 - x),
-                Kind::TopToBottom => (height - 1 - y, x),
-                Kind::Moved => (moved(y, height, i & 1 == 0), moved(x, width, i & 2 == 0)),
+                StandIn::LeftToRight => (y, width - 1 - x),
+                StandIn::TopToBottom => (height - 1 - y, x),
+                StandIn::Moved => (moved(y, height, i & 1 == 0), moved(x, width, i & 2 == 0)),
             };
             (top + y, left + x)
         })
@@ -161,21 +163,53 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Kind;
+
+    #[test]
+    fn what_is_learned_later_does_not_change_which_images_were_kept() {
+        let samples: Vec<Sample> = (0..320)
+            .map(|i| Sample { path: format!("{i}.png").into(), mask: None, kind: Kind::Good })
+            .collect();
+        for first in [10, 59, 60, 200, 239, 300] {
+            let kept = |samples, first| -> Vec<PathBuf> {
+                divide(samples, first).1.into_iter().map(|sample| sample.path.clone()).collect()
+            };
+            let before = kept(&samples[..first], first);
+            assert_eq!(kept(&samples, first), before, "{first} and 20 more");
+            assert_eq!(before.is_empty(), first < 60);
+            assert!(before.len() <= 40);
+        }
+    }
 
     #[test]
     fn stand_ins_show_the_picture_and_leave_what_is_beside_it() {
         // Two rows of 0 to 7 and 8 to 15, the outer columns of which are no picture.
         let image = InputImage { height: 2, width: 8, rgb_hwc: (0..48).map(|v| (v / 3) as f32).collect() };
         let window = Window { top: 0, left: 1, height: 2, width: 6 };
-        let of = |kind: Kind, i: usize| -> Vec<f32> {
+        let of = |kind: StandIn, i: usize| -> Vec<f32> {
             kind.of((i, 4), &image, window).rgb_hwc.as_chunks::<3>().0.iter().map(|rgb| rgb[0]).collect()
         };
         // A moved one is four positions on, either way; its edge goes on.
         let cases = [
-            (Kind::LeftToRight, 0, [0., 6., 5., 4., 3., 2., 1., 7.], [8., 14., 13., 12., 11., 10., 9., 15.]),
-            (Kind::TopToBottom, 0, [0., 9., 10., 11., 12., 13., 14., 7.], [8., 1., 2., 3., 4., 5., 6., 15.]),
-            (Kind::Moved, 0, [0., 1., 1., 1., 1., 1., 2., 7.], [8., 1., 1., 1., 1., 1., 2., 15.]),
-            (Kind::Moved, 3, [0., 13., 14., 14., 14., 14., 14., 7.], [8., 13., 14., 14., 14., 14., 14., 15.]),
+            (
+                StandIn::LeftToRight,
+                0,
+                [0., 6., 5., 4., 3., 2., 1., 7.],
+                [8., 14., 13., 12., 11., 10., 9., 15.],
+            ),
+            (
+                StandIn::TopToBottom,
+                0,
+                [0., 9., 10., 11., 12., 13., 14., 7.],
+                [8., 1., 2., 3., 4., 5., 6., 15.],
+            ),
+            (StandIn::Moved, 0, [0., 1., 1., 1., 1., 1., 2., 7.], [8., 1., 1., 1., 1., 1., 2., 15.]),
+            (
+                StandIn::Moved,
+                3,
+                [0., 13., 14., 14., 14., 14., 14., 7.],
+                [8., 13., 14., 14., 14., 14., 14., 15.],
+            ),
         ];
         for (kind, i, first, second) in cases {
             assert_eq!(of(kind, i), [first, second].concat(), "{kind:?}, {i}");

@@ -138,7 +138,12 @@ impl<'a> Trainer<'a> {
         if self.options.repeat { self.options.repeats } else { 0 }
     }
 
-    fn pass(&mut self, pass: usize, images: &Images, run: &Run<'_>) -> Result<PassReport, TrainError> {
+    pub(super) fn pass(
+        &mut self,
+        pass: usize,
+        images: &Images,
+        run: &Run<'_>,
+    ) -> Result<PassReport, TrainError> {
         let started = Instant::now();
         let options = self.options;
         let schedule = options.schedule;
