@@ -1,12 +1,14 @@
-//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden | wheel`.
+//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden | wheel | dist`.
 //!
 //! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
 //! the standard library is all it uses.
 
 mod bench;
+mod dist;
 mod fuzz;
 mod golden;
 mod task;
+mod tool;
 mod weights;
 mod wheel;
 
@@ -20,8 +22,8 @@ Project automation
 usage: cargo xtask TASK [ARGUMENTS]
 
   check [--doors]  what a change must pass: format, clippy, tests, documentation; stops at the first failure;
-                  --doors: what is too slow for every change instead: the kernels and the reading of files under
-                  AddressSanitizer
+                  --doors: what is too slow for every change instead: licences and sources of all dependencies, the
+                  kernels and the reading of files under AddressSanitizer
   demo [ARGS]     build the release binary and run `bgad demo ARGS`
   bench [ARGS]    time ours and its peers and rewrite docs/performance.md; `bench --help` says more
   fuzz [--minutes N] [--sanitize]  break files of every kind at random and read them, 10 minutes unless told;
@@ -31,6 +33,8 @@ usage: cargo xtask TASK [ARGUMENTS]
                   the interpreter, python3 otherwise)
   wheel [--dev] [--portable]  build the Python package into target/wheels: --dev with the profile of tests, --portable for
                   every Linux since 2014; needs python3 with venv
+  dist            build what users download into target/dist: archive, .deb, list of parts, checksums; for Linux from
+                  glibc 2.17 on; needs python3 with venv, binutils, tar
 ";
 
 fn main() -> ExitCode {
@@ -62,6 +66,10 @@ fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
         }
         Some("golden") => golden::record(arguments),
         Some("wheel") => wheel::make(arguments),
+        Some("dist") => {
+            no_arguments("dist", arguments)?;
+            dist::make()
+        }
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())
@@ -92,8 +100,13 @@ fn check() -> Result<(), Failure> {
     Ok(())
 }
 
+/// What looks at the licences and sources of dependencies, from crates.io: it compiles for minutes, once.
+const DENY: &str = "cargo-deny@0.20.2";
+
 /// The second lane: what takes too long for every change, after [`check`].
 fn doors() -> Result<(), Failure> {
+    let deny = ["deny", "check", "licenses", "bans", "sources"];
+    task::run_all(&[Step::cargo(&deny).first_on_path(&tool::folder(DENY)?)])?;
     fuzz::run(&["--sanitize", "--minutes", "2"].map(str::to_owned))?;
     println!("xtask: everything behind the doors passed");
     Ok(())
@@ -116,6 +129,7 @@ mod tests {
             (Some("fuzz"), &["--minutes".to_owned(), "soon".to_owned()][..], "--minutes N"),
             (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
             (Some("wheel"), &["--fast".to_owned()][..], "`--fast`"),
+            (Some("dist"), &["--fast".to_owned()][..], "`--fast`"),
         ] {
             let message = run(task, arguments).expect_err("must be refused").to_string();
             assert!(message.contains(want), "{message}");

@@ -103,6 +103,8 @@ pub(crate) enum Failure {
     Folder { path: PathBuf, source: std::io::Error },
     /// A file could not be read or written.
     File { path: PathBuf, source: std::io::Error },
+    /// What was built is not fit to be handed out.
+    Dist(String),
     /// Something that a benchmark needs could not be made.
     Bench(String),
 }
@@ -120,6 +122,7 @@ impl fmt::Display for Failure {
             Self::Start { command, source } => write!(f, "cannot start `{command}`: {source}"),
             Self::Status { command, status } => write!(f, "failed: `{command}` ({status})"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Dist(message) => write!(f, "not fit to be handed out: {message}"),
             Self::Bench(message) => write!(f, "the benchmark cannot begin: {message}"),
             Self::Folder { path, source } => write!(f, "cannot make the folder {}: {source}", path.display()),
         }
