@@ -10,6 +10,7 @@ mod inspect;
 mod learn;
 mod parse;
 mod recipe;
+mod settings;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
@@ -23,10 +24,12 @@ use std::path::PathBuf;
 
 use bgad::evaluation::Scoring;
 use bgad::image::InputSize;
+use bgad::options::SettingsError;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::demo::DemoArgs;
+use crate::failure::Failure;
 
 pub(crate) use anomalies::{
     AnomalyArgs, AugmentArgs, ChoiceArgs, ForegroundArgs, MaterialArgs, choice, foreground_source,
@@ -61,6 +64,10 @@ pub(crate) struct Args {
     /// Say more: training shows losses and boundaries.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+
+    /// Take no choices from bgad.toml beside the data.
+    #[arg(long, global = true)]
+    pub(crate) no_settings: bool,
 }
 
 /// Prints the help with the options that most people never need.
@@ -73,15 +80,39 @@ pub(crate) const METHOD: &str = "Method (each replaces the preset's choice)";
 pub(crate) const ANOMALIES: &str = "Anomalies that are shown (each replaces the preset's choice)";
 
 impl Args {
-    /// What was typed; help, version and mistakes are errors of the parser.
-    pub(crate) fn typed() -> Result<Args, clap::Error> {
+    /// What was typed, with the choices of `bgad.toml` that were not.
+    pub(crate) fn typed() -> Result<Args, Rejected> {
         let mut words: Vec<OsString> = env::args_os().collect();
         let asked = words.iter().take_while(|word| *word != "--").position(|word| word == HELP_ALL);
         if let Some(word) = asked.and_then(|at| words.get_mut(at)) {
             *word = "--help".into();
         }
-        let matches: ArgMatches = command(asked.is_some()).try_get_matches_from(words)?;
-        Args::from_arg_matches(&matches)
+        let matches: ArgMatches = command(asked.is_some()).try_get_matches_from(&words)?;
+        match settings::complete(&words, &matches)? {
+            None => Ok(Args::from_arg_matches(&matches)?),
+            Some(completed) => completed.parsed(),
+        }
+    }
+}
+
+/// Why there are no arguments.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// Help, version, or a mistake in what was typed.
+    Typed(clap::Error),
+    /// A mistake in `bgad.toml`.
+    Settings(Failure),
+}
+
+impl From<clap::Error> for Rejected {
+    fn from(error: clap::Error) -> Rejected {
+        Rejected::Typed(error)
+    }
+}
+
+impl From<SettingsError> for Rejected {
+    fn from(error: SettingsError) -> Rejected {
+        Rejected::Settings(error.into())
     }
 }
 

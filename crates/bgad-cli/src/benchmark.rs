@@ -18,7 +18,7 @@ use bgad::train::{self, Plan, Run};
 
 use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
-use crate::failure::{Failure, chain, say};
+use crate::failure::{self, Failure, chain, say};
 use crate::progress::CountProgress;
 use crate::{machine, out, product, recipe};
 use cell::CellResult;
@@ -66,9 +66,12 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     say(format_args!("tables written to {}", args.out.display()));
     if failed > 0 {
         say(format_args!("{failed} of {} cells failed, see above; the tables are without them", cells.len()));
-        return Ok(Outcome::Incomplete);
     }
-    Ok(Outcome::Fine)
+    let skipped = results.iter().map(|result| result.skipped).sum();
+    if skipped > 0 {
+        say(failure::skipped(skipped, "counted once for each cell; the figures are without them"));
+    }
+    Ok(Outcome::of(0, failed + skipped))
 }
 
 /// What all cells share.
@@ -76,8 +79,16 @@ struct Bench<'a> {
     args: &'a BenchmarkArgs,
     backbone: &'a Backbone,
     /// Models of the present data set and seed by their recipe: cells that differ in the test set alone share one.
-    trained: HashMap<String, (Model, f64)>,
+    trained: HashMap<String, Trained>,
     group: Option<(String, u64)>,
+}
+
+/// What a training gave.
+struct Trained {
+    model: Model,
+    secs: f64,
+    /// Files that could not be used.
+    skipped: usize,
 }
 
 impl Bench<'_> {
@@ -118,20 +129,23 @@ impl Bench<'_> {
             let trained = self.train(cell, at)?;
             self.trained.insert(recipe.clone(), trained);
         }
-        let (model, train_secs) = &self.trained[&recipe];
+        let Trained { model, secs, skipped } = &self.trained[&recipe];
         let detector = Detector::new(model)?;
         let (good, bad) = (&cell.split.test_good, &cell.split.test_bad);
         let progress = CountProgress::new(&format!("{at} scoring images"), good.len() + bad.len());
+        let mut skipped = *skipped;
         let evaluation =
             evaluation::evaluate(&detector, good, bad, Scoring::Frozen, &mut |event| match event {
                 evaluation::Event::Scored { done, .. } => progress.set(done),
-                evaluation::Event::Skipped(error) => progress.say(&format!("skipped: {}", chain(error))),
+                evaluation::Event::Skipped(error) => {
+                    skipped += 1;
+                    progress.say(&format!("skipped: {}", chain(error)));
+                }
             })?;
-        Ok(CellResult::new(cell, key, model.header.options.clone(), *train_secs, evaluation))
+        Ok(CellResult::new(cell, key, model.header.options.clone(), (*secs, skipped), evaluation))
     }
 
-    /// A model and the seconds it took.
-    fn train(&self, cell: &Cell, at: &str) -> Result<(Model, f64), Failure> {
+    fn train(&self, cell: &Cell, at: &str) -> Result<Trained, Failure> {
         let options = self.options(cell)?;
         let run = Run {
             split: &cell.split,
@@ -144,11 +158,15 @@ impl Bench<'_> {
         };
         let started = std::time::Instant::now();
         let progress = CountProgress::new(&format!("{at} passes of training"), options.schedule.passes());
+        let mut skipped = 0;
         let model = train::train(&run, &options, &mut |event| match event {
             train::Event::Pass(report) => progress.set(report.pass),
-            train::Event::Skipped(error) => progress.say(&format!("skipped: {}", chain(error))),
+            train::Event::Skipped(error) => {
+                skipped += 1;
+                progress.say(&format!("skipped: {}", chain(error)));
+            }
             _ => {}
         })?;
-        Ok((model, started.elapsed().as_secs_f64()))
+        Ok(Trained { model, secs: started.elapsed().as_secs_f64(), skipped })
     }
 }

@@ -4,11 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bgad::backbone::Backbone;
+use bgad::calibrate::session::worth_holding_out;
 use bgad::dataset::doctor::{Checkup, DoctorOptions, Next, Severity, examine};
 use bgad::options::DEFAULT_BACKBONE;
 use bgad::printable;
 
 use crate::args::DoctorArgs;
+use crate::calibrate::{CONFIDENCE, rate_as_typed};
 use crate::exit::Outcome;
 use crate::failure::Failure;
 use crate::progress::CountProgress;
@@ -74,7 +76,16 @@ fn table(out: &mut impl Write, checkup: &Checkup, data: &Path) -> io::Result<()>
     writeln!(out, "{}, {}, {}", plural(errors, "error"), plural(warnings, "warning"), plural(notes, "note"))?;
     let data = shell::quoted(data);
     match checkup.next() {
-        Next::Train => writeln!(out, "\nnext\n  bgad train {data} -o part.bgad"),
+        Next::Train => {
+            // Of good images that the folder does not divide itself, some go to the test.
+            let divided = counts.test_good > 0;
+            let for_training = if divided { counts.train_good } else { counts.train_good * 4 / 5 };
+            let hold_out = match worth_holding_out(for_training, CONFIDENCE) {
+                Some(share) => format!(" --hold-out {}", rate_as_typed(share)),
+                None => String::new(),
+            };
+            writeln!(out, "\nnext\n  bgad train {data} -o part.bgad{hold_out}")
+        }
         Next::Repair => writeln!(out, "\nnext, once the errors are repaired\n  bgad doctor {data}"),
     }
 }

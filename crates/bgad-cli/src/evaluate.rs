@@ -26,7 +26,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
     }
     machine::use_threads(args.threads)?;
     product::check(args.json.as_deref().into_iter().chain(args.report.as_deref()))?;
-    let detector = Detector::new(&Model::open(&args.model)?)?;
+    let (model, bytes) = Model::open_with_bytes(&args.model)?;
+    let detector = Detector::new(&model)?;
     let test = test_set(&args.data, args.split.as_deref(), &[detector.header()])?;
     if test.known > 0 {
         say(format_args!(
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<Outcome, Failure> {
         let report = Report {
             command: command(args),
             model: &args.model,
+            bytes: &bytes,
             data: &args.data,
             detector: &detector,
             evaluation: &evaluation,

@@ -7,9 +7,9 @@ use std::path::Path;
 use bgad::calibrate::Calibration;
 use bgad::dataset::Role;
 use bgad::durable;
-use bgad::model::{Header, Model};
+use bgad::model::{Header, Model, Origin};
 use bgad::options::TrainOptions;
-use bgad::record::{Recipe, rfc3339};
+use bgad::record::Recipe;
 use bgad::verdict::Thresholds;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::args::InfoArgs;
 use crate::calibrate;
 use crate::exit::Outcome;
-use crate::failure::{Failure, context, count as counted};
+use crate::failure::{Failure, count as counted};
 use crate::out;
 use crate::shell::printable;
 
@@ -28,8 +28,8 @@ struct Info<'a> {
     bytes: u64,
     sha256: &'a str,
     format: u32,
-    /// When the file was written, RFC 3339.
-    written: Option<String>,
+    /// When it was trained, RFC 3339; `null` if the file is of a time when models did not say.
+    trained_at: Option<&'a str>,
     bgad_version: &'a str,
     backbone: BackboneInfo<'a>,
     trained_on: TrainedOn<'a>,
@@ -72,17 +72,14 @@ struct ScoreInfo {
 struct Previous {
     file: String,
     bytes: u64,
-    written: Option<String>,
+    trained_at: Option<String>,
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
-    let model = Model::open(&args.model)?;
-    let read = |error| context(format!("cannot read {}", args.model.display()), error);
-    let bytes = fs::read(&args.model).map_err(read)?;
-    let metadata = fs::metadata(&args.model).map_err(read)?;
+    let (model, bytes) = Model::open_with_bytes(&args.model)?;
     let name = args.model.file_name().unwrap_or(args.model.as_os_str()).to_string_lossy();
     let recipe = Recipe::of(name, &bytes, &model.header);
-    let info = Info::of(&args.model, &metadata, &model, &recipe);
+    let info = Info::of(&args.model, bytes.len() as u64, &model, &recipe);
     let text = match args.json {
         true => serde_json::to_string_pretty(&info)? + "\n",
         false => info.in_words(&model.header),
@@ -92,16 +89,16 @@ pub(crate) fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
 }
 
 impl<'a> Info<'a> {
-    fn of(path: &Path, metadata: &Metadata, model: &'a Model, recipe: &'a Recipe) -> Info<'a> {
+    fn of(path: &Path, bytes: u64, model: &'a Model, recipe: &'a Recipe) -> Info<'a> {
         let header = &model.header;
         let training = &header.training;
         let scores = &recipe.normal_scores;
         Info {
             file: path.display().to_string(),
-            bytes: metadata.len(),
+            bytes,
             sha256: &recipe.model.sha256,
             format: recipe.model.format,
-            written: metadata.modified().ok().map(rfc3339),
+            trained_at: training.trained_at.as_deref(),
             bgad_version: &training.bgad_version,
             backbone: BackboneInfo { name: &header.backbone, sha256: &header.backbone_sha256 },
             trained_on: TrainedOn {
@@ -131,8 +128,8 @@ impl<'a> Info<'a> {
         let megabytes = self.bytes as f64 / 1e6;
         say("model", format!("{} ({megabytes:.1} MB, format {})", printable(&self.file), self.format));
         say("sha256", self.sha256.to_owned());
-        let written = self.written.as_deref().unwrap_or("at an unknown time");
-        say("written", format!("{written}, trained with bgad {}", printable(self.bgad_version)));
+        let time = self.trained_at.unwrap_or("at a time that the file does not say");
+        say("trained", format!("{}, with bgad {}", printable(time), printable(self.bgad_version)));
         let TrainedOn { good_images, defective_images, kept_images, passes, images_sha256 } =
             &self.trained_on;
         say(
@@ -196,11 +193,12 @@ impl<'a> Info<'a> {
         };
         lines.push(format!("{:<11} {split}", "split"));
         if let Some(previous) = &self.previous {
-            let written = previous.written.as_deref().unwrap_or("at an unknown time");
+            let time = previous.trained_at.as_deref().unwrap_or("at a time that it does not say");
             lines.push(format!(
-                "{:<11} {}, written {written}; bgad restore exchanges the two",
+                "{:<11} {}, trained {}; bgad restore exchanges the two",
                 "previous",
-                printable(&previous.file)
+                printable(&previous.file),
+                printable(time)
             ));
         }
         lines.push(String::new());
@@ -228,9 +226,6 @@ fn options(options: &TrainOptions) -> Vec<String> {
 fn previous(path: &Path) -> Option<Previous> {
     let previous = durable::previous(path);
     let metadata = fs::metadata(&previous).ok().filter(Metadata::is_file)?;
-    Some(Previous {
-        file: previous.display().to_string(),
-        bytes: metadata.len(),
-        written: metadata.modified().ok().map(rfc3339),
-    })
+    let trained_at = Origin::of_file(&previous).and_then(|origin| origin.trained_at);
+    Some(Previous { file: previous.display().to_string(), bytes: metadata.len(), trained_at })
 }

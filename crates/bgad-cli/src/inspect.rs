@@ -6,7 +6,6 @@ mod stdin;
 mod table;
 mod write;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -21,7 +20,7 @@ use rayon::prelude::*;
 use crate::archive;
 use crate::args::{InspectArgs, ThresholdArgs};
 use crate::exit::Outcome;
-use crate::failure::{self, Failure, context, count as counted, say};
+use crate::failure::{self, Failure, count as counted, say};
 use crate::progress::CountProgress;
 use crate::shell::printable;
 use crate::{machine, product};
@@ -133,9 +132,7 @@ impl Tally {
 
 impl Job<'_> {
     fn new(args: &InspectArgs) -> Result<Job<'_>, Failure> {
-        let mut model = Model::open(&args.model)?;
-        let bytes = fs::read(&args.model)
-            .map_err(|error| context(format!("cannot read {}", args.model.display()), error))?;
+        let (mut model, bytes) = Model::open_with_bytes(&args.model)?;
         if let Some(thresholds) = asked(&args.thresholds, model.header.thresholds)? {
             let Thresholds { ok, ng } = model.header.thresholds;
             say(format_args!(

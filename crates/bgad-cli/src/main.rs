@@ -39,7 +39,7 @@ mod exit;
 
 use std::process::ExitCode;
 
-use args::{Args, Command};
+use args::{Args, Command, Rejected};
 use exit::Outcome;
 use failure::Failure;
 
@@ -49,7 +49,8 @@ fn main() -> ExitCode {
             progress::set_verbose(args.verbose);
             exit::code(run(args.command))
         }
-        Err(said) => exit::code(not_parsed(&said)),
+        Err(Rejected::Typed(said)) => exit::code(not_parsed(&said)),
+        Err(Rejected::Settings(wrong)) => exit::code(Err(wrong)),
     }
 }
 

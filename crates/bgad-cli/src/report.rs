@@ -43,6 +43,8 @@ pub(crate) struct Report<'a> {
     /// The command that makes it again.
     pub(crate) command: String,
     pub(crate) model: &'a Path,
+    /// What the model was read from.
+    pub(crate) bytes: &'a [u8],
     pub(crate) data: &'a Path,
     pub(crate) detector: &'a Detector,
     pub(crate) evaluation: &'a Evaluation,
@@ -57,11 +59,9 @@ impl Report<'_> {
     ///
     /// # Errors
     ///
-    /// If the model, an image or a mask cannot be read any more.
+    /// If an image or a mask cannot be read any more.
     pub(crate) fn html(&self) -> Result<String, Failure> {
-        let bytes = fs::read(self.model)
-            .map_err(|error| context(format!("cannot read {}", self.model.display()), error))?;
-        let recipe = Recipe::of(name(self.model), &bytes, self.detector.header());
+        let recipe = Recipe::of(name(self.model), self.bytes, self.detector.header());
         let main = html! {
             (sections::head(self))
             (sections::operating_point(self))

@@ -1,10 +1,11 @@
 //! `bgad restore`: the previous generation of a model is back.
 
 use bgad::durable;
+use bgad::model::Model;
 
 use crate::args::RestoreArgs;
 use crate::exit::Outcome;
-use crate::failure::{Failure, context, say};
+use crate::failure::{Failure, chain, context, say};
 
 pub(crate) fn run(args: &RestoreArgs) -> Result<Outcome, Failure> {
     let model = args.model.display();
@@ -13,5 +14,10 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<Outcome, Failure> {
         "{model} is its previous generation again; the newer one is {}",
         durable::previous(&args.model).display()
     ));
+    // What `train --force` replaced need be no model; whoever brings it back should know.
+    if let Err(error) = Model::open(&args.model) {
+        say(format_args!("{}; bgad restore brings the newer one back", chain(&error)));
+        return Ok(Outcome::Incomplete);
+    }
     Ok(Outcome::Fine)
 }

@@ -25,6 +25,7 @@ mod mask;
 mod pages;
 mod resize;
 mod size;
+mod tiff_kind;
 
 use std::path::Path;
 

@@ -18,7 +18,8 @@ mod error;
 mod file;
 mod read;
 
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ use crate::durable;
 use crate::flow::Flow;
 use crate::image::InputSize;
 use crate::options::TrainOptions;
+use crate::outside;
 #[cfg(doc)]
 use crate::score::Rule;
 use crate::score::{ScoreConstants, Scorer, ScoringArea};
@@ -104,6 +106,9 @@ pub struct LevelHeader {
 pub struct TrainingSummary {
     /// Version of bgad.
     pub bgad_version: String,
+    /// When the training, or the last learning, was done, RFC 3339; `None` in models of a time when they did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_at: Option<String>,
     /// Normal images trained on.
     pub normal_images: usize,
     /// Anomalous images trained on.
@@ -152,9 +157,20 @@ impl Model {
     ///
     /// A [`ModelError`] that says what is wrong with the file; none is ever half accepted.
     pub fn open(path: &Path) -> Result<Model, ModelError> {
+        Ok(Model::open_with_bytes(path)?.0)
+    }
+
+    /// Reads a model and keeps the bytes that it was read from: what is said of the file, its hash for instance, is then said of
+    /// this model, whatever has become of the file since.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::open`].
+    pub fn open_with_bytes(path: &Path) -> Result<(Model, Vec<u8>), ModelError> {
         let in_file = |source| ModelError::InFile { path: path.to_owned(), source: Box::new(source) };
         let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
-        Model::from_weights(&weights).map_err(in_file)
+        let model = Model::from_weights(&weights).map_err(in_file)?;
+        Ok((model, weights.into_bytes()))
     }
 
     /// Reads a model that is in memory already.
@@ -208,6 +224,42 @@ impl Model {
             }
         }
         Ok(backbone)
+    }
+}
+
+/// Where a model comes from, as far as its file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The data folder or list that it was trained from.
+    pub data: Option<PathBuf>,
+    /// When it was trained, RFC 3339.
+    pub trained_at: Option<String>,
+}
+
+impl Origin {
+    /// Looks into the header of a model file. Nothing else is read, and nothing is checked: [`Model::open`] says what is wrong
+    /// with a file. `None` if it is no model file.
+    pub fn of_file(path: &Path) -> Option<Origin> {
+        /// Longer headers are none of ours.
+        const MOST: u64 = 256 << 20;
+        let (mut file, len) = outside::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        if length > MOST.min(len) {
+            return None;
+        }
+        let mut json = vec![0; length as usize];
+        file.read_exact(&mut json).ok()?;
+        let tensors: serde_json::Value = serde_json::from_slice(&json).ok()?;
+        let header: serde_json::Value =
+            serde_json::from_str(tensors["__metadata__"][file::KEY].as_str()?).ok()?;
+        let training = &header["training"];
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        Some(Origin {
+            data: text(&training["split"]["data"]).map(Into::into),
+            trained_at: text(&training["trained_at"]),
+        })
     }
 }
 

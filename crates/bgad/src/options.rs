@@ -5,6 +5,7 @@ mod pseudo_kinds;
 mod recipe;
 mod schedule;
 mod score_parts;
+mod settings;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use recipe::{Recipe, RecipeError};
 use schedule::SCHEDULE_ALLOWED;
 pub use schedule::Schedule;
 pub use score_parts::ScoreParts;
+pub use settings::{SETTINGS_FILE, Setting, Settings, SettingsError};
 
 /// Architecture used when none is named; its weights are part of the library.
 pub const DEFAULT_BACKBONE: &str = "tf_efficientnet_lite2";

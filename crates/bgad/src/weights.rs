@@ -128,6 +128,11 @@ impl Weights {
         self.header.metadata().as_ref()?.get(key).map(String::as_str)
     }
 
+    /// The bytes of the whole file.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes.into_owned()
+    }
+
     /// SHA-256 of the whole file, 64 lower-case hexadecimal digits.
     pub fn sha256(&self) -> String {
         sha256_hex(&self.bytes)

@@ -28,6 +28,9 @@ pub(super) struct CellResult {
     /// Image AUROC of each type of defect.
     pub(super) by_type: Vec<(String, Option<f64>)>,
     pub(super) train_secs: f64,
+    /// Files that could not be used in training or test: the figures are without them.
+    #[serde(default)]
+    pub(super) skipped: usize,
     pub(super) secs_per_image: f64,
     pub(super) options: TrainOptions,
 }
@@ -52,7 +55,7 @@ impl CellResult {
         cell: &Cell,
         key: String,
         options: TrainOptions,
-        train_secs: f64,
+        (train_secs, skipped): (f64, usize),
         evaluation: Evaluation,
     ) -> CellResult {
         let e = evaluation;
@@ -80,6 +83,7 @@ impl CellResult {
             figures,
             by_type: e.by_type.into_iter().collect(),
             train_secs,
+            skipped,
             secs_per_image: e.secs_per_image,
             options,
         }

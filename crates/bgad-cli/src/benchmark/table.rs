@@ -154,6 +154,7 @@ mod tests {
             },
             by_type: vec![("dent".to_owned(), auroc)],
             train_secs: 1.0,
+            skipped: 0,
             secs_per_image: 0.1,
             options: TrainOptions::preset(Preset::Fast),
         }

@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use bgad::dataset::{OVERLAY, Pictures, pictures};
 use bgad::printable;
 
-use crate::failure::say;
+use crate::failure::{count as counted, say};
 
-/// So many files that hold no picture are named.
+/// So many files that are left out are named.
 const PASSED_SHOWN: usize = 5;
 
 /// An image to inspect.
@@ -33,22 +33,12 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Searches files and folders, and says which files hold no picture.
     pub(crate) fn find(arguments: &[PathBuf]) -> Inputs {
-        let Pictures { images, passed, unsearched } = pictures(arguments);
+        let Pictures { images, passed, hidden, unsearched } = pictures(arguments);
         for (folder, error) in &unsearched {
             say(format_args!("skipped: {}: cannot be read: {error}", printable::path(folder)));
         }
-        if !passed.is_empty() {
-            let shown: Vec<String> =
-                passed.iter().take(PASSED_SHOWN).map(|path| printable::path(path).to_string()).collect();
-            let more = passed.len().saturating_sub(PASSED_SHOWN);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let files = if passed.len() == 1 { "file is" } else { "files are" };
-            say(format_args!(
-                "note: {} {files} no picture of a part (text, or an overlay): {}{more}",
-                passed.len(),
-                shown.join(", ")
-            ));
-        }
+        note(&passed, "file", "no picture of a part (text, or an overlay)");
+        note(&hidden, "name", "hidden or of the system, and not judged unless it is named");
         let mut taken = HashSet::new();
         // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
         let single = arguments.len() == 1;
@@ -59,6 +49,19 @@ impl Inputs {
         });
         Inputs { images: images.collect(), skipped: unsearched.len() }
     }
+}
+
+/// Says what was left out.
+fn note(paths: &[PathBuf], what: &str, why: &str) {
+    if paths.is_empty() {
+        return;
+    }
+    let shown: Vec<String> =
+        paths.iter().take(PASSED_SHOWN).map(|path| printable::path(path).to_string()).collect();
+    let more = paths.len().saturating_sub(PASSED_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let is = if paths.len() == 1 { "is" } else { "are" };
+    say(format_args!("note: {} {is} {why}: {}{more}", counted(paths.len(), what), shown.join(", ")));
 }
 
 /// The path of the overlay: the image's path below the folder searched, its extension kept, so that `x.png` and `x.jpg`

@@ -1,6 +1,7 @@
 //! The command line from outside: what is typed, printed, written and returned.
 
 mod scene;
+mod settings;
 mod main_job;
 mod pictures;
 mod report;
@@ -19,5 +20,8 @@ mod serve;
 mod watch;
 mod archive;
 mod outputs;
+mod failures;
+#[cfg(unix)]
+mod first_hour;
 mod proposals;
 mod source;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use bgad::model::Model;
 
-use crate::scene::{Ran, Scene};
+use crate::scene::{EPOCH, Ran, Scene};
 
 /// System calls that change files, as they are named on this machine.
 const CALLS: &str = "/^(write|fsync|fdatasync|rename.*|openat|fchmod|ftruncate|mkdir.*)$";
@@ -41,7 +41,11 @@ fn is_strace_there() -> bool {
 fn traced(scene: &Scene, strace: &[&str], words: &[&str]) -> Ran {
     let mut command = Command::new("strace");
     command.args(["-qq", "-o", "trace.log"]).args(strace).arg(env!("CARGO_BIN_EXE_bgad")).args(words);
-    command.current_dir(&scene.folder).stdin(Stdio::null()).env_remove("BGAD_ISA");
+    command
+        .current_dir(&scene.folder)
+        .stdin(Stdio::null())
+        .env_remove("BGAD_ISA")
+        .env("SOURCE_DATE_EPOCH", EPOCH);
     Ran::of(command.output().expect("strace"))
 }
 

@@ -1,7 +1,6 @@
 //! What takes longer: every write of a command failed, one by one, on the real binary.
 
-#[path = "../cli/scene.rs"]
-#[allow(dead_code)]
+#[path = "../cli/scene/base.rs"]
 mod scene;
 #[cfg(target_os = "linux")]
 mod faults;

@@ -28,6 +28,16 @@ pub fn fewest_images(confidence: f64) -> usize {
     needed(PROPOSED[PROPOSED.len() - 1], 1.0 - confidence)
 }
 
+/// The share of good images to hold out of a training from so many, if that is enough for a promise worth having.
+pub fn worth_holding_out(good_images: usize, confidence: f64) -> Option<f64> {
+    /// Of the images for training.
+    const SHARE: f64 = 0.2;
+    /// A weaker promise is not worth the images.
+    const WEAKEST: f64 = 0.2;
+    let held_out = (good_images as f64 * SHARE) as usize;
+    strongest_promise(held_out, confidence).filter(|promise| *promise <= WEAKEST).map(|_| SHARE)
+}
+
 /// Whether so many images can prove what is asked, before any of them is scored.
 ///
 /// # Errors

@@ -1,11 +1,13 @@
 //! What nobody asked about: files of a data folder that no layout uses, by folder.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, Entry, Survey};
 use super::{BAD, Dataset, Finding, GOOD, Layout, Sample};
 use crate::image::Content;
+use crate::printable;
 
 /// So many loose files of a folder are named one by one; of more, their number is said.
 const NAMED: usize = 5;
@@ -19,9 +21,18 @@ pub(super) fn name_the_rest(root: &Path, dataset: &Dataset, survey: &mut Survey)
     let used = samples().flat_map(|sample: &Sample| [Some(&sample.path), sample.mask.as_ref()]).flatten();
     let named = survey.findings.iter().map(|finding| &finding.path).filter(|path| *path != root);
     let known = used.chain(named).chain(&survey.known).map(|path| resolved(path)).collect();
-    let mut walk = Walk { known, layout: dataset.layout, listing: Survey::default(), found: Vec::new() };
+    let is_list = !root.is_dir();
+    let mut walk = Walk {
+        known,
+        layout: dataset.layout,
+        is_list,
+        listing: Survey::default(),
+        hidden: Vec::new(),
+        found: Vec::new(),
+    };
     if root.is_dir() {
         walk.folder(root, 0);
+        walk.name_hidden(root);
     } else {
         // A list may lie in a folder full of other things: only those folders are looked at that it names images in.
         walk.known.insert(resolved(root));
@@ -46,7 +57,11 @@ struct Walk {
     /// What is used or named, files and whole folders, links resolved.
     known: BTreeSet<PathBuf>,
     layout: Layout,
+    /// Whether a list names the images.
+    is_list: bool,
     listing: Survey,
+    /// Hidden pictures and folders.
+    hidden: Vec<PathBuf>,
     found: Vec<Finding>,
 }
 
@@ -64,6 +79,8 @@ impl Walk {
             return Seen::default();
         }
         let entries = self.listing.list(folder).unwrap_or_default();
+        let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        self.hidden.extend(names.filter(|path| folder::is_hidden_work(path)));
         let (mut loose, mut below, mut any_known) = (Vec::new(), Vec::new(), depth == 0);
         for entry in entries {
             if self.known.contains(&resolved(&entry.path)) {
@@ -90,6 +107,32 @@ impl Walk {
         Seen { unknown: Vec::new(), any_known }
     }
 
+    /// One finding for all that is hidden.
+    fn name_hidden(&mut self, root: &Path) {
+        self.hidden.sort();
+        let names: Vec<String> = self.hidden.iter().map(|path| folder::portable(path, root)).collect();
+        match &*names {
+            [] => {}
+            [name] => self.found.push(Finding {
+                path: root.join(name),
+                problem: "not used: hidden, and not looked into; rename it if it belongs to the data"
+                    .to_owned(),
+                files: 1,
+            }),
+            names => {
+                let more = names.len().saturating_sub(NAMED);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let shown = names[..names.len().min(NAMED)].join(", ");
+                let problem = format!(
+                    "{} hidden files or folders, not used and not looked into: {}{more}; rename what belongs to the data",
+                    names.len(),
+                    printable::text(&shown)
+                );
+                self.found.push(Finding { path: root.to_owned(), problem, files: names.len() });
+            }
+        }
+    }
+
     /// Files in a folder of which others are used.
     fn loose(&mut self, folder: &Path, files: Vec<Entry>) {
         if files.len() > NAMED {
@@ -114,6 +157,9 @@ impl Walk {
             Layout::Mvtec => ("train/good/ or test/good/", "test/TYPE/"),
             Layout::Plain => ("good/", "bad/TYPE/"),
         };
+        if self.is_list {
+            return "the list does not name them; add rows, or leave them out".to_owned();
+        }
         let name = folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let begins = |names: &[&str]| names.iter().any(|known| name.starts_with(known));
         if !files.iter().any(is_picture) {

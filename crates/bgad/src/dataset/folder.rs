@@ -22,7 +22,18 @@ const CLUTTER: &[&str] = &[
     "$RECYCLE.BIN",
     "System Volume Information",
     "lost+found",
+    ".git",
+    ".svn",
+    ".dvc",
+    ".ipynb_checkpoints",
+    ".thumbnails",
+    ".Trashes",
+    ".Spotlight-V100",
+    ".fseventsd",
+    ".TemporaryItems",
 ];
+/// How the names of others begin: the bins of Linux, one for each user.
+const BINS: &str = ".Trash-";
 /// Folders within folders that are followed.
 pub(super) const DEEPEST: usize = 32;
 
@@ -164,6 +175,21 @@ pub(super) fn not_a_picture(path: &Path) -> String {
 
 pub(super) fn is_clutter(name: &str) -> bool {
     name.starts_with('.') || CLUTTER.contains(&name)
+}
+
+/// Whether something hidden may be somebody's own: a picture, or a folder with anything in it.
+pub(super) fn is_hidden_work(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let of_the_system = CLUTTER.contains(&&*name) || name.starts_with(BINS);
+    is_clutter(&name) && !of_the_system && may_hold_a_picture(path)
+}
+
+/// Whether a path is a picture, or a folder with anything in it.
+pub(super) fn may_hold_a_picture(path: &Path) -> bool {
+    match path.is_dir() {
+        true => fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some()),
+        false => super::is_picture(path),
+    }
 }
 
 pub(super) fn is_named(entry: &Entry, names: &[&str]) -> bool {

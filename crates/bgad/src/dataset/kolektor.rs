@@ -7,13 +7,14 @@
 //!
 //! The mask says whether an image is good: if it is black. So masks are opened here, unlike anywhere else in a survey.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::folder::{self, Entry, Survey};
 use super::layouts::is_black;
 use super::{BAD, Dataset, DatasetError, Kind, Layout, Sample, error};
+use crate::printable;
 
 /// Ends of the names of masks.
 const SUFFIXES: [&str; 2] = ["_label", "_GT"];
@@ -71,9 +72,26 @@ pub(super) fn open(
         dataset.layout = Layout::Mvtec;
     }
     if dataset.train_good.is_empty() {
-        return Err(error::no_train_images(survey, root)?);
+        return Err(match unpaired.is_empty() {
+            true => error::no_train_images(survey, root)?,
+            false => DatasetError::NoTrainImages {
+                folder: root.to_owned(),
+                found: vec![beside_nothing(&unpaired)],
+            },
+        });
     }
     Ok(Some(dataset))
+}
+
+/// What keeps images from being good ones.
+fn beside_nothing(unpaired: &[PathBuf]) -> String {
+    let name = unpaired[0].file_name().unwrap_or_default().to_string_lossy();
+    let images = if unpaired.len() == 1 { "1 image" } else { &format!("{} images", unpaired.len()) };
+    format!(
+        "{images} without a mask beside them that says whether they are good ({}); give good ones a black mask, or put \
+         them into a folder named good",
+        printable::text(&name)
+    )
 }
 
 /// The stem of the image that a mask belongs to; `None` for an image.

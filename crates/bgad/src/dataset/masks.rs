@@ -183,6 +183,27 @@ fn reason(problem: ImageProblem) -> String {
     }
 }
 
+/// Whose mask it may be, and what would make it that.
+fn whose(mask: &Path, samples: &[Sample], root: &Path) -> String {
+    let stem = mask.file_stem().unwrap_or_default().to_string_lossy();
+    if stem.starts_with("task-") && stem.contains("-annotation-") {
+        return "; Label Studio's PNG export does not name the image: export JSON".to_owned();
+    }
+    let begins = |sample: &&Sample| {
+        let image = sample.path.file_stem().unwrap_or_default().to_string_lossy();
+        !image.is_empty()
+            && stem.strip_prefix(&*image).is_some_and(|rest| rest.starts_with(['-', '_', '.', ' ']))
+    };
+    let longest = samples.iter().filter(begins).max_by_key(|sample| sample.path.file_stem().map(|s| s.len()));
+    longest.map_or_else(String::new, |sample| {
+        let image = sample.path.file_stem().unwrap_or_default().to_string_lossy();
+        format!(
+            "; if it is one of {}, call it {image}_mask, or put all masks of the image into a folder {image}/",
+            folder::portable(&sample.path, root),
+        )
+    })
+}
+
 /// Why masks of CVAT cannot be read by "not black is defective".
 fn colours_that_mislead(folder: &Path) -> Option<String> {
     let places = [folder.join(LABEL_MAP), folder.parent()?.join(LABEL_MAP)];
@@ -324,7 +345,7 @@ fn pair_samples(samples: &mut [Sample], index: &MaskIndex, root: &Path, survey: 
                 folder::portable(taken, root)
             ),
             (_, Some(reason)) => format!("not used: labels that cannot be read: {reason}"),
-            _ => "a mask without an image".to_owned(),
+            _ => format!("not used: a mask without an image{}", whose(mask, samples, root)),
         };
         survey.found(mask, problem);
     }

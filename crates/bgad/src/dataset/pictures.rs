@@ -3,7 +3,9 @@
 //! ```text
 //! judged    pictures by their content, whatever their names; also what cannot be a picture of a part but is no text either,
 //!           or has the name of a picture: reading it then fails, and names it
-//! passed    text, overlays that an earlier run wrote, and what file managers leave behind
+//! passed    text, and overlays that an earlier run wrote
+//! hidden    names that begin with a dot, and what file managers and storage servers leave behind: not looked into, but
+//!           named if they are pictures, or folders with anything in them
 //! ```
 //!
 //! A folder is searched once for each argument, however many links lead to it.
@@ -13,7 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folder::{is_clutter, promises_picture};
+use super::folder::{is_clutter, may_hold_a_picture, promises_picture};
 use crate::image::Content;
 use crate::outside;
 use crate::printable::natural;
@@ -40,6 +42,8 @@ pub struct Pictures {
     pub images: Vec<Picture>,
     /// Files that hold no picture: text, and overlays of earlier runs.
     pub passed: Vec<PathBuf>,
+    /// Hidden folders, and hidden files that are pictures by their content: not judged.
+    pub hidden: Vec<PathBuf>,
     /// Folders that could not be searched, and why.
     pub unsearched: Vec<(PathBuf, io::Error)>,
 }
@@ -60,7 +64,7 @@ pub fn pictures(arguments: &[PathBuf]) -> Pictures {
 impl Pictures {
     fn search(&mut self, folder: &Path, root: &Path, searched: &mut BTreeSet<PathBuf>) {
         let listed = fs::canonicalize(folder).and_then(|resolved| Ok((resolved, list(folder)?)));
-        let (resolved, entries) = match listed {
+        let (resolved, (entries, hidden)) = match listed {
             Ok(listed) => listed,
             Err(error) => {
                 self.unsearched.push((folder.to_owned(), error));
@@ -70,6 +74,7 @@ impl Pictures {
         if !searched.insert(resolved) {
             return;
         }
+        self.hidden.extend(hidden.into_iter().filter(|path| may_hold_a_picture(path)));
         for path in entries {
             if path.is_dir() {
                 self.search(&path, root, searched);
@@ -82,16 +87,20 @@ impl Pictures {
     }
 }
 
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
+/// What is in a folder, and what of it is hidden.
+fn list(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut entries, mut hidden) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if !is_clutter(&entry.file_name().to_string_lossy()) {
-            entries.push(entry.path());
+        match is_clutter(&entry.file_name().to_string_lossy()) {
+            true => hidden.push(entry.path()),
+            false => entries.push(entry.path()),
         }
     }
-    entries.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b)));
-    Ok(entries)
+    for paths in [&mut entries, &mut hidden] {
+        paths.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b)));
+    }
+    Ok((entries, hidden))
 }
 
 fn is_judged(path: &Path) -> bool {
@@ -144,6 +153,14 @@ mod tests {
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(path, bytes).expect("written");
         }
+        for (name, bytes) in
+            [(".batch/1.png", &png[..]), (".git/config", b"text"), (".DS_Store", b"\0\0\0\x01Bud1")]
+        {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, bytes).expect("written");
+        }
+        fs::create_dir(folder.path().join(".empty")).expect("a folder");
         let found = pictures(&[folder.path().to_owned()]);
         let name =
             |path: &Path| path.strip_prefix(folder.path()).expect("below").to_string_lossy().into_owned();
@@ -153,6 +170,8 @@ mod tests {
         assert_eq!(images, want);
         let passed: Vec<String> = found.passed.iter().map(|path| name(path)).collect();
         assert_eq!(passed, ["notes.txt", "x.png.overlay.png"]);
+        let hidden: Vec<String> = found.hidden.iter().map(|path| name(path)).collect();
+        assert_eq!(hidden, [".batch", ".git", ".hidden.png"]);
     }
 
     #[cfg(unix)]

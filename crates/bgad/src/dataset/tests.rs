@@ -254,7 +254,7 @@ fn images_without_masks_and_masks_without_images_are_findings() {
     assert_eq!(
         folder.findings(),
         [
-            "ground_truth/dent/099_mask.png - a mask without an image",
+            "ground_truth/dent/099_mask.png - not used",
             "ground_truth/dent/notes.txt - not used",
             "ground_truth/good - not used",
             "test/dent/001.png - no mask",

@@ -11,7 +11,7 @@ use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::admission::{FILES, PIXELS, Permit};
-use super::{ImageError, ImageProblem, OriginalSize, content, jpeg, pages};
+use super::{ImageError, ImageProblem, OriginalSize, content, jpeg, pages, tiff_kind};
 use crate::outside;
 
 /// Longest side accepted, in pixels: four times what a line-scan camera of 4096 columns gives.
@@ -88,7 +88,7 @@ pub(crate) fn decode_admitted(bytes: &[u8]) -> Result<Decoded, ImageError> {
         ImageFormat::Jpeg => whole_jpeg(bytes)?,
         _ => Cow::Borrowed(bytes),
     };
-    let classify = |error| ImageError::from(classify(error, bytes.len()));
+    let classify = |error| ImageError::from(classify(error, &bytes, format));
 
     let mut reader = ImageReader::with_format(Cursor::new(&*bytes), format);
     // Sides are checked below rather than by the decoder, whose error would not say what they are.
@@ -129,10 +129,14 @@ fn copies(format: ImageFormat, orientation: Orientation, decoder: &impl ImageDec
 /// may fill the last rows with grey.
 fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
     match jpeg::check(bytes) {
-        Ok(jpeg::Whole { marked: true, .. }) => Ok(Cow::Borrowed(bytes)),
+        Ok(jpeg::Whole { end, marked: true }) => match pages::second_jpeg(bytes, end) {
+            None => Ok(Cow::Borrowed(bytes)),
+            Some(found) => Err(ImageProblem::Pages { found }.into()),
+        },
         Ok(jpeg::Whole { end, marked: false }) => Ok(Cow::Owned([&bytes[..end], &[0xff, 0xd9]].concat())),
         Err(jpeg::Flaw::Ends) => Err(ImageProblem::Truncated { bytes: bytes.len() }.into()),
         Err(jpeg::Flaw::Damaged(found)) => Err(ImageProblem::Holed { found }.into()),
+        Err(jpeg::Flaw::Kind(kind)) => Err(ImageProblem::Unsupported { found: kind.to_owned() }.into()),
     }
 }
 
@@ -167,7 +171,7 @@ fn header<T>(
     let found = ImageReader::with_format(Cursor::new(&*bytes), format).into_decoder();
     found
         .and_then(|mut decoder| of(&mut decoder))
-        .map_err(|error| ImageError::from(classify(error, bytes.len())).of_file(path))
+        .map_err(|error| ImageError::from(classify(error, &bytes, format)).of_file(path))
 }
 
 fn is_quarter_turn(orientation: Orientation) -> bool {
@@ -181,27 +185,17 @@ fn is_quarter_turn(orientation: Orientation) -> bool {
 }
 
 /// Says what a decoder's error means to whoever owns the file.
-fn classify(error: DecoderError, bytes: usize) -> ImageProblem {
+fn classify(error: DecoderError, bytes: &[u8], format: ImageFormat) -> ImageProblem {
     match error {
         DecoderError::Limits(limit) => ImageProblem::TooLarge { found: limit.to_string() },
-        DecoderError::Unsupported(error) => ImageProblem::Unsupported { found: plainly(&error.to_string()) },
-        error if is_early_end(&error) => ImageProblem::Truncated { bytes },
+        DecoderError::Unsupported(error) => {
+            // The decoder speaks of its own types; the tags say what a person can change.
+            let tiff = (format == ImageFormat::Tiff).then(|| tiff_kind::in_words(bytes)).flatten();
+            ImageProblem::Unsupported { found: tiff.unwrap_or_else(|| error.to_string()) }
+        }
+        error if is_early_end(&error) => ImageProblem::Truncated { bytes: bytes.len() },
         error => ImageProblem::Damaged(error),
     }
-}
-
-/// What decoders write as the names of their own types, in words.
-fn plainly(found: &str) -> String {
-    const WORDS: [(&str, &str); 6] = [
-        ("Unknown(16)", "a grey image of half-precision samples"),
-        ("Unknown(32)", "a grey image of 32-bit samples"),
-        ("Unknown(64)", "a grey image of 64-bit samples"),
-        ("Unknown(12)", "packed samples of 12 bit"),
-        ("Unknown(96)", "a colour image of 32-bit samples"),
-        ("Unknown(192)", "a colour image of 64-bit samples"),
-    ];
-    let words = WORDS.iter().find(|(name, _)| found.contains(name)).map(|(_, words)| (*words).to_owned());
-    words.unwrap_or_else(|| found.to_owned())
 }
 
 /// Whether the decoder wanted bytes past the end; the I/O error may be wrapped several times.

@@ -35,6 +35,8 @@ pub(super) enum Flaw {
     Ends,
     /// The data contradict themselves.
     Damaged(String),
+    /// A kind of JPEG that is not read.
+    Kind(&'static str),
 }
 
 /// Where a whole picture ends.
@@ -86,8 +88,7 @@ struct Component {
     sent: [u8; 64],
 }
 
-/// Reads all scans; says where the picture ends, or what is wrong. JPEGs of kinds that the decoder does not read are passed on
-/// to it, which refuses them by name.
+/// Reads all scans; says where the picture ends, or what is wrong.
 pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
     let mut state = State {
         quantisation: [None; 4],
@@ -121,6 +122,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
                 if state.frame.is_some() {
                     return Err(damaged("two frame headers"));
                 }
+                if segment.first().is_some_and(|bits| *bits != 8) {
+                    return Err(Flaw::Kind("a JPEG of 12-bit samples"));
+                }
                 let frame = Frame::of(segment, marker == 0xc2)?;
                 if frame.height.max(frame.width) > MAX_SIDE as usize {
                     // The decoder refuses it by its size.
@@ -128,10 +132,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
                 }
                 state.frame = Some(frame.with_history());
             }
-            // Lossless, hierarchical and arithmetic coding.
-            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                return Ok(Whole { end: bytes.len(), marked: true });
-            }
+            0xc3 => return Err(Flaw::Kind("a lossless JPEG")),
+            0xc5..=0xc7 => return Err(Flaw::Kind("a hierarchical JPEG")),
+            0xc9..=0xcb | 0xcd..=0xcf => return Err(Flaw::Kind("a JPEG with arithmetic coding")),
             0xc4 => state.huffman(segment)?,
             0xdb => state.quantisation(segment)?,
             0xdd => {
@@ -146,6 +149,25 @@ pub(super) fn check(bytes: &[u8]) -> Result<Whole, Flaw> {
                 at = state.scan(segment, bytes, at)?;
             }
             _ => {}
+        }
+    }
+}
+
+/// Height and width of a JPEG, as the first frame header says.
+pub(super) fn size(bytes: &[u8]) -> Option<(u16, u16)> {
+    let mut at = 2;
+    loop {
+        let (marker, after) = next_marker(bytes, at)?;
+        at = after;
+        if matches!(marker, 0x01 | 0xd0..=0xd8) {
+            continue;
+        }
+        let segment = segment(bytes, at)?;
+        at += 2 + segment.len();
+        if let (0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf, &[_, h1, h0, w1, w0, ..]) =
+            (marker, segment)
+        {
+            return Some((u16::from_be_bytes([h1, h0]), u16::from_be_bytes([w1, w0])));
         }
     }
 }

@@ -543,6 +543,63 @@ fn a_file_of_several_pictures_is_refused() {
 }
 
 #[test]
+fn pictures_one_behind_the_other_are_refused() {
+    let jpeg = |side: u32| {
+        let mut bytes = Vec::new();
+        JpegEncoder::new(&mut bytes).encode_image(&gradient(side, side)).unwrap();
+        bytes
+    };
+    let whole = jpeg(40);
+    for between in [&b""[..], b"\0\0\0\0", b"\xff\xff"] {
+        let found = problem(&[&whole[..], between, &jpeg(40)].concat());
+        assert!(matches!(found, ImageProblem::Pages { .. }), "{between:?}: {found:?}");
+    }
+    // A preview or a camera's trailer behind the picture is no second one.
+    for behind in [&jpeg(16)[..], b"\0\0\0", b"CAMTRAILER"] {
+        assert!(InputImage::decode(&[&whole[..], behind].concat(), size(40, 40)).is_ok());
+    }
+    let grey = b"P5\n# made here\n2 1 255\n\x00\xff";
+    for second in [&grey[..], b"\nP6 1 1 255\n\0\0\0"] {
+        let found = problem(&[&grey[..], second].concat());
+        assert!(matches!(found, ImageProblem::Pages { .. }), "{found:?}");
+    }
+    for behind in [&b"\n"[..], b"made by a camera"] {
+        assert!(InputImage::decode(&[&grey[..], behind].concat(), size(1, 2)).is_ok());
+    }
+}
+
+#[test]
+fn kinds_that_are_not_read_are_named_in_words() {
+    let mut jpeg = Vec::new();
+    JpegEncoder::new(&mut jpeg).encode_image(&gradient(16, 16)).unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    let with = |at: usize, byte: u8| {
+        let mut bytes = jpeg.clone();
+        bytes[frame + at] = byte;
+        problem(&bytes).to_string()
+    };
+    assert!(with(4, 12).ends_with("found: a JPEG of 12-bit samples"), "{}", with(4, 12));
+    for (marker, kind) in
+        [(0xc3, "a lossless JPEG"), (0xc6, "a hierarchical JPEG"), (0xc9, "a JPEG with arithmetic coding")]
+    {
+        assert!(with(1, marker).ends_with(kind), "{}", with(1, marker));
+    }
+    let grey = |bits: u16, float: bool| tiff(1, 1, bits, 1, float, &[], &[0; 8]);
+    let mut zstd = grey(8, false);
+    let compression = zstd.windows(2).position(|tag| tag == 259u16.to_le_bytes()).unwrap();
+    zstd[compression + 8..compression + 10].copy_from_slice(&50000u16.to_le_bytes());
+    for (bytes, kind) in [
+        (grey(32, true), "a TIFF with 1 channel of floating-point 32-bit samples, grey, without compression"),
+        (grey(32, false), "a TIFF with 1 channel of 32-bit samples, grey, without compression"),
+        (grey(12, false), "a TIFF with 1 channel of 12-bit samples, grey, without compression"),
+        (zstd, "a TIFF with 1 channel of 8-bit samples, grey, ZSTD compression"),
+    ] {
+        let found = problem(&bytes).to_string();
+        assert!(found.ends_with(kind), "{found}");
+    }
+}
+
+#[test]
 fn low_bits_are_stretched_to_the_whole_range() {
     let pixels = [0u16, 1000, 4095, 5000];
     let image = png(ImageBuffer::from_fn(4, 1, |x, _| Luma([pixels[x as usize]])));

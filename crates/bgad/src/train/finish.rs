@@ -1,6 +1,7 @@
 //! From trained flows to a model: constants, boundary, the parts of the score with their scales, thresholds.
 
 use super::images::Images;
+use super::output;
 use super::reference::{self, Seen};
 use super::standing::Standing;
 use super::trainer::Trainer;
@@ -74,6 +75,7 @@ impl Trainer<'_> {
             area: self.area.clone(),
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
+                trained_at: Some(output::time_of_training()),
                 normal_images: images.files[0],
                 anomalous_images: images.files[1],
                 kept_images: images.kept.len(),

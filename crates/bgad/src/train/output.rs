@@ -1,14 +1,17 @@
 //! The files that a training writes: the model, the split beside it, and the checkpoint while it runs.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::TrainError;
 use crate::dataset::{DatasetError, Split, SplitRecord};
 use crate::durable;
 use crate::model::{Model, ModelError};
+use crate::record;
 use crate::weights::Weights;
 
 /// Where a training writes to; checked before the first image is read.
@@ -97,6 +100,20 @@ impl Output {
             None
         }
     }
+}
+
+/// The variable that fixes the time in a model, for builds that are to be the same bit for bit: seconds since 1970.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// The time that a model which is finished now says of itself, RFC 3339.
+pub(super) fn time_of_training() -> String {
+    let fixed = env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let fixed = fixed.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+    // Years past 9999 have no such form.
+    let fixed = fixed.filter(|time| {
+        time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|t| t.as_secs() < 253_402_300_800)
+    });
+    record::rfc3339(fixed.unwrap_or_else(SystemTime::now))
 }
 
 /// Whether nothing but a model (of any version) would be replaced.

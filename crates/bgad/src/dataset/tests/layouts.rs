@@ -253,6 +253,38 @@ fn every_file_is_used_or_named_with_its_folder() {
 }
 
 #[test]
+fn hidden_folders_are_named_and_masks_of_nobody_say_why() {
+    let folder = Folder::with(&["good/1.png", "good/2.png", "bad/a.png", "good/.batch 2/3.png", ".x.png"]);
+    folder.pictures(&["good/.Trash-1000/1.png", "@eaDir/1.png", ".git/1.png"]);
+    let dataset = folder.open();
+    let hidden =
+        dataset.findings.iter().find(|finding| finding.problem.contains("hidden")).expect("a finding");
+    contains_all(&hidden.problem, &["2 hidden files or folders", ".x.png, good/.batch 2;"]);
+    assert_eq!(dataset.counts().unused, 2);
+
+    let folder = Folder::with(&["good/1.png", "good/2.png", "bad/a.png", "bad/a-1.png"]);
+    folder.pictures(&["masks/a-1-scratch-0.png", "masks/task-1-annotation-4-by-1-tag-x-0.png"]);
+    let dataset = folder.open();
+    let problem = |name: &str| {
+        let path = folder.0.join(name);
+        dataset.findings.iter().find(|finding| finding.path == path).expect(name).problem.clone()
+    };
+    contains_all(
+        &problem("masks/a-1-scratch-0.png"),
+        &["not used", "bad/a-1.png", "a-1_mask", "a folder a-1/"],
+    );
+    contains_all(&problem("masks/task-1-annotation-4-by-1-tag-x-0.png"), &["Label Studio", "export JSON"]);
+    assert_eq!(dataset.counts().unused, 2);
+}
+
+#[test]
+fn images_without_the_mask_beside_them_are_named() {
+    let folder = Folder::with(&["train/1.png", "train/2.png", "train/3.png", "train/3_GT.png"]);
+    let error = folder.error();
+    contains_all(&error, &["2 images without a mask beside them", "1.png", "black mask"]);
+}
+
+#[test]
 fn the_layouts_of_the_mvtec_family() {
     let folder = Folder::new();
     folder.pictures(&["train/good/1.png", "train/good/2.png", "validation/good/3.png"]);
