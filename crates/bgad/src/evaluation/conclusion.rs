@@ -28,7 +28,9 @@ pub struct Conclusion {
     pub good: usize,
     /// Of these, how many would be stopped as NG.
     pub stopped: usize,
-    /// Images, good or defective, at which a person would look (REVIEW).
+    /// Of these, at how many a person would look (REVIEW).
+    pub looked_at: usize,
+    /// Images, good or defective, at which a person would look.
     pub review: usize,
     /// Whether nearly all images lie far beyond what the model was trained on: another product, camera or light.
     pub is_foreign: bool,
@@ -63,12 +65,14 @@ impl Conclusion {
     /// What comes of the verdicts of an evaluation. `trained` are the scores of the normal training images, sorted.
     pub fn of(evaluation: &Evaluation, thresholds: Thresholds, trained: &[f32]) -> Conclusion {
         let c = &evaluation.counts;
+        let looked_at = c.good - c.good_ok - c.good_ng;
         Conclusion {
             defective: c.defective,
             escapes: c.defective_ok,
             good: c.good,
             stopped: c.good_ng,
-            review: (c.good - c.good_ok - c.good_ng) + (c.defective - c.defective_ok - c.defective_ng),
+            looked_at,
+            review: looked_at + (c.defective - c.defective_ok - c.defective_ng),
             is_foreign: is_foreign(&evaluation.images, thresholds, trained),
         }
     }
@@ -83,12 +87,11 @@ impl fmt::Display for Conclusion {
         }
         if self.good > 0 {
             let good = if self.good == 1 { "good part" } else { "good parts" };
-            parts.push(format!("{} of {} {good} would be stopped", self.stopped, self.good));
+            let looked_at =
+                if self.looked_at > 0 { format!(" and {} looked at", self.looked_at) } else { String::new() };
+            parts.push(format!("of {} {good} {} would be stopped{looked_at}", self.good, self.stopped));
         }
-        if self.review > 0 {
-            parts.push(format!("{} would be looked at", self.review));
-        }
-        f.write_str(&parts.join(", "))
+        f.write_str(&parts.join("; "))
     }
 }
 
@@ -197,9 +200,9 @@ mod tests {
         };
         assert_eq!(
             of(&[1.0, 2.5, 4.0], &[1.5, 2.9, 9.0, 8.0]),
-            "1 of 4 defects would pass as OK, 1 of 3 good parts would be stopped, 2 would be looked at"
+            "1 of 4 defects would pass as OK; of 3 good parts 1 would be stopped and 1 looked at"
         );
-        assert_eq!(of(&[1.0], &[]), "0 of 1 good part would be stopped");
+        assert_eq!(of(&[1.0], &[]), "of 1 good part 0 would be stopped");
         assert_eq!(of(&[], &[1.0]), "1 of 1 defect would pass as OK");
     }
 
