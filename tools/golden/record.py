@@ -280,6 +280,51 @@ def record_backbone_b0_random(options):
     return out, versions(weights="random; names are timm's under w.", seed=options.seed)
 
 
+def made(name, shape):
+    """Values in [-1, 1) from a tensor's name alone, so a recording needs no weights: the Rust tests make the same."""
+    state = 2166136261
+    for byte in name.encode():
+        state = (state ^ byte) * 16777619 % 2**32
+    x = np.uint32(state) ^ (np.arange(np.prod(shape), dtype=np.uint32) * np.uint32(2654435761))
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    x ^= x >> np.uint32(16)
+    return ((x >> np.uint32(8)) / 8388608 - 1).reshape(shape)
+
+
+NORM = {"weight": (0.6, 0.2), "bias": (0.2, 0.5), "running_mean": (0.0, 0.2), "running_var": (1.0, 0.5)}
+
+
+def made_weights(model):
+    """Every tensor of a ResNet, made from its name."""
+    weights = {}
+    for name, p in model.state_dict().items():
+        if p.dim() == 4:
+            middle, half = 0.0, math.sqrt(6 / (p.shape[1] * p.shape[2] * p.shape[3]))
+        elif p.is_floating_point():
+            middle, half = NORM[name.rsplit(".", 1)[1]]
+        else:
+            continue
+        weights[name] = torch.from_numpy((middle + half * made(name, tuple(p.shape))).astype(np.float32))
+    return weights
+
+
+# Not multiples of a tile of the Rust kernels on any level.
+RESNET_INPUT = (3, 56, 72)
+
+
+def resnet_model(name):
+    model = feature_model(name)
+    model.load_state_dict(made_weights(model), strict=False)
+    return model
+
+
+def record_backbone_resnet(name, _options):
+    image = torch.from_numpy(2 * made("image", RESNET_INPUT)).float()
+    out = {"input_chw": image} | feature_maps(resnet_model(name), image)
+    return out, versions(network=name, weights="made from the names of the tensors")
+
+
 # --- checking others' recordings ------------------------------------------------------------------------------------
 
 
@@ -325,6 +370,9 @@ def check_backbone(g, metadata):
     if any(k.startswith("w.") for k in g):
         model = feature_model("tf_efficientnet_b0")
         weights = {k[2:]: v for k, v in g.items() if k.startswith("w.")}
+    elif "network" in metadata:
+        model = resnet_model(metadata["network"])
+        return {k: relative(v, g[k]) for k, v in feature_maps(model, g["input_chw"]).items()}
     else:
         name = "tf_efficientnet_" + re.search(r"lite\d", metadata["weights"])[0]
         model, weights = feature_model(name), load_file(WEIGHTS / f"{name}.safetensors")
@@ -360,10 +408,13 @@ def recorder(name):
         return lambda o: record_flow(int(m[1]), o)
     if m := re.fullmatch(r"backbone_(lite\d)", name):
         return lambda o: record_backbone_lite(m[1], o)
+    if m := re.fullmatch(r"backbone_((wide_)?resnet\d+(_2)?)", name):
+        return lambda o: record_backbone_resnet(m[1], o)
     return {"loss": record_loss, "score": record_score, "backbone_b0_random": record_backbone_b0_random}.get(name)
 
 
 DEFAULT = "position_7x12,position_16x16,flow_c7,flow_c24,loss,score,backbone_lite0,backbone_lite2,backbone_b0_random"
+DEFAULT += ",backbone_resnet18,backbone_wide_resnet50_2"
 
 
 def main():

@@ -17,7 +17,7 @@ use worker::{Sample, Worker};
 const HELP: &str = "\
 usage: cargo xtask bench [GROUP ...] [--peers VENV] [--json FILE] [--rounds N] [--dry]
 
-  GROUP          flow, backbone, train, inspect or metrics; all of them if none is named
+  GROUP          flow, backbone, resnet (with --peers), train, inspect or metrics; all of them if none is named
   --peers VENV   Python environment with torch, timm, FrEIA 0.2, onnx and onnxruntime (openvino if there)
   --json FILE    every sample of every series
   --rounds N     rounds, at least 1 [default: 7]

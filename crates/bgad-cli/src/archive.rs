@@ -52,7 +52,7 @@ pub(crate) fn run(
             continue;
         }
         share.push(entry);
-        if share.len() == SHARE * rayon::current_num_threads() {
+        if share.len() == SHARE * detector.threads() {
             inspect(detector, &mut share, &mut output, &mut counts)?;
         }
         if reported.elapsed() >= REPORT {
@@ -83,13 +83,12 @@ fn inspect(
     output: &mut Output,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    let rows: Vec<Row> = std::mem::take(share)
-        .into_par_iter()
-        .map(|Entry { row, file, path }| match detector.inspect_file(&path) {
-            Ok(found) => Row::judged(row, file, &found),
-            Err(error) => Row::failed(row, file, &chain(&error)),
-        })
-        .collect();
+    let judge = |Entry { row, file, path }| match detector.inspect_file(&path) {
+        Ok(found) => Row::judged(row, file, &found),
+        Err(error) => Row::failed(row, file, &chain(&error)),
+    };
+    let share = std::mem::take(share);
+    let rows: Vec<Row> = detector.on_threads(|| share.into_par_iter().map(judge).collect());
     output.append(&rows)?;
     for row in &rows {
         match row.verdict {

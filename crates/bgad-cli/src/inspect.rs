@@ -14,7 +14,7 @@ use bgad::detector::{Detector, Inspection};
 use bgad::model::Model;
 use bgad::record::{Capture, FailedRecord, Recipe, Record};
 use bgad::verdict::{Thresholds, Verdict};
-use bgad::{Frame, image::ImageError};
+use bgad::{Frame, Threads, image::ImageError};
 use rayon::prelude::*;
 
 use crate::archive;
@@ -55,8 +55,7 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
-    machine::use_threads(args.threads)?;
-    let job = Job::new(args)?;
+    let job = Job::new(args, machine::threads(args.threads)?)?;
     if let Some(manifest) = &args.archive.manifest {
         return archive::run(&job.detector, job.recipe.model.sha256, manifest, &args.archive);
     }
@@ -76,8 +75,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let mut exporter = write::exporter(args.results.format);
     progress.suspend(|| exporter.begin())?;
     let mut done = 0;
-    for share in images.chunks(SHARE * rayon::current_num_threads()) {
-        let judged: Vec<Judged> = share.par_iter().map(|input| job.judge(input)).collect();
+    for share in images.chunks(SHARE * job.detector.threads()) {
+        let judged: Vec<Judged> =
+            job.detector.on_threads(|| share.par_iter().map(|input| job.judge(input)).collect());
         progress.suspend(|| -> io::Result<()> {
             for judged in &judged {
                 tally.count(judged, args.results.part_id.is_some());
@@ -131,7 +131,7 @@ impl Tally {
 }
 
 impl Job<'_> {
-    fn new(args: &InspectArgs) -> Result<Job<'_>, Failure> {
+    fn new(args: &InspectArgs, threads: Threads) -> Result<Job<'_>, Failure> {
         let (mut model, bytes) = Model::open_with_bytes(&args.model)?;
         if let Some(thresholds) = asked(&args.thresholds, model.header.thresholds)? {
             let Thresholds { ok, ng } = model.header.thresholds;
@@ -145,7 +145,7 @@ impl Job<'_> {
         }
         let name = args.model.file_name().unwrap_or(args.model.as_os_str()).to_string_lossy();
         let recipe = Recipe::of(name, &bytes, &model.header);
-        let detector = Detector::new(&model)?;
+        let detector = Detector::new(&model)?.with_threads(threads);
         Ok(Job { args, detector, recipe })
     }
 

@@ -30,15 +30,15 @@ use ends::{Affine, Ends, FromTables, Gated, RawEnds, Sum};
 /// What [`affine`] adds to a product and applies to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AffineOptions<'a> {
-    /// Added to each row before the activation; `n` values.
+    /// Added to each row; `n` values.
     pub bias: Option<&'a [f32]>,
+    /// Added before the activation, `[m, n]`.
+    pub residual: Option<MatRef<'a>>,
     /// Applied to each value.
     pub activation: Activation,
-    /// Added after the activation, `[m, n]`.
-    pub residual: Option<MatRef<'a>>,
 }
 
-/// `C = activation(A · B + bias) + residual`, with `a` `[m, k]` and `c` `[m, n]`; see [`AffineOptions`].
+/// `C = activation(A · B + bias + residual)`, with `a` `[m, k]` and `c` `[m, n]`; see [`AffineOptions`].
 ///
 /// # Panics
 ///
@@ -265,7 +265,7 @@ mod tests {
                     affine(MatRef::strided(&a, m, k, lda), &packed, options, to);
                     for (i, row) in c.chunks(ldc).enumerate() {
                         for j in 0..n {
-                            let x = want[i * n + j] + f64::from(bias[j]);
+                            let x = want[i * n + j] + f64::from(bias[j]) + f64::from(residual[i * ldc + j]);
                             let y = match activation {
                                 Activation::None => x,
                                 Activation::Relu => x.max(0.0),
@@ -273,7 +273,7 @@ mod tests {
                                 Activation::Silu => x / (1.0 + (-x).exp()),
                             };
                             let what = format!("{} {m}x{k}x{n} {activation:?} [{i},{j}]", isa.name());
-                            assert_close(row[j], y + f64::from(residual[i * ldc + j]), k, &what);
+                            assert_close(row[j], y, k, &what);
                         }
                         assert_eq!(row[n..], [9.0; 2], "nothing is written between the rows");
                     }

@@ -9,12 +9,14 @@
 
 pub mod activation;
 pub mod adam;
+pub mod convolution;
 pub mod coupling;
 pub mod depthwise;
 pub mod gemm;
 mod isa;
 mod matrix;
 pub mod peak;
+pub mod pool;
 mod simd;
 pub mod squeeze_excite;
 pub mod stem;

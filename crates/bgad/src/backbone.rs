@@ -21,6 +21,7 @@ use crate::weights::{Weights, WeightsError, sha256_hex};
 pub(crate) mod efficientnet;
 mod extractor;
 mod norm;
+mod resnet;
 mod spread;
 
 pub use extractor::{Extractor, LevelShape, Maps, Memory};
@@ -36,7 +37,7 @@ struct Family {
 
 type Network = Box<dyn Extractor>;
 
-const FAMILIES: [Family; 1] = [efficientnet::FAMILY];
+const FAMILIES: [Family; 2] = [efficientnet::FAMILY, resnet::FAMILY];
 
 /// Networks whose weights are part of the library, the default first.
 const EMBEDDED: [(&str, &[u8]); 2] = [

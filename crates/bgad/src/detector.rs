@@ -23,6 +23,7 @@ use crate::pyramid::Pyramid;
 use crate::score::{
     AnomalyMap, Framing, PartKind, PreparedScorer, Reading, Rule, Score, ScoreConstants, View, area_of,
 };
+use crate::threads::Threads;
 use crate::tiles::{self, Blend, Tiling};
 use crate::verdict::{DefectRegion, Verdict, defect_regions};
 
@@ -37,6 +38,8 @@ pub struct Detector {
     free: Mutex<Vec<Buffers>>,
     /// Images that are in the backbone at this moment.
     running: AtomicUsize,
+    /// `None` for those of the caller.
+    threads: Option<Threads>,
 }
 
 /// Memory that an image is worked on in, kept from image to image.
@@ -107,7 +110,27 @@ impl Detector {
             backbone,
             free: Mutex::default(),
             running: AtomicUsize::new(0),
+            threads: None,
         })
+    }
+
+    /// The same detector on threads of its own, whichever thread calls it.
+    pub fn with_threads(self, threads: Threads) -> Detector {
+        Detector { threads: Some(threads), ..self }
+    }
+
+    /// How many threads it works on: its own, or those of the caller's pool.
+    pub fn threads(&self) -> usize {
+        self.threads.as_ref().map_or_else(rayon::current_num_threads, Threads::number)
+    }
+
+    /// Does some work on the detector's threads, or on the caller's if it has none of its own: what `work` does in parallel is shared out to
+    /// them.
+    pub fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.threads {
+            Some(threads) => threads.run(work),
+            None => work(),
+        }
     }
 
     /// What the model file says about itself.
@@ -155,14 +178,16 @@ impl Detector {
     /// An [`ImageError`] if a decoded image of floating-point samples has values outside `[0, 1]`.
     pub fn inspect(&self, frame: &Frame) -> Result<Inspection, ImageError> {
         let (original, depth) = (frame.size(), self.header.options.bit_depth);
-        let image = InputImage::from_decoded_at(frame.pixels(), self.loaded_size(original), depth)?;
-        Ok(self.inspect_input(&image, original))
+        self.on_threads(|| {
+            let image = InputImage::from_decoded_at(frame.pixels(), self.loaded_size(original), depth)?;
+            Ok(self.inspect_input(&image, original))
+        })
     }
 
-    /// Inspects many pictures, spread over the cores; the results are in their order and equal those of
+    /// Inspects many pictures, spread over the threads; the results are in their order and equal those of
     /// [`Detector::inspect`] one by one.
     pub fn inspect_batch(&self, frames: &[Frame]) -> Vec<Result<Inspection, ImageError>> {
-        frames.par_iter().map(|frame| self.inspect(frame)).collect()
+        self.on_threads(|| frames.par_iter().map(|frame| self.inspect(frame)).collect())
     }
 
     /// Reads an image file as this model wants it: at the input size, or at its own if it is to be cut into tiles. With the

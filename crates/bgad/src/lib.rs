@@ -21,7 +21,7 @@
 //! **4. Learn.** [`learn`] goes on from a model with what the line has found since, [`calibrate`] sets thresholds that keep a promise,
 //! [`evaluation`] says what they are worth.
 //!
-//! A detector may be shared between threads: results do not depend on how many there are.
+//! A detector may be shared between threads, and may have threads of its own ([`Detector::with_threads`]): results do not depend on how many there are.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -60,6 +60,7 @@ pub mod options;
 pub mod durable;
 pub mod outside;
 pub mod printable;
+mod threads;
 mod written;
 
 pub use backbone::{Backbone, Extractor};
@@ -68,6 +69,7 @@ pub use frame::{Frame, FrameError, Layout};
 pub use machine::{InstructionSetError, instruction_set};
 pub use model::Model;
 pub use score::PartKind;
+pub use threads::{Threads, ThreadsError};
 
 /// What is shared between threads can be.
 const _: () = {

@@ -1,6 +1,7 @@
 //! The seam of feature networks: one that the library has never seen, with other strides and fewer levels, trains and inspects.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use bgad::backbone::{LevelShape, Maps, Memory};
@@ -8,7 +9,7 @@ use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
 use bgad::image::InputSize;
 use bgad::options::{Preset, Schedule, ScoreParts, TrainOptions};
 use bgad::train::{Material, Run, train};
-use bgad::{Backbone, Detector, Extractor, Model};
+use bgad::{Backbone, Detector, Extractor, Frame, Model, Threads};
 use image::{Rgb, RgbImage};
 
 /// Means and spreads of the three colours over squares of the image.
@@ -132,6 +133,17 @@ fn a_network_of_other_strides_trains_and_inspects() {
     let detector = Detector::with_backbone(&again, backbone).expect("the network it was trained with");
     let [good, bad] = scores(&detector, &folder);
     assert!(bad > good + 1.0, "a dark spot scores {bad}, a good picture {good}");
+
+    let threads = Threads::new(NonZeroUsize::new(3)).expect("threads");
+    let frames = ["good/0.png", "bad/1.png", "bad/2.png"]
+        .map(|name| Frame::open(&folder.join(name)).expect("a picture"));
+    let alone: Vec<_> = frames.iter().map(|frame| detector.inspect(frame).expect("a picture")).collect();
+    let detector = detector.with_threads(threads);
+    assert_eq!((detector.threads(), detector.on_threads(rayon::current_num_threads)), (3, 3));
+    for (one, found) in alone.iter().zip(detector.inspect_batch(&frames)) {
+        let found = found.expect("a picture");
+        assert!(found.score == one.score && found.map.nats == one.map.nats, "the same bits on any threads");
+    }
 
     let unknown = Detector::new(&again).expect_err("the library does not know it");
     assert!(format!("{unknown:?}").contains("squares"), "{unknown:?}");

@@ -10,7 +10,7 @@ use super::worker::{Sample, Worker, run_program};
 use crate::task::{self, Failure};
 
 /// All groups.
-pub(crate) const NAMES: [&str; 5] = ["flow", "backbone", "train", "inspect", "metrics"];
+pub(crate) const NAMES: [&str; 6] = ["flow", "backbone", "resnet", "train", "inspect", "metrics"];
 
 /// How one sample comes about.
 pub(crate) enum Runner {
@@ -51,6 +51,7 @@ pub(crate) fn series(
     match group {
         "flow" => plan.flow()?,
         "backbone" => plan.backbone()?,
+        "resnet" => plan.resnet()?,
         "train" => plan.train()?,
         "inspect" => plan.inspect()?,
         _ => plan.metrics()?,
@@ -113,6 +114,27 @@ impl Plan<'_> {
                     let mine = self.ask(&work, "bgad, AVX2 forced", &avx2, &case);
                     self.hold(mine, onnx, 1.05);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Networks whose weights are not part of the library, with random ones, on one thread.
+    fn resnet(&mut self) -> Result<(), Failure> {
+        let (ours, avx2) = (self.ours(1, None)?, self.ours(1, Some("avx2"))?);
+        let Some(python) = self.python(1)? else { return Ok(()) };
+        for name in ["resnet18", "wide_resnet50_2"] {
+            let file = self.scratch.join(format!("{name}.safetensors"));
+            if let Err(why) = self.said(&python, &format!("weights {name} {}", file.display())) {
+                eprintln!("xtask: no random weights for {name}: {why}");
+                continue;
+            }
+            let (work, case) = (format!("{name}, threads: 1"), format!("features {name} {}", file.display()));
+            let onnx = self.ask(&work, "ONNX Runtime", &python, &format!("features-onnx {name}"));
+            self.ask(&work, "OpenVINO, f32", &python, &format!("features-openvino {name}"));
+            for (engine, worker) in [("bgad", &ours), ("bgad, AVX2 forced", &avx2)] {
+                let mine = self.ask(&work, engine, worker, &case);
+                self.hold(mine, Some(onnx), 1.0);
             }
         }
         Ok(())

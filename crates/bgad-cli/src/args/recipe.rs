@@ -54,11 +54,12 @@ pub(crate) struct RecipeArgs {
 
     /// Feature network, by its name in timm [default: tf_efficientnet_lite2].
     ///
-    /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in; others need --backbone-weights.
+    /// tf_efficientnet_lite2 and tf_efficientnet_lite0 are built in. Others need --backbone-weights: tf_efficientnet_b0 to b7 and lite1 to lite4, resnet18,
+    /// resnet34, resnet50 and wide_resnet50_2 (docs/weights.md).
     #[arg(long, value_name = "NAME")]
     pub(crate) backbone: Option<String>,
 
-    /// Weights of the feature network: a safetensors file with timm's names.
+    /// Weights of the feature network: a safetensors file with timm's or torchvision's names; the model carries them.
     #[arg(long, value_name = "FILE", requires = "backbone")]
     pub(crate) backbone_weights: Option<PathBuf>,
 

@@ -14,6 +14,7 @@ mod benchmark;
 mod calibrate;
 mod geometry;
 mod learn;
+mod network;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]

@@ -79,7 +79,7 @@ fn lies_inside<S: Simd>(column: usize, vectors: usize, cols: usize) -> bool {
     column + vectors * S::LANES <= cols
 }
 
-/// `C = activation(A · B + bias) + residual`.
+/// `C = activation(A · B + bias + residual)`.
 pub(super) struct Affine<'a> {
     pub(super) bias: Option<&'a [f32]>,
     pub(super) activation: Activation,
@@ -146,12 +146,13 @@ impl RawEnds for RawAffine {
         for (j, &v) in acc.iter().enumerate() {
             let column = column + j * S::LANES;
             let left = self.n - column;
-            let mut v = self.activation.apply(simd, v);
+            let mut v = v;
             // SAFETY: the row and the first column are inside result and residual; loads and stores stop at column `n`.
             unsafe {
                 if let Some((residual, stride)) = self.residual {
                     v = simd.add(v, simd.load_up_to(residual.add(row * stride + column), left));
                 }
+                let v = self.activation.apply(simd, v);
                 simd.store_up_to(self.c.add(row * self.stride + column), left, v);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bgad_kernels::convolution::{Convolution, ConvolutionOptions, ConvolutionScratch, ConvolutionShape, Map};
 use bgad_kernels::coupling::{self, ColumnMap};
 use bgad_kernels::depthwise::{Depthwise, DepthwiseShape, Same};
 use bgad_kernels::gemm::{self, Activation, AffineOptions, Packed, Tables, TablesMut};
@@ -245,5 +246,45 @@ fn convolutions_and_adam_refuse_lengths_that_disagree() {
         let gradients = &data[..3];
         let (params, m, v) = (&mut params[..], &mut m[..], &mut v[..]);
         adam::adam(isa, adam::Step { params, gradients, m, v, learning_rate: 0.1, number: 1 });
+    });
+}
+
+#[test]
+fn convolutions_refuse_what_does_not_fit() {
+    let isa = Isa::best();
+    let shape = ConvolutionShape { kernel: 3, stride: 1, input: 2, output: 3 };
+    refused("no convolution", || {
+        drop(Convolution::new(isa, ConvolutionShape { kernel: 2, ..shape }, &[], &[]))
+    });
+    refused("no convolution", || {
+        drop(Convolution::new(isa, ConvolutionShape { stride: 0, ..shape }, &[], &[]))
+    });
+    refused("weights of", || drop(Convolution::new(isa, shape, &[0.0; 53], &[0.0; 3])));
+    refused("one bias a channel", || drop(Convolution::new(isa, shape, &[0.0; 54], &[0.0; 2])));
+    let huge = ConvolutionShape { output: usize::MAX / 2, ..shape };
+    refused("is too large", || drop(Convolution::new(isa, huge, &[0.0; 54], &[0.0; 3])));
+
+    let convolution = Convolution::new(isa, shape, &[0.0; 54], &[0.0; 3]);
+    let run = |map: usize, rows: std::ops::Range<usize>, residual: Option<usize>, out: usize| {
+        let (hwc, residual) = (vec![0.0; map], residual.map(|n| vec![0.0; n]));
+        let options = ConvolutionOptions { residual: residual.as_deref(), ..Default::default() };
+        let map = Map { hwc: &hwc, height: 8, width: 5 };
+        convolution.rows(map, rows, options, &mut ConvolutionScratch::default(), &mut vec![0.0; out]);
+    };
+    run(80, 0..8, Some(120), 120);
+    refused("a map of 8 by 5", || run(79, 0..8, None, 120));
+    refused("rows 4..9 of 8", || run(80, 4..9, None, 75));
+    refused("do not begin at a tile", || run(80, 2..4, None, 30));
+    refused("rows of the result", || run(80, 0..8, None, 119));
+    refused("values of the residual", || run(80, 0..8, Some(119), 120));
+    refused("is too large", || {
+        let map = Map { hwc: &[], height: usize::MAX, width: 2 };
+        convolution.rows(
+            map,
+            0..1,
+            ConvolutionOptions::default(),
+            &mut ConvolutionScratch::default(),
+            &mut [],
+        );
     });
 }
