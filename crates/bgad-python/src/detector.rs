@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use bgad::Inspection;
 use bgad::image::ImageError;
 use bgad::model::{Model, ModelError};
+use bgad::overlay::Look;
 use bgad::record::Recipe;
-use numpy::{PyArray1, PyArrayMethods as _};
+use numpy::{PyArray1, PyArray3, PyArrayMethods as _};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use rayon::prelude::*;
 
 use crate::archive::Columns;
 use crate::error::{self, IntoPyErr as _, OrRaise as _};
-use crate::json;
 use crate::picture::Picture;
-use crate::record;
 use crate::threads::Threads;
+use crate::{json, overlay, record};
 
 /// A model made ready, and the threads that it runs on.
 #[pyclass(frozen, module = "bgad._bgad")]
@@ -123,6 +123,43 @@ impl Detector {
             }
         }
         Ok(results)
+    }
+
+    /// Draws what was found in an image: pixels `[height, width, 3]`. `score` is that of the inspection.
+    fn overlay<'py>(
+        &self,
+        py: Python<'py>,
+        image: &Bound<'py, PyAny>,
+        score: f32,
+        style: &str,
+        footer: bool,
+    ) -> PyResult<Bound<'py, PyArray3<u8>>> {
+        let look = Look { style: overlay::style(style)?, footer, ..Look::default() };
+        let picture = Picture::of(image)?;
+        let drawn = py.detach(|| {
+            self.threads.run(|| {
+                let frame = picture.frame().or_raise()?;
+                overlay::draw(&self.detector, &self.recipe, &frame, score, &look)
+            })
+        })??;
+        PyArray1::from_vec(py, drawn.rgb).reshape([drawn.height, drawn.width, 3])
+    }
+
+    /// A small picture of the same as the bytes of a JPEG file.
+    fn thumbnail<'py>(
+        &self,
+        py: Python<'py>,
+        image: &Bound<'py, PyAny>,
+        score: f32,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let picture = Picture::of(image)?;
+        let jpeg = py.detach(|| {
+            self.threads.run(|| {
+                let frame = picture.frame().or_raise()?;
+                overlay::thumbnail(&self.detector, &self.recipe, &frame, score)
+            })
+        })??;
+        Ok(PyBytes::new(py, &jpeg))
     }
 
     /// Inspects images for an archive: columns of numbers and texts, without maps, errors among them. `files` names the images.

@@ -7,17 +7,16 @@ use bgad::calibrate::session::{self, Files, Session, check_provable};
 use bgad::dataset::Sample;
 use bgad::detector::Detector;
 use bgad::evaluation;
-use bgad::learn::{Event, FineTuning, Found, Lesson, Plan, split_of};
+use bgad::learn::{FineTuning, Found, Lesson, Plan, split_of};
 use bgad::model::Model;
 use bgad::verdict::Thresholds;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
 use crate::error::{CalibrateError, IntoPyErr as _, LearningError, OrRaise as _, chain};
-use crate::json;
 use crate::threads::pool;
-use crate::train::described;
 use crate::watch::{Watch, watched};
+use crate::{events, json};
 
 /// What is promised with which images; lists that are `None` are those that the training kept.
 #[derive(FromPyObject)]
@@ -54,7 +53,7 @@ impl Calibrating {
         check_provable(objective, self.confidence, good.len(), defective.len()).or_raise()?;
         let detector = Detector::new(&model).or_raise()?;
         let files = Files { good: &good, defective: &defective };
-        let mut on_event = |event: session::Event<'_>| watch.tell(scored(&event));
+        let mut on_event = |event: session::Event<'_>| watch.tell(events::of_calibration(&event));
         let session = Session::open(&detector, files, self.confidence, &mut on_event).or_raise()?;
         let calibration = match self.thresholds {
             Some((ok, ng)) => session.by_hand(Thresholds { ok, ng }).or_raise()?,
@@ -145,8 +144,9 @@ impl Learning {
         }
         let (split, data) = split_of(&self.model, &known.header, self.data.as_deref()).or_raise()?;
         let plan = Plan::new(&known, lesson, split, data).or_raise()?;
-        let learned =
-            plan.run(tuning, &|| watch.stopped(), &mut |event| watch.tell(reported(&event))).or_raise()?;
+        let learned = plan
+            .run(tuning, &|| watch.stopped(), &mut |event| watch.tell(events::of_learning(&event)))
+            .or_raise()?;
         if !self.force {
             learned
                 .check()
@@ -169,25 +169,5 @@ impl Learning {
             "before": figures(&learned.before, before, learned.thresholds[0]),
             "after": figures(&learned.after, after, learned.thresholds[1]),
         }))
-    }
-}
-
-fn reported(event: &Event<'_>) -> Value {
-    match event {
-        Event::Training(event) => described(event),
-        Event::Calibration(event) => scored(event),
-        Event::Evaluation(evaluation::Event::Scored { done, total }) => {
-            json!({"event": "scored", "done": done, "total": total})
-        }
-        Event::Evaluation(evaluation::Event::Skipped(error)) => {
-            json!({"event": "skipped", "text": chain(*error)})
-        }
-    }
-}
-
-fn scored(event: &session::Event<'_>) -> Value {
-    match event {
-        session::Event::Scored { done, total } => json!({"event": "scored", "done": done, "total": total}),
-        session::Event::Skipped(error) => json!({"event": "skipped", "text": chain(*error)}),
     }
 }
