@@ -28,17 +28,22 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
-    fn new(bytes: Vec<u8>, path: Option<PathBuf>, threads: Option<usize>) -> Result<Detector, ModelError> {
+    fn new(bytes: Vec<u8>, path: Option<PathBuf>, threads: Option<usize>) -> PyResult<Detector> {
         let name = path.as_ref().map_or("memory".to_owned(), |path| path.to_string_lossy().into_owned());
         let made = || {
             let model = Model::from_bytes(bytes.clone())?;
             Ok((bgad::Detector::new(&model)?, Recipe::of(name, &bytes, &model.header)))
         };
-        let (detector, recipe) = made().map_err(|source| match path {
-            Some(path) => ModelError::InFile { path, source: Box::new(source) },
-            None => source,
-        })?;
-        Ok(Detector { detector, recipe, threads: Threads::new(threads) })
+        let threads = Threads::new(threads);
+        // On threads of this process: after a fork those that the library would take by itself are not there.
+        let (detector, recipe) = threads
+            .run(made)?
+            .map_err(|source| match path {
+                Some(path) => ModelError::InFile { path, source: Box::new(source) },
+                None => source,
+            })
+            .or_raise()?;
+        Ok(Detector { detector, recipe, threads })
     }
 
     fn fields<'py>(&self, py: Python<'py>, found: Found) -> PyResult<Bound<'py, PyDict>> {
@@ -51,18 +56,17 @@ impl Detector {
     /// Reads a model file.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, threads: Option<usize>) -> PyResult<Detector> {
-        let opened = py.detach(|| match fs::read(&path) {
+        py.detach(|| match fs::read(&path) {
             Ok(bytes) => Detector::new(bytes, Some(path), threads),
             // In the words of the library.
-            Err(_) => Err(Model::open(&path).err().unwrap_or(ModelError::NotAModel)),
-        });
-        opened.or_raise()
+            Err(_) => Err(Model::open(&path).err().unwrap_or(ModelError::NotAModel)).or_raise(),
+        })
     }
 
     /// Reads a model file that is in memory.
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: Vec<u8>, threads: Option<usize>) -> PyResult<Detector> {
-        py.detach(|| Detector::new(data, None, threads)).or_raise()
+        py.detach(|| Detector::new(data, None, threads))
     }
 
     /// SHA-256 of the model file.

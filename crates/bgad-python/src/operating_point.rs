@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use bgad::calibrate::Objective;
 use bgad::calibrate::session::{self, Files, Session, check_provable};
+use bgad::calibrate::{Calibration, Objective};
 use bgad::dataset::Sample;
 use bgad::detector::Detector;
 use bgad::evaluation;
@@ -11,6 +11,7 @@ use bgad::learn::{FineTuning, Found, Lesson, Plan, split_of};
 use bgad::model::Model;
 use bgad::verdict::Thresholds;
 use pyo3::prelude::*;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{CalibrateError, IntoPyErr as _, LearningError, OrRaise as _, chain};
@@ -33,6 +34,14 @@ pub(crate) struct Calibrating {
     threads: usize,
 }
 
+/// A calibration as the model file has it, and how many images it is without.
+#[derive(Serialize)]
+struct Promise {
+    #[serde(flatten)]
+    calibration: Calibration,
+    skipped: usize,
+}
+
 /// Calibrates a model.
 #[pyfunction]
 pub(crate) fn calibrate<'py>(
@@ -47,7 +56,7 @@ pub(crate) fn calibrate<'py>(
 }
 
 impl Calibrating {
-    fn run(&self, objective: Objective, watch: &Watch<'_>) -> PyResult<Value> {
+    fn run(&self, objective: Objective, watch: &Watch<'_>) -> PyResult<Promise> {
         let mut model = Model::open(&self.model).or_raise()?;
         let (good, defective) = self.images(&model, objective)?;
         check_provable(objective, self.confidence, good.len(), defective.len()).or_raise()?;
@@ -59,12 +68,10 @@ impl Calibrating {
             Some((ok, ng)) => session.by_hand(Thresholds { ok, ng }).or_raise()?,
             None => session.calibrate(objective).or_raise()?,
         };
-        let mut described = serde_json::to_value(&calibration).expect("numbers by name");
-        described["skipped"] = session.skipped.into();
         model.header.thresholds = calibration.thresholds;
-        model.header.calibration = Some(calibration);
+        model.header.calibration = Some(calibration.clone());
         model.save(&self.output).or_raise()?;
-        Ok(described)
+        Ok(Promise { calibration, skipped: session.skipped })
     }
 
     /// The images that were named; otherwise the good ones that training held out, and the defective ones that it kept for the test.
