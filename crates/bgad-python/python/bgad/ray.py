@@ -94,11 +94,16 @@ def inspect(
     begin(folder, {"model_sha256": hashlib.sha256(data).hexdigest(), "manifest": os.path.abspath(manifest)}, resume)
     context = ray.data.DataContext.get_current()
     before = context.checkpoint_config
-    context.checkpoint_config = CheckpointConfig(
+    config = CheckpointConfig(
         id_column=row,
         checkpoint_path=os.path.abspath(folder) + ".checkpoint",
         delete_checkpoint_on_success=False,
     )
+    # What is done is left out by actors of Ray's. As they come, up to ten of them reserve a core and a gigabyte each, and where that is
+    # not to be had the job waits for ever. One is enough for numbers, and what it reserves is their size.
+    config.checkpoint_actor_pool_max_size = 1
+    config.checkpoint_actor_memory_bytes = 0
+    context.checkpoint_config = config
     try:
         # Paths and rows of results are little work: actors may take every core of the cluster.
         listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
