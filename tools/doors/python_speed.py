@@ -1,6 +1,6 @@
 """Measures the Python package: threads, throughput beside the command line, and memory over many calls.
 
-python tools/doors/python_speed.py MODEL FOLDER --cli target/release/bgad [--calls 100000]
+python tools/doors/python_speed.py MODEL FOLDER [--cli target/release/bgad] [--calls 100000]
 
 FOLDER holds images; each measurement takes all of them several times. Run it on a machine that does nothing else.
 """
@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bgad
+import numpy as np
 
 
 def seconds(work: Callable[[], object], times: int = 5) -> float:
@@ -55,13 +56,19 @@ def beside_cli(model: Path, images: list[Path], cli: str) -> None:
 
 
 def memory(model: Path, image: Path, calls: int) -> None:
-    """Resident memory over many calls."""
+    """Resident memory over many calls, of all kinds in turn."""
     detector = bgad.Detector.load(model, threads=1)
-    data = image.read_bytes()
+    data, pixels = image.read_bytes(), np.full((100, 100, 3), 128, np.uint8)
+    kinds: list[Callable[[], object]] = [
+        lambda: detector.inspect(data),
+        lambda: detector.inspect(image),
+        lambda: detector.inspect(pixels),
+        lambda: list(detector.inspect_batch([b"no image"], errors="return")),
+    ]
     for call in range(calls + 1):
-        detector.inspect(data)
+        kinds[call % len(kinds)]()
         if call % (calls // 10) == 0:
-            print(f"after {call:>7} calls {resident():.1f} MiB")
+            print(f"after {call:>7} calls {resident():.1f} MiB", flush=True)
 
 
 def resident() -> float:
@@ -76,10 +83,12 @@ def main() -> None:
     parser.add_argument("--cli")
     parser.add_argument("--calls", type=int)
     parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--no-threads", dest="threads", action="store_false", help="leave out the threads")
     args = parser.parse_args()
     images = sorted(path for path in args.folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".bmp"))
     images = images[: args.images]
-    threads(args.model, images)
+    if args.threads:
+        threads(args.model, images)
     if args.cli:
         beside_cli(args.model, images, args.cli)
     if args.calls:

@@ -20,7 +20,7 @@ use crate::args::{BenchmarkArgs, Method};
 use crate::exit::Outcome;
 use crate::failure::{self, Failure, chain, say};
 use crate::progress::CountProgress;
-use crate::{machine, out, product, recipe};
+use crate::{choice, machine, out, product, recipe};
 use cell::CellResult;
 use grid::{Cell, DataFolder, cells};
 
@@ -28,7 +28,8 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     args.recipe.check()?;
     machine::use_threads(args.threads)?;
     let folders = DataFolder::open_all(&args.data)?;
-    let cells = cells(&folders, args)?;
+    let mut cells = cells(&folders, args)?;
+    let of = cells.len();
     let backbone = args.recipe.backbone()?;
     let cell_folder = args.out.join("cells");
     product::folder(&cell_folder)?;
@@ -36,10 +37,11 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     let mut results = Vec::new();
     let mut failed = 0;
     let mut bench = Bench { args, backbone: &backbone, trained: HashMap::new(), group: None };
-    for (i, cell) in cells.iter().enumerate() {
+    for (i, cell) in cells.iter_mut().enumerate() {
         let path = cell_folder.join(format!("{}.json", cell.name()));
-        let key = bench.key(cell)?;
-        let at = format!("[{}/{}]", i + 1, cells.len());
+        let options = bench.options(cell)?;
+        let key = bench.key(cell, &options);
+        let at = format!("[{}/{of}]", i + 1);
         let title = format!("{at} {}", cell.title());
         if let Some(result) = CellResult::read(&path, &key) {
             say(format_args!("{title}: there already"));
@@ -47,7 +49,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
             continue;
         }
         // One data set that fails must not lose the others.
-        match bench.measure(cell, key, &at) {
+        match bench.measure(cell, &options, key, &at) {
             Ok(result) => {
                 say(format_args!("{title}: {}", result.in_short()));
                 result.save(&path)?;
@@ -65,7 +67,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> Result<Outcome, Failure> {
     write!(out::text(), "{}", table::markdown(&table::rows(&results)))?;
     say(format_args!("tables written to {}", args.out.display()));
     if failed > 0 {
-        say(format_args!("{failed} of {} cells failed, see above; the tables are without them", cells.len()));
+        say(format_args!("{failed} of {of} cells failed, see above; the tables are without them"));
     }
     let skipped = results.iter().map(|result| result.skipped).sum();
     if skipped > 0 {
@@ -93,23 +95,27 @@ struct Trained {
 
 impl Bench<'_> {
     /// Everything that decides a cell's result, as a digest.
-    fn key(&self, cell: &Cell) -> Result<String, Failure> {
+    fn key(&self, cell: &Cell, options: &Checked) -> String {
         let tested = [&cell.split.test_good, &cell.split.test_bad];
-        Ok(cell::digest(&(self.recipe_key(cell)?, tested.map(|samples| cell::paths(samples, &cell.root)))))
+        let tested = tested.map(|samples| cell::paths(samples, &cell.root));
+        cell::digest(&(self.recipe_key(cell, options), tested))
     }
 
     /// Everything that decides a cell's model, as a digest.
-    fn recipe_key(&self, cell: &Cell) -> Result<String, Failure> {
-        let options = self.options(cell)?;
+    fn recipe_key(&self, cell: &Cell, options: &Checked) -> String {
         let learned = [&cell.split.train, &cell.split.anomalies];
         let from = learned.map(|samples| cell::paths(samples, &cell.root));
         let version = env!("CARGO_PKG_VERSION");
         let material = format!("{:?}", self.args.material.material());
-        Ok(cell::digest(&(version, &*options, self.backbone.weights_sha256(), material, &cell.data, from)))
+        cell::digest(&(version, &**options, self.backbone.weights_sha256(), material, &cell.data, from))
     }
 
-    fn options(&self, cell: &Cell) -> Result<Checked, Failure> {
-        let mut options = Plan::new(&self.args.recipe.recipe(), cell.seed, &cell.split).options;
+    /// What a cell is trained with; known defects from which nothing can be learned leave it.
+    fn options(&self, cell: &mut Cell) -> Result<Checked, Failure> {
+        let Plan { mut options, unsound, .. } =
+            Plan::new(&self.args.recipe.recipe(), cell.seed, &mut cell.split);
+        choice::name_unsound(&unsound, cell.split.anomalies.len());
+        cell.unsound = unsound.len();
         if cell.method == Method::Nfad {
             // The baseline knows normal images only, whatever the method beside it is shown.
             options.pseudo = PseudoKinds::default();
@@ -118,22 +124,28 @@ impl Bench<'_> {
     }
 
     /// Trains, unless a cell before it had the same recipe, and tests. `at` says on the terminal which cell it is.
-    fn measure(&mut self, cell: &Cell, key: String, at: &str) -> Result<CellResult, Failure> {
+    fn measure(
+        &mut self,
+        cell: &Cell,
+        options: &Checked,
+        key: String,
+        at: &str,
+    ) -> Result<CellResult, Failure> {
         let group = Some((cell.data.clone(), cell.seed));
         if self.group != group {
             self.trained.clear();
             self.group = group;
         }
-        let recipe = self.recipe_key(cell)?;
+        let recipe = self.recipe_key(cell, options);
         if !self.trained.contains_key(&recipe) {
-            let trained = self.train(cell, at)?;
+            let trained = self.train(cell, options, at)?;
             self.trained.insert(recipe.clone(), trained);
         }
         let Trained { model, secs, skipped } = &self.trained[&recipe];
         let detector = Detector::new(model)?;
         let (good, bad) = (&cell.split.test_good, &cell.split.test_bad);
         let progress = CountProgress::new(&format!("{at} scoring images"), good.len() + bad.len());
-        let mut skipped = *skipped;
+        let mut skipped = *skipped + cell.unsound;
         let evaluation =
             evaluation::evaluate(&detector, good, bad, Scoring::Frozen, &mut |event| match event {
                 evaluation::Event::Scored { done, .. } => progress.set(done),
@@ -145,8 +157,7 @@ impl Bench<'_> {
         Ok(CellResult::new(cell, key, model.header.options.clone(), (*secs, skipped), evaluation))
     }
 
-    fn train(&self, cell: &Cell, at: &str) -> Result<Trained, Failure> {
-        let options = self.options(cell)?;
+    fn train(&self, cell: &Cell, options: &Checked, at: &str) -> Result<Trained, Failure> {
         let run = Run {
             split: &cell.split,
             backbone: self.backbone,
@@ -159,7 +170,7 @@ impl Bench<'_> {
         let started = std::time::Instant::now();
         let progress = CountProgress::new(&format!("{at} passes of training"), options.schedule.passes());
         let mut skipped = 0;
-        let model = train::train(&run, &options, &mut |event| match event {
+        let model = train::train(&run, options, &mut |event| match event {
             train::Event::Pass(report) => progress.set(report.pass),
             train::Event::Skipped(error) => {
                 skipped += 1;

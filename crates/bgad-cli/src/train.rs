@@ -36,18 +36,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     machine::use_threads(args.threads)?;
     let mut split = choice::split(&args.data, &args.choice)?;
     let recipe = args.recipe.recipe();
-    let mut plan = Plan::new(&recipe, args.choice.seed, &split);
-    // Tiles are cut from images at their own size, at which no defect vanishes.
-    let size = plan.options.tile_overlap.is_none().then_some(plan.options.input);
-    let unsound = split.drop_unsound_masks(size);
-    if !unsound.is_empty() {
-        choice::name_unsound(&unsound, split.anomalies.len());
-        plan = Plan::new(&recipe, args.choice.seed, &split);
-    }
+    let Plan { options, input, unsound } = Plan::new(&recipe, args.choice.seed, &mut split);
+    choice::name_unsound(&unsound, split.anomalies.len());
     let record = SplitRecord::of(&split, &args.data)?;
     record.check_contents()?;
     say(format_args!("{}", split.counts()));
-    let Plan { options, input } = plan;
     if let Some(input) = &input {
         say(format_args!("input {input}"));
         if input.asks_for_tiles() {

@@ -11,13 +11,13 @@ use pyo3::prelude::*;
 
 use crate::error::{OptionError, OrRaise as _, chain};
 use crate::json;
-use crate::threads::pool;
+use crate::threads::{Threads, pool};
 use crate::watch::watched;
 
 /// What a model file says about itself.
 #[pyfunction]
 pub(crate) fn info(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let model = py.detach(|| Model::open(&path)).or_raise()?;
+    let model = py.detach(|| Threads::All.run(|| Model::open(&path)))?.or_raise()?;
     json::to_python(py, &model.header)
 }
 

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use bgad::Inspection;
 use bgad::image::ImageError;
 use bgad::model::{Model, ModelError};
+use bgad::overlay::Look;
 use bgad::record::Recipe;
-use numpy::{PyArray1, PyArrayMethods as _};
+use numpy::{PyArray1, PyArray3, PyArrayMethods as _};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use rayon::prelude::*;
 
 use crate::archive::Columns;
 use crate::error::{self, IntoPyErr as _, OrRaise as _};
-use crate::json;
 use crate::picture::Picture;
-use crate::record;
 use crate::threads::Threads;
+use crate::{json, overlay, record};
 
 /// A model made ready, and the threads that it runs on.
 #[pyclass(frozen, module = "bgad._bgad")]
@@ -28,17 +28,22 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
-    fn new(bytes: Vec<u8>, path: Option<PathBuf>, threads: Option<usize>) -> Result<Detector, ModelError> {
+    fn new(bytes: Vec<u8>, path: Option<PathBuf>, threads: Option<usize>) -> PyResult<Detector> {
         let name = path.as_ref().map_or("memory".to_owned(), |path| path.to_string_lossy().into_owned());
         let made = || {
             let model = Model::from_bytes(bytes.clone())?;
             Ok((bgad::Detector::new(&model)?, Recipe::of(name, &bytes, &model.header)))
         };
-        let (detector, recipe) = made().map_err(|source| match path {
-            Some(path) => ModelError::InFile { path, source: Box::new(source) },
-            None => source,
-        })?;
-        Ok(Detector { detector, recipe, threads: Threads::new(threads) })
+        let threads = Threads::new(threads);
+        // On threads of this process: after a fork those that the library would take by itself are not there.
+        let (detector, recipe) = threads
+            .run(made)?
+            .map_err(|source| match path {
+                Some(path) => ModelError::InFile { path, source: Box::new(source) },
+                None => source,
+            })
+            .or_raise()?;
+        Ok(Detector { detector, recipe, threads })
     }
 
     fn fields<'py>(&self, py: Python<'py>, found: Found) -> PyResult<Bound<'py, PyDict>> {
@@ -51,18 +56,17 @@ impl Detector {
     /// Reads a model file.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, threads: Option<usize>) -> PyResult<Detector> {
-        let opened = py.detach(|| match fs::read(&path) {
+        py.detach(|| match fs::read(&path) {
             Ok(bytes) => Detector::new(bytes, Some(path), threads),
             // In the words of the library.
-            Err(_) => Err(Model::open(&path).err().unwrap_or(ModelError::NotAModel)),
-        });
-        opened.or_raise()
+            Err(_) => Err(Model::open(&path).err().unwrap_or(ModelError::NotAModel)).or_raise(),
+        })
     }
 
     /// Reads a model file that is in memory.
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: Vec<u8>, threads: Option<usize>) -> PyResult<Detector> {
-        py.detach(|| Detector::new(data, None, threads)).or_raise()
+        py.detach(|| Detector::new(data, None, threads))
     }
 
     /// SHA-256 of the model file.
@@ -123,6 +127,43 @@ impl Detector {
             }
         }
         Ok(results)
+    }
+
+    /// Draws what was found in an image: pixels `[height, width, 3]`. `score` is that of the inspection.
+    fn overlay<'py>(
+        &self,
+        py: Python<'py>,
+        image: &Bound<'py, PyAny>,
+        score: f32,
+        style: &str,
+        footer: bool,
+    ) -> PyResult<Bound<'py, PyArray3<u8>>> {
+        let look = Look { style: overlay::style(style)?, footer, ..Look::default() };
+        let picture = Picture::of(image)?;
+        let drawn = py.detach(|| {
+            self.threads.run(|| {
+                let frame = picture.frame().or_raise()?;
+                overlay::draw(&self.detector, &self.recipe, &frame, score, &look)
+            })
+        })??;
+        PyArray1::from_vec(py, drawn.rgb).reshape([drawn.height, drawn.width, 3])
+    }
+
+    /// A small picture of the same as the bytes of a JPEG file.
+    fn thumbnail<'py>(
+        &self,
+        py: Python<'py>,
+        image: &Bound<'py, PyAny>,
+        score: f32,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let picture = Picture::of(image)?;
+        let jpeg = py.detach(|| {
+            self.threads.run(|| {
+                let frame = picture.frame().or_raise()?;
+                overlay::thumbnail(&self.detector, &self.recipe, &frame, score)
+            })
+        })??;
+        Ok(PyBytes::new(py, &jpeg))
     }
 
     /// Inspects images for an archive: columns of numbers and texts, without maps, errors among them. `files` names the images.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bgad::calibrate::CalibrationError;
 use bgad::calibrate::session::SessionError;
-use bgad::dataset::{ChoiceError, DatasetError};
+use bgad::dataset::{ChoiceError, DatasetError, MaskFault, UnsoundMask};
 use bgad::evaluation::EvaluationError;
 use bgad::learn::LearnError;
 use bgad::options::{self, RecipeError};
@@ -123,7 +123,10 @@ impl IntoPyErr for SessionError {
 impl IntoPyErr for LearnError {
     fn into_py_err(self) -> PyErr {
         match self {
-            LearnError::Image(error) => error.into_py_err(),
+            LearnError::Image(error)
+            | LearnError::Mask(UnsoundMask { fault: MaskFault::Unreadable(error), .. }) => {
+                error.into_py_err()
+            }
             error => LearningError::new_err(chain(&error)),
         }
     }

@@ -10,9 +10,9 @@ use pyo3::prelude::*;
 use serde_json::{Value, json};
 
 use crate::error::{DataError, OptionError, OrRaise as _, chain};
-use crate::json;
 use crate::threads::pool;
 use crate::watch::{Watch, watched};
+use crate::{events, json};
 
 /// What is evaluated, and how.
 #[derive(FromPyObject)]
@@ -57,17 +57,13 @@ impl Request {
             return Err(DataError::new_err(format!("{}: there is no image to test on", self.data.display())));
         }
         let mut skipped = Vec::new();
-        let evaluation =
-            evaluation::evaluate(&detector, &test.good, &test.bad, scoring, &mut |event| match event {
-                Event::Scored { done, total } => {
-                    watch.tell(json!({"event": "scored", "done": done, "total": total}));
-                }
-                Event::Skipped(error) => {
-                    skipped.push(chain(error));
-                    watch.tell(json!({"event": "skipped", "text": chain(error)}));
-                }
-            })
-            .or_raise()?;
+        let evaluation = evaluation::evaluate(&detector, &test.good, &test.bad, scoring, &mut |event| {
+            if let Event::Skipped(error) = &event {
+                skipped.push(chain(*error));
+            }
+            watch.tell(events::of_evaluation(&event));
+        })
+        .or_raise()?;
         let images: Vec<Value> = evaluation
             .images
             .iter()

@@ -4,12 +4,15 @@
 #![deny(missing_docs)]
 
 mod archive;
+mod calibrate;
 mod data;
 mod detector;
 mod error;
 mod evaluate;
+mod events;
 mod json;
-mod operating_point;
+mod learn;
+mod overlay;
 mod picture;
 mod record;
 mod threads;
@@ -22,6 +25,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _bgad {
     #[pymodule_export]
+    use super::calibrate::calibrate;
+    #[pymodule_export]
     use super::data::{doctor, info};
     #[pymodule_export]
     use super::detector::Detector;
@@ -33,7 +38,7 @@ mod _bgad {
     #[pymodule_export]
     use super::evaluate::evaluate;
     #[pymodule_export]
-    use super::operating_point::{calibrate, learn};
+    use super::learn::learn;
     #[pymodule_export]
     use super::train::train;
 

@@ -50,6 +50,15 @@ impl Picture {
         }
     }
 
+    /// Its pixels.
+    pub(crate) fn frame(self) -> Result<Frame, ImageError> {
+        match self {
+            Picture::File(path) => Frame::open(&path),
+            Picture::Bytes(bytes) => Frame::decode(&bytes),
+            Picture::Frame(frame) => Ok(frame),
+        }
+    }
+
     pub(crate) fn inspect(&self, detector: &Detector) -> Result<Inspection, ImageError> {
         match self {
             Picture::File(path) => detector.inspect_file(path),

@@ -1,22 +1,25 @@
 //! `bgad.train`: from a folder or a list of samples to a model file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bgad::dataset::{Choice, ChoiceError, Chosen, ForegroundSource, Kind, Sample, Split, SplitRecord};
+use bgad::dataset::{Choice, ForegroundSource, Kind, Sample, Split, SplitRecord};
 use bgad::options::{DEFAULT_CACHE_LIMIT, Recipe};
 use bgad::train::{Event, Kept, Material, Output, OutputError, Plan, Run};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{IntoPyErr as _, OrRaise as _, TrainError, chain};
+use crate::events::{self, note};
 use crate::json;
+use crate::picture::Picture;
 use crate::threads::pool;
 use crate::watch::{Watch, try_watched};
 
-/// An image that `bgad.Sample` names: file, mask, type of defect or None for a good part.
-type Listed = (PathBuf, Option<PathBuf>, Option<String>);
+/// What `bgad.Sample` holds: image, mask, type of defect or None for a good part.
+type Listed<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>, Option<String>);
 
 /// What anomalies are made with, in the words of the command line.
 #[derive(Deserialize)]
@@ -39,34 +42,54 @@ impl Masks {
     }
 }
 
-/// What is trained on.
-#[derive(FromPyObject)]
-pub(crate) enum Data {
+/// What is trained on: a folder, or samples, which are files by now.
+enum Data {
     Folder(PathBuf),
-    Samples(Vec<Listed>),
+    Samples(Split),
 }
 
 impl Data {
-    fn chosen(self, choice: &Choice) -> Result<(Chosen, PathBuf), ChoiceError> {
+    /// Reads the argument of a call. Samples are drawn one by one, and what is in memory is kept as a file at once, so that they may be
+    /// more than fit into memory.
+    fn of(data: &Bound<'_, PyAny>, files: &Output) -> PyResult<Data> {
+        if data.is_instance_of::<PyString>() || data.hasattr("__fspath__")? {
+            return Ok(Data::Folder(data.extract()?));
+        }
+        let (mut train, mut anomalies) = (Vec::new(), Vec::new());
+        for listed in data.try_iter()? {
+            data.py().check_signals()?;
+            let (image, mask, defect): Listed<'_> = listed?.extract()?;
+            let path = kept(&image, files)?;
+            let mask = mask.map(|mask| kept(&mask, files)).transpose()?;
+            match defect {
+                None => train.push(Sample { path, mask, kind: Kind::Good }),
+                Some(name) => anomalies.push(Sample { path, mask, kind: Kind::Defect(name) }),
+            }
+        }
+        let none = Vec::new;
+        Ok(Data::Samples(Split { train, anomalies, hold_out: none(), test_good: none(), test_bad: none() }))
+    }
+
+    /// The images, the folder that they are recorded from, and what should be said about them.
+    fn split(self, choice: &Choice) -> PyResult<(Split, PathBuf, Vec<String>)> {
         match self {
-            Data::Folder(folder) => Ok((choice.of(&folder)?, folder)),
-            Data::Samples(listed) => {
-                Ok((Chosen { split: split(listed), notes: Vec::new() }, PathBuf::from(".")))
+            Data::Samples(split) => Ok((split, PathBuf::from("."), Vec::new())),
+            Data::Folder(folder) => {
+                let chosen = choice.of(&folder).or_raise()?;
+                Ok((chosen.split, folder, chosen.notes))
             }
         }
     }
 }
 
-/// All good samples to learn from, all others as known defects.
-fn split(listed: Vec<Listed>) -> Split {
-    let (mut train, mut anomalies) = (Vec::new(), Vec::new());
-    for (path, mask, defect) in listed {
-        match defect {
-            None => train.push(Sample { path, mask, kind: Kind::Good }),
-            Some(name) => anomalies.push(Sample { path, mask, kind: Kind::Defect(name) }),
-        }
-    }
-    Split { train, anomalies, hold_out: Vec::new(), test_good: Vec::new(), test_bad: Vec::new() }
+/// The file of an image, which is written if it is in memory.
+fn kept(image: &Bound<'_, PyAny>, files: &Output) -> PyResult<PathBuf> {
+    let picture = Picture::of(image)?;
+    image.py().detach(|| match picture {
+        Picture::File(path) => Ok(path),
+        Picture::Bytes(bytes) => files.keep_image(&bytes).or_raise(),
+        Picture::Frame(frame) => files.keep_frame(&frame).or_raise(),
+    })
 }
 
 /// Choices as JSON texts: those of images, of the recipe, and of masks.
@@ -86,7 +109,7 @@ pub(crate) struct Choices {
 #[pyo3(signature = (data, output, choices, progress))]
 pub(crate) fn train<'py>(
     py: Python<'py>,
-    data: Data,
+    data: Bound<'py, PyAny>,
     output: PathBuf,
     choices: Choices,
     progress: Option<Bound<'py, PyAny>>,
@@ -94,7 +117,12 @@ pub(crate) fn train<'py>(
     let choice: Choice = json::choices(&choices.choice)?;
     let recipe: Recipe = json::choices(&choices.recipe)?;
     let masks: Masks = json::choices(&choices.masks)?;
-    let job = Job { choice, recipe, material: masks.material(), output: &output, choices: &choices };
+    // What costs nothing to find out is found out before images are read.
+    recipe.check().or_raise()?;
+    let files = Output::beside(&output, choices.force).or_raise()?;
+    let replaces = files.check_resume(choices.resume).or_raise()?;
+    let data = Data::of(&data, &files)?;
+    let job = Job { choice, recipe, material: masks.material(), files, replaces, choices: &choices };
     let pool = pool(choices.threads)?;
     let (trained, raised) = try_watched(py, progress, |watch| pool.install(|| job.run(data, watch)));
     match (trained, raised) {
@@ -119,25 +147,27 @@ struct Job<'a> {
     choice: Choice,
     recipe: Recipe,
     material: Material,
-    output: &'a Path,
+    files: Output,
+    /// Whether the checkpoint of an earlier run will be replaced.
+    replaces: bool,
     choices: &'a Choices,
 }
 
 impl Job<'_> {
     fn run(&self, data: Data, watch: &Watch<'_>) -> PyResult<Value> {
-        self.recipe.check().or_raise()?;
-        let files = Output::beside(self.output, self.choices.force).or_raise()?;
-        if files.check_resume(self.choices.resume).or_raise()? {
+        let files = &self.files;
+        if self.replaces {
             let checkpoint = files.checkpoint.display();
             watch.tell(note(format!(
                 "training anew; {checkpoint} of an earlier run will be replaced (resume=True goes on from it)"
             )));
         }
-        let (Chosen { split, notes }, root) = data.chosen(&self.choice).or_raise()?;
+        let (mut split, root, notes) = data.split(&self.choice)?;
         notes.into_iter().for_each(|text| watch.tell(note(text)));
+        let Plan { options, unsound, .. } = Plan::new(&self.recipe, self.choice.seed, &mut split);
+        unsound.iter().for_each(|mask| watch.tell(events::skipped(mask)));
         let record = SplitRecord::of(&split, &root)?;
         record.check_contents().or_raise()?;
-        let options = Plan::new(&self.recipe, self.choice.seed, &split).options;
         let options = options.check().or_raise()?;
         let backbone = self.recipe.backbone().or_raise()?;
         let run = Run {
@@ -149,17 +179,18 @@ impl Job<'_> {
             cache_limit: self.choices.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
             stop: &|| watch.stopped(),
         };
-        let (mut checkpoint, mut skipped) = (self.choices.resume, Vec::new());
+        let mut checkpoint = self.choices.resume;
+        let mut skipped: Vec<String> = unsound.iter().map(|mask| chain(mask)).collect();
         let trained = bgad::train::train(&run, &options, &mut |event| {
             checkpoint |= matches!(event, Event::Checkpoint(_) | Event::Resumed { .. });
             if let Event::Skipped(error) = &event {
                 skipped.push(chain(*error));
             }
-            watch.tell(described(&event));
+            watch.tell(events::of_training(&event));
         });
         let mut model = trained.map_err(|error| match files.kept_after(&error, checkpoint) {
             None => error.into_py_err(),
-            Some(kept) => TrainError::new_err(format!("{}; {}", chain(&error), said(kept, &files))),
+            Some(kept) => TrainError::new_err(format!("{}; {}", chain(&error), said(kept, files))),
         })?;
         match files.save(&mut model, record, &split, &root) {
             // The model is whole.
@@ -186,29 +217,5 @@ fn said(kept: Kept, files: &Output) -> String {
                 files.checkpoint.display()
             )
         }
-    }
-}
-
-fn note(text: String) -> Value {
-    json!({"event": "note", "text": text})
-}
-
-/// An event as `progress` gets it.
-pub(crate) fn described(event: &Event<'_>) -> Value {
-    match event {
-        Event::Encoded { done, total } => json!({"event": "encoded", "done": done, "total": total}),
-        Event::Skipped(error) => json!({"event": "skipped", "text": chain(*error)}),
-        Event::Resumed { passes } => json!({"event": "resumed", "pass": passes}),
-        Event::Checkpoint(path) => json!({"event": "checkpoint", "path": path}),
-        Event::Pass(pass) => json!({
-            "event": "pass",
-            "pass": pass.pass,
-            "passes": pass.passes,
-            "phase": pass.phase,
-            "loss": pass.levels.iter().map(|level| level.loss.total).collect::<Vec<_>>(),
-            "images": pass.images,
-            "images_left": pass.images_left,
-            "seconds": pass.secs,
-        }),
     }
 }

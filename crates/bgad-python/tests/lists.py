@@ -63,7 +63,7 @@ def rows_of_parquet(path: Path) -> list[dict]:
     return sorted(parquet.read_table(path).to_pylist(), key=lambda row: row["row"])
 
 
-def kill_once(find: Callable[[], psutil.Process | None], seconds: float = 60) -> int:
+def kill_once(find: Callable[[], psutil.Process | None], seconds: float = 300) -> int:
     """Kills the process that `find` gives, as soon as it does, and gives its number."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import threading
 from pathlib import Path
 
 import bgad
 import numpy as np
+import PIL.Image
 import psutil
 import pytest
 import scene
@@ -241,8 +245,47 @@ def test_the_record_is_that_of_the_command_line(detector, model, folder):
     assert record["model"]["sha256"] == detector.sha256
 
 
-def test_notebooks_show_verdict_score_and_regions(detector):
-    found = detector.inspect(scene.picture(4, (10, 10)))
+def test_what_was_found_is_drawn_over_the_image(detector, tmp_path):
+    image = scene.picture(4, (10, 10))
+    file = scene.write_png(tmp_path / "a.png", image)
+    found = detector.inspect(file)
+    drawn = found.overlay()
+    assert drawn.dtype == np.uint8 and drawn.ndim == 3 and drawn.shape[2] == 3
+    np.testing.assert_array_equal(detector.inspect(image).overlay(), drawn)
+    np.testing.assert_array_equal(detector.inspect(file.read_bytes()).overlay(), drawn)
+    bare = found.overlay(footer=False)
+    assert bare.shape[0] == bare.shape[1] < drawn.shape[0]
+    side = bare.shape[1]
+    both = found.overlay(style="side-by-side", footer=False)
+    np.testing.assert_array_equal(both[:, -side:], bare)
+    assert (found.overlay(style="heat", footer=False) != bare).any()
+    with pytest.raises(bgad.OptionError, match="ascii"):
+        found.overlay(style="ascii")
+    # What changes afterwards is not drawn on.
+    scene.write_png(file, scene.picture(5))
+    with pytest.raises(bgad.ImageError, match="the image that was inspected"):
+        found.overlay()
+    np.testing.assert_array_equal(found.overlay(image), drawn)
+    again = pickle.loads(pickle.dumps(found))
+    with pytest.raises(ValueError, match="unpickled"):
+        again.overlay()
+    assert not again.anomaly_map.flags.writeable
+    # A result does not keep the pixels of a camera.
+    taken = image.copy()
+    found = detector.inspect(taken)
+    np.testing.assert_array_equal(found.overlay(), drawn)
+    del taken
+    with pytest.raises(ValueError, match="not in memory any more"):
+        found.overlay()
+    assert "no picture: the image of this result is not in memory any more" in found._repr_html_()
+
+
+def test_notebooks_show_verdict_score_regions_and_picture(detector):
+    image = scene.picture(4, (10, 10))
+    found = detector.inspect(image)
+    picture = re.search('src="data:image/jpeg;base64,([^"]+)"', found._repr_html_())
+    shown = PIL.Image.open(io.BytesIO(base64.b64decode(picture[1])))
+    assert shown.format == "JPEG" and shown.size[0] >= 256
     assert found.verdict == "NG"
     shown = found._repr_html_()
     assert "NG" in shown and f"{found.score:.3f}" in shown and f"{found.regions[0].peak:.2f}" in shown

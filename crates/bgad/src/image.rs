@@ -34,7 +34,7 @@ use ::image::DynamicImage;
 pub use admission::limit_memory;
 pub(crate) use annotation::{Labels, labels};
 pub use content::Content;
-pub(crate) use content::FORMATS;
+pub(crate) use content::{FORMATS, extension};
 pub(crate) use decode::{Decoded, MAX_SIDE, decode, decode_admitted, read, size_of};
 pub(crate) use depth::brightest;
 pub use depth::{BitDepth, BitDepthChoice, BitDepthError};

@@ -22,6 +22,7 @@ mod finish;
 mod images;
 mod level;
 mod making;
+mod memory;
 mod order;
 mod output;
 mod plan;

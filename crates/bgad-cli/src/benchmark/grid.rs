@@ -48,6 +48,8 @@ pub(super) struct Cell {
     pub(super) anomalies: usize,
     pub(super) seed: u64,
     pub(super) split: Split,
+    /// Known defects that left the split, because their masks give no position.
+    pub(super) unsound: usize,
 }
 
 impl Cell {
@@ -108,6 +110,7 @@ pub(super) fn cells(folders: &[DataFolder], args: &BenchmarkArgs) -> Result<Vec<
                         anomalies,
                         seed,
                         split,
+                        unsound: 0,
                     });
                 }
             }

@@ -229,15 +229,15 @@ fn a_lesson_is_checked_before_it_is_trained() {
     };
     mask("black.png", 64, 64, 42);
     mask("small.png", 48, 48, 30);
-    mask("most.png", 64, 64, 0);
+    mask("most.png", 64, 64, 10);
     let mut inverted = image::open(scene.path("most.png")).expect("a mask").into_luma8();
     inverted.pixels_mut().for_each(|pixel| pixel.0[0] = 255 - pixel.0[0]);
     inverted.save(scene.path("most.png")).expect("a mask");
     let before = fs::read(scene.path("m.bgad")).expect("a model");
     for (mask, says) in [
-        ("black.png", "found only black"),
+        ("black.png", "empty: no pixel is marked"),
         ("small.png", "expected a mask of 64x64"),
-        ("most.png", "inverted?"),
+        ("most.png", "black and white seem to be exchanged"),
     ] {
         let ran = scene.run(&["learn", "m.bgad", "--defect", "new.png", "--mask", mask]).exits(2);
         let ran = ran.says(&[mask, says]);

@@ -1,8 +1,11 @@
 """The native part of the package bgad."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = [
     "BgadError",
@@ -57,6 +60,8 @@ class Detector:
     def header(self) -> dict[str, Any]: ...
     def inspect(self, image: object) -> dict[str, Any]: ...
     def inspect_many(self, images: Sequence[object]) -> list[dict[str, Any] | BaseException]: ...
+    def overlay(self, image: object, score: float, style: str, footer: bool) -> npt.NDArray[np.uint8]: ...
+    def thumbnail(self, image: object, score: float) -> bytes: ...
     def archive_rows(self, files: Sequence[str], images: Sequence[object]) -> dict[str, list[Any]]: ...
 
 def evaluate(request: object, progress: _Progress | None) -> dict[str, Any]: ...
@@ -67,7 +72,7 @@ def doctor(
     data: _Path, quick: bool, input: str, threads: int, progress: _Progress | None
 ) -> dict[str, Any]: ...
 def train(
-    data: _Path | Sequence[tuple[str, str | None, str | None]],
+    data: _Path | Iterable[tuple[object, object | None, str | None]],
     output: _Path,
     choices: object,
     progress: _Progress | None,

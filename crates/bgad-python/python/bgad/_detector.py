@@ -67,7 +67,7 @@ class Detector:
 
         Raises :exc:`bgad.ImageError` if the image cannot be used, ``TypeError`` for anything that is no image.
         """
-        return Inspection._of(self._native.inspect(image))
+        return Inspection._of(self._native.inspect(image), self._native, image)
 
     @overload
     def inspect_batch(
@@ -92,9 +92,9 @@ class Detector:
 
     def _inspect_batch(self, images: Iterator[Image], keep: bool, batch: int) -> Iterator[Inspection | ImageError]:
         while share := list(islice(images, batch)):
-            for found in self._native.inspect_many(share):
+            for image, found in zip(share, self._native.inspect_many(share), strict=True):
                 if not isinstance(found, BaseException):
-                    yield Inspection._of(found)
+                    yield Inspection._of(found, self._native, image)
                 elif keep and isinstance(found, ImageError):
                     yield found
                 else:

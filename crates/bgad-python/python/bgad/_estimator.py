@@ -21,8 +21,8 @@ Labels = npt.NDArray[np.int64]
 class BGAD:
     """An anomaly detector of images with PyOD's names.
 
-    ``fit`` learns from files; ``decision_function`` and ``predict`` take whatever :meth:`bgad.Detector.inspect` takes. Labels are
-    0 for good and 1 for anomalous. There is no ``predict_proba``: a score that is only rescaled is no probability.
+    ``fit``, ``decision_function`` and ``predict`` take whatever :meth:`bgad.Detector.inspect` takes. Labels are 0 for good and 1 for
+    anomalous. There is no ``predict_proba``: a score that is only rescaled is no probability.
 
     ``output`` is where the model file goes; without it the model is kept in memory alone. Other keywords are those of
     :func:`bgad.train`.
@@ -32,17 +32,17 @@ class BGAD:
         self.output = output
         self.options = options
 
-    def fit(self, X: Iterable[str | os.PathLike[str]], y: Sequence[int] | None = None) -> BGAD:
-        """Learns from the image files ``X``. ``y`` says which are defective (1) and which good (0); without it all are good.
+    def fit(self, X: Iterable[Image], y: Sequence[int] | None = None) -> BGAD:
+        """Learns from the images ``X``. ``y`` says which are defective (1) and which good (0); without it all are good.
 
         Defective images have no masks here: where the defect is, the model finds as it learns (``weak=True``). With masks, use
         :func:`bgad.train` and :class:`bgad.Sample`.
         """
-        files = list(X)
-        labels = [0] * len(files) if y is None else list(y)
-        if len(labels) != len(files):
-            raise ValueError(f"expected a label for each of the {len(files)} images, found {len(labels)}")
-        samples = [Sample(file, "defect" if label else None) for file, label in zip(files, labels, strict=True)]
+        images = list(X)
+        labels = [0] * len(images) if y is None else list(y)
+        if len(labels) != len(images):
+            raise ValueError(f"expected a label for each of the {len(images)} images, found {len(labels)}")
+        samples = [Sample(image, "defect" if label else None) for image, label in zip(images, labels, strict=True)]
         options = {"weak": any(labels), **self.options}
         if self.output is not None:
             self.detector_ = Detector.load(train(samples, self.output, **options).model)
@@ -51,7 +51,7 @@ class BGAD:
                 trained = train(samples, Path(folder) / "model.bgad", **options)
                 self.detector_ = Detector.from_bytes(trained.model.read_bytes())
         self.threshold_ = self.detector_.thresholds[0]
-        self.decision_scores_ = self.decision_function(files)
+        self.decision_scores_ = self.decision_function(images)
         self.labels_ = self._labels(self.decision_scores_)
         return self
 
@@ -63,7 +63,7 @@ class BGAD:
         """1 for each image that is not OK, 0 for the others, shape [n]."""
         return self._labels(self.decision_function(X))
 
-    def fit_predict(self, X: Iterable[str | os.PathLike[str]], y: Sequence[int] | None = None) -> Labels:
+    def fit_predict(self, X: Iterable[Image], y: Sequence[int] | None = None) -> Labels:
         """:meth:`fit`, and the labels of the images learned from."""
         return self.fit(X, y).labels_
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import os
+import weakref
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from bgad import _bgad
 
 Verdict = Literal["OK", "REVIEW", "NG"]
 
@@ -55,15 +60,62 @@ class Inspection:
     width: int
     """Columns of the image as it was given, upright."""
     record: dict[str, Any] = field(repr=False)
-    """The result record, as ``bgad inspect --format jsonl`` writes it, without the file and the time."""
+    """The result record, as ``bgad inspect --format jsonl`` writes it."""
+
+    _detector: _bgad.Detector | None = field(default=None, repr=False)
+    _image: Any = field(default=None, repr=False)
 
     @classmethod
-    def _of(cls, fields: dict[str, Any]) -> Inspection:
+    def _of(cls, fields: dict[str, Any], detector: _bgad.Detector, image: object) -> Inspection:
         regions = tuple(Region(**region) for region in fields.pop("regions"))
-        return cls(regions=regions, **fields)
+        if isinstance(image, np.ndarray):
+            # A result must not keep alive the pixels of a camera.
+            image = weakref.ref(image)
+        elif not isinstance(image, (str, os.PathLike, bytes)):
+            image = None
+        return cls(regions=regions, _detector=detector, _image=image, **fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the image: whoever unpickles it may be on another machine.
+        shown = (self.score, self.verdict, self.regions, self.anomaly_map, self.parts, self.height, self.width, self.record)
+        return _unpickled, shown
+
+    def overlay(
+        self,
+        image: object = None,
+        *,
+        style: Literal["overlay", "side-by-side", "heat"] = "overlay",
+        footer: bool = True,
+    ) -> npt.NDArray[np.uint8]:
+        """The picture that ``bgad inspect --out`` writes: the image with what was found, ``uint8`` of shape [height, width, 3].
+
+        The image is read again: from its file or bytes, or from the array that was inspected as long as that lives; otherwise give it
+        as ``image``. With ``footer`` verdict, score and colour scale stand beneath it.
+
+        Raises :exc:`bgad.ImageError` if the image is no longer the one that was inspected, ``ValueError`` if there is none.
+        """
+        detector, image = self._drawn_from(image)
+        return detector.overlay(image, self.score, style, footer)
+
+    def _drawn_from(self, image: object) -> tuple[_bgad.Detector, object]:
+        if image is None:
+            image = self._image() if isinstance(self._image, weakref.ref) else self._image
+        if self._detector is None:
+            raise ValueError("expected the result of an inspection in this process, found one that was unpickled: inspect the image again")
+        if image is None:
+            raise ValueError("the image of this result is not in memory any more: give it as image=")
+        return self._detector, image
+
+    def _picture(self) -> str:
+        try:
+            detector, image = self._drawn_from(None)
+            data = base64.b64encode(detector.thumbnail(image, self.score)).decode()
+        except (_bgad.BgadError, ValueError) as error:
+            return f"<p>no picture: {html.escape(str(error))}</p>"
+        return f'<img alt="{self.verdict}" src="data:image/jpeg;base64,{data}">'
 
     def _repr_html_(self) -> str:
-        """The result as a notebook shows it."""
+        """The result as a notebook shows it, with its picture."""
         colour = _COLOURS[self.verdict]
         rows = "".join(
             f"<tr><td>{r.x}</td><td>{r.y}</td><td>{r.width}</td><td>{r.height}</td><td>{r.peak:.2f}</td></tr>"
@@ -79,5 +131,12 @@ class Inspection:
         parts = ", ".join(f"{html.escape(name)} {nats:+.2f}" for name, nats in self.parts.items())
         return (
             f'<div><p><strong style="color:{colour}">{self.verdict}</strong> '
-            f"score {self.score:.3f} nats{f' ({parts})' if parts else ''}, image of {self.height}x{self.width}</p>{table}</div>"
+            f"score {self.score:.3f} nats{f' ({parts})' if parts else ''}, image of {self.height}x{self.width}</p>"
+            f"{self._picture()}{table}</div>"
         )
+
+
+def _unpickled(*shown: Any) -> Inspection:
+    found = Inspection(*shown)
+    found.anomaly_map.flags.writeable = False
+    return found

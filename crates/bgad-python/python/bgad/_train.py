@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bgad import _bgad
+from bgad._detector import Image
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An image to learn from: ``defect`` is ``None`` for a good part, or the name of the type of defect; ``mask`` is a file that
-    is not zero where the defect is."""
+    """An image to learn from, in any form that :meth:`bgad.Detector.inspect` takes. ``defect`` is ``None`` for a good part, or the name of
+    the type of defect; ``mask`` is an image of the same size that is not zero where the defect is, as a file or an array."""
 
-    path: str | os.PathLike[str]
+    image: Image
     defect: str | None = None
-    mask: str | os.PathLike[str] | None = None
+    mask: Image | npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,10 @@ def train(
     ``data`` is a folder laid out as for ``bgad train``, or samples: then all good ones are learned from and all others are shown
     as known defects. The same data, options and seed give the same model, bit for bit, as the command line.
 
+    Samples are drawn one by one. Training reads its images several times, and :func:`learn` reads them again later, so those that are in
+    memory are written, without loss, into the folder ``OUTPUT`` with ``.images`` for its extension. They may be removed once nothing
+    more is to be learned.
+
     ``progress`` is called with a dict for each event: ``{"event": "encoded", "done": .., "total": ..}``, ``"pass"`` with ``pass``,
     ``passes``, ``phase``, ``loss`` by level, ``images_left`` and ``seconds``; ``"checkpoint"``, ``"skipped"``, ``"note"``,
     ``"resumed"``. An exception that it raises ends the training. Ctrl-C does, too; the checkpoint is kept, and the same call with
@@ -98,9 +106,10 @@ def train(
         "hold_out": hold_out,
         "split": _text(split),
     }
-    samples = data if isinstance(data, (str, os.PathLike)) else [_listed(sample) for sample in data]
-    if not isinstance(samples, (str, os.PathLike)):
+    given: Any = data
+    if not isinstance(data, (str, os.PathLike)):
         _refuse_choice_of_samples(choice)
+        given = ((sample.image, _mask(sample.mask), sample.defect) for sample in data)
     masks = {"foreground": os.fspath(foreground), "textures": _text(textures), "roi": _text(roi), "ignore": _text(ignore)}
     choices = _Choices(
         choice=json.dumps(choice),
@@ -111,7 +120,7 @@ def train(
         resume=resume,
         force=force,
     )
-    done = _bgad.train(samples, output, choices, progress)
+    done = _bgad.train(given, output, choices, progress)
     thresholds = done["thresholds"]
     return Trained(
         model=Path(done["model"]),
@@ -123,8 +132,10 @@ def train(
     )
 
 
-def _listed(sample: Sample) -> tuple[str, str | None, str | None]:
-    return os.fspath(sample.path), _text(sample.mask), sample.defect
+def _mask(mask: object) -> object:
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+        return mask.astype(np.uint8) * np.uint8(255)
+    return mask
 
 
 def _text(path: str | os.PathLike[str] | None) -> str | None:

@@ -47,7 +47,8 @@ def inspect(
     job = {"model_sha256": detector.sha256, "shard": shard, "part_rows": part_rows, "manifest": os.path.abspath(manifest)}
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    begin(str(folder / f"shard-{index}-of-{of}"), job, resume)
+    # Readers of a folder of Parquet files pass over names that begin with an underscore.
+    begin(str(folder / f"_shard-{index}-of-{of}"), job, resume)
     root = str(Path(manifest).absolute().parent)
     written = 0
     for number, rows in enumerate(_parts(Path(manifest), column, index, of, part_rows)):

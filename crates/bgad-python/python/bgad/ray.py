@@ -28,6 +28,7 @@ from ray.data.checkpoint import CheckpointConfig
 
 from bgad._bgad import BgadError
 from bgad._detector import Detector
+from bgad._operate import evaluate as evaluate_model
 from bgad._table import begin, inspect_table
 from bgad._train import train
 
@@ -93,11 +94,16 @@ def inspect(
     begin(folder, {"model_sha256": hashlib.sha256(data).hexdigest(), "manifest": os.path.abspath(manifest)}, resume)
     context = ray.data.DataContext.get_current()
     before = context.checkpoint_config
-    context.checkpoint_config = CheckpointConfig(
+    config = CheckpointConfig(
         id_column=row,
         checkpoint_path=os.path.abspath(folder) + ".checkpoint",
         delete_checkpoint_on_success=False,
     )
+    # What is done is left out by actors of Ray's. As they come, up to ten of them reserve a core and a gigabyte each, and where that is
+    # not to be had the job waits for ever. One is enough for numbers, and what it reserves is their size.
+    config.checkpoint_actor_pool_max_size = 1
+    config.checkpoint_actor_memory_bytes = 0
+    context.checkpoint_config = config
     try:
         # Paths and rows of results are little work: actors may take every core of the cluster.
         listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
@@ -117,7 +123,7 @@ def inspect(
 
 
 def train_many(
-    table: Iterable[Mapping[str, Any]], *, threads: int = 1, retries: int = 3
+    table: Iterable[Mapping[str, Any]], *, evaluate: bool = False, threads: int = 1, retries: int = 3
 ) -> list[dict[str, Any]]:
     """Trains a model for each row of a table, side by side, and returns a row for each, in the order of the table.
 
@@ -129,11 +135,14 @@ def train_many(
     (nats), ``seconds`` and ``error``: a model that could not be trained is a row that says why. It is written beside the model as
     ``OUTPUT.result.json``, too: models that are done with the same options are not trained again when the call is repeated, and
     one that was interrupted goes on from its checkpoint.
+
+    With ``evaluate`` each model is tested on the images that its training left for that, and ``figures`` has what :func:`bgad.evaluate` gives,
+    without the images: a table of folders, numbers of ``anomalies`` and ``seed`` is then a benchmark.
     """
     rows = [dict(row) for row in table]
     _check(rows)
     task = ray.remote(num_cpus=threads, max_retries=retries)(_train_row)
-    results: list[dict[str, Any]] = ray.get([task.remote(row, threads) for row in rows])
+    results: list[dict[str, Any]] = ray.get([task.remote(row, evaluate, threads) for row in rows])
     return results
 
 
@@ -150,17 +159,31 @@ def _check(rows: list[dict[str, Any]]) -> None:
         seen.add(output)
 
 
-def _train_row(row: dict[str, Any], threads: int) -> dict[str, Any]:
-    """One model: nothing if it is done, else what is left of it."""
-    options = {name: value for name, value in row.items() if value is not None}
-    data, output = os.fspath(options.pop("data")), Path(options.pop("output"))
+def _train_row(row: dict[str, Any], evaluate: bool, threads: int) -> dict[str, Any]:
+    """One model: nothing of it if it is done, else what is left."""
+    data, output = os.fspath(row["data"]), Path(row["output"])
+    result = _trained_row(row, data, output, threads)
+    if not evaluate or result["sha256"] is None or result.get("figures"):
+        return result
+    done = _beside(output, ".result.json")
+    try:
+        figures = evaluate_model(output, data, split=output, threads=threads)
+    except BgadError as error:
+        return result | {"error": str(error)}
+    del figures["images"]
+    _write(done, (_read(done) or {}) | {"figures": figures})
+    return result | {"figures": figures}
+
+
+def _trained_row(row: dict[str, Any], data: str, output: Path, threads: int) -> dict[str, Any]:
+    options = {name: value for name, value in row.items() if value is not None and name not in ("data", "output")}
     asked = hashlib.sha256(json.dumps([data, options], sort_keys=True, default=str).encode()).hexdigest()
-    begun, done = (output.with_name(output.name + end) for end in (".begun.json", ".result.json"))
+    begun, done = _beside(output, ".begun.json"), _beside(output, ".result.json")
     result = _read(done)
     if result and result["asked"] == asked and _sha256(output) == result["sha256"]:
         return {name: value for name, value in result.items() if name != "asked"}
     same = (_read(begun) or {}).get("asked") == asked
-    checkpoint = output.with_name(output.name + ".checkpoint")
+    checkpoint = _beside(output, ".checkpoint")
     started = time.monotonic()
     result = {"data": data, "output": str(output), "sha256": None, "good": None, "defective": None, "ok": None, "ng": None}
     try:
@@ -178,6 +201,10 @@ def _train_row(row: dict[str, Any], threads: int) -> dict[str, Any]:
     except (BgadError, OSError, TypeError) as error:
         result |= {"seconds": time.monotonic() - started, "error": str(error)}
     return result
+
+
+def _beside(output: Path, end: str) -> Path:
+    return output.with_name(output.name + end)
 
 
 def _sha256(path: Path) -> str | None:

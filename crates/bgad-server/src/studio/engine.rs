@@ -137,7 +137,8 @@ impl TrainRequest {
         Ok(choice.of(root)?.split)
     }
 
-    fn options(&self, split: &Split) -> Result<TrainOptions, Failure> {
+    /// The options for the images of a split; `control` is told of known defects that leave it.
+    fn options(&self, split: &mut Split, control: &dyn Control) -> Result<TrainOptions, Failure> {
         let schedule = match (&self.schedule, self.preset.as_str()) {
             (Some(schedule), _) => Some(Schedule::from_str(schedule)?),
             (None, "quick") => Some(QUICK),
@@ -145,7 +146,9 @@ impl TrainRequest {
             (None, other) => return Err(format!("expected the preset quick or fast, found {other}").into()),
         };
         let input = self.input.as_deref().map(InputSize::from_str).transpose()?;
-        Ok(Plan::new(&Recipe { schedule, input, ..Recipe::default() }, self.seed, split).options)
+        let plan = Plan::new(&Recipe { schedule, input, ..Recipe::default() }, self.seed, split);
+        plan.unsound.iter().for_each(|mask| control.skipped(chain(mask)));
+        Ok(plan.options)
     }
 }
 
@@ -160,8 +163,8 @@ pub(super) fn estimate(
     request: &TrainRequest,
     control: &dyn Control,
 ) -> Result<Estimate, Failure> {
-    let full = request.split(root)?;
-    let wanted = request.options(&full)?;
+    let mut full = request.split(root)?;
+    let wanted = request.options(&mut full, control)?;
     let few = Split {
         train: full.train.iter().take(4).cloned().collect(),
         anomalies: full.anomalies.iter().take(1).cloned().collect(),
@@ -211,13 +214,13 @@ pub(super) fn train(root: &Path, request: &TrainRequest, control: &dyn Control) 
     let plan = plan_path(root, &request.name);
     // After an interruption the same images go on, whatever has come since.
     let resume = output.checkpoint.is_file() && plan.is_file();
-    let split = match resume {
+    let mut split = match resume {
         true => Split::read_weak(&plan, root)?,
         false => request.split(root)?,
     };
+    let options = request.options(&mut split, control)?.check()?;
     let record = SplitRecord::of(&split, root)?;
     record.check_contents()?;
-    let options = request.options(&split)?.check()?;
     if !resume {
         train::remove_checkpoint(&output.checkpoint)?;
         split.write(&plan, root)?;

@@ -39,7 +39,9 @@ pub enum MaskFault {
         covered: f64,
     },
     /// All marked pixels fall between the samples at the input size.
-    #[error("its {pixels} marked pixels vanish at {size}: choose a larger --input, or --tiles")]
+    #[error(
+        "its {pixels} marked pixels vanish at the input of {size}: train with a larger input, or with tiles"
+    )]
     Vanishes {
         /// Pixels that are marked.
         pixels: usize,
@@ -96,8 +98,9 @@ pub(crate) fn fault(RawMask { mask, .. }: &RawMask, size: Option<InputSize>) -> 
 }
 
 impl Split {
-    /// Takes the images out of [`Split::anomalies`] whose masks give no position, and returns them: whoever trains names them.
-    pub fn drop_unsound_masks(&mut self, size: Option<InputSize>) -> Vec<UnsoundMask> {
+    /// Takes the images out of [`Split::anomalies`] whose masks give no position, and returns them. [`Plan::new`](crate::train::Plan::new) does
+    /// it for every training.
+    pub(crate) fn drop_unsound_masks(&mut self, size: Option<InputSize>) -> Vec<UnsoundMask> {
         let unsound = check_masks(&self.anomalies, size);
         self.anomalies.retain(|sample| !unsound.iter().any(|found| found.image == sample.path));
         unsound

@@ -91,6 +91,11 @@ pub(super) fn format(head: &[u8]) -> Option<ImageFormat> {
     }
 }
 
+/// The usual extension of a file with these bytes; `bin` of one that is no picture.
+pub(crate) fn extension(bytes: &[u8]) -> &'static str {
+    format(bytes).and_then(|format| format.extensions_str().first().copied()).unwrap_or("bin")
+}
+
 /// What may follow the first line of a PNM file: a number or a comment.
 fn is_pnm(byte: u8) -> bool {
     byte.is_ascii_digit() || byte == b'#' || byte.is_ascii_whitespace()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::calibrate::CalibrationError;
 use crate::calibrate::session::SessionError;
-use crate::dataset::{DatasetError, Role, SplitRecordError};
+use crate::dataset::{DatasetError, Role, SplitRecordError, UnsoundMask};
 use crate::evaluation::EvaluationError;
 use crate::image::ImageError;
 use crate::model::ModelError;
@@ -35,31 +35,9 @@ pub enum LearnError {
     /// An image or a mask is not sound, or of the wrong size.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A mask marks nothing.
-    #[error("{}: expected a mask that is not zero where the defect is, found only black", mask.display())]
-    EmptyMask {
-        /// The mask.
-        mask: PathBuf,
-    },
-    /// A mask marks so much that it is likely inverted.
-    #[error(
-        "{}: expected a mask that is not zero where the defect is, found {share:.0} % of the image marked: is it inverted?",
-        mask.display()
-    )]
-    NearlyAll {
-        /// The mask.
-        mask: PathBuf,
-        /// What it marks, in percent.
-        share: f64,
-    },
-    /// A defect is too small to be seen at the input size.
-    #[error("{}: the defect vanishes when the image is brought to the model's input of {input}: train with a larger input or with tiles", mask.display())]
-    Vanishes {
-        /// The mask.
-        mask: PathBuf,
-        /// The model's input size.
-        input: String,
-    },
+    /// A mask says nothing about where the defect is.
+    #[error(transparent)]
+    Mask(UnsoundMask),
     /// One picture was given twice.
     #[error("{}: the same picture twice: give every image once", path.display())]
     Twice {

@@ -1,18 +1,16 @@
 //! What is to be learned: images and masks that have been looked at before anything is trained.
 
 use std::path::{Path, PathBuf, absolute};
+use std::slice;
 
 use super::LearnError;
-use crate::dataset::{ImageRecord, Kind, Role, Sample, Split, content_hash};
+use crate::dataset::{ImageRecord, Kind, Role, Sample, Split, check_masks, content_hash};
 use crate::detector::Detector;
-use crate::image::Mask;
 use crate::model::Header;
 use crate::outside;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
-/// A mask that marks more than this share of its image is taken for inverted.
-const MOST: f64 = 0.5;
 
 /// What the line has found, as files.
 #[derive(Clone, Debug, Default)]
@@ -67,11 +65,12 @@ impl Lesson {
                 lesson.already.push(image.clone());
                 continue;
             }
-            check(detector, image, mask)?;
-            let sample = |kind| Sample { path: image.clone(), mask: mask.cloned(), kind };
+            let kind = mask.map_or(Kind::Good, |_| Kind::Defect(folder_of(image)));
+            let sample = Sample { path: image.clone(), mask: mask.cloned(), kind };
+            check(detector, &sample)?;
             match mask {
-                Some(_) => lesson.defects.push(sample(Kind::Defect(folder_of(image)))),
-                None => lesson.good.push(sample(Kind::Good)),
+                Some(_) => lesson.defects.push(sample),
+                None => lesson.good.push(sample),
             }
             lesson.sha256.push(hash);
         }
@@ -124,24 +123,14 @@ fn is_learned(header: &Header, image: &Path, hash: &str, mask: Option<&str>) -> 
     }
 }
 
-/// Whether training could use the image and its mask.
-fn check(detector: &Detector, image: &Path, mask: Option<&PathBuf>) -> Result<(), LearnError> {
-    let (_, original) = detector.load(image)?;
-    let Some(mask) = mask else { return Ok(()) };
-    let drawn = Mask::load(mask, original.as_input(), Some((image, original)))?;
-    let marked = drawn.defective.iter().filter(|&&pixel| pixel != 0).count();
-    let share = marked as f64 / drawn.defective.len().max(1) as f64;
-    if marked == 0 {
-        return Err(LearnError::EmptyMask { mask: mask.clone() });
-    }
-    if share > MOST {
-        return Err(LearnError::NearlyAll { mask: mask.clone(), share: 100.0 * share });
-    }
+/// Whether training could use the image and its mask, by the rule of training.
+fn check(detector: &Detector, sample: &Sample) -> Result<(), LearnError> {
+    let (_, original) = detector.load(&sample.path)?;
     let size = detector.loaded_size(original);
-    if drawn.resized(size).is_clean() {
-        return Err(LearnError::Vanishes { mask: mask.clone(), input: size.to_string() });
+    match check_masks(slice::from_ref(sample), Some(size)).pop() {
+        None => Ok(()),
+        Some(unsound) => Err(LearnError::Mask(unsound)),
     }
-    Ok(())
 }
 
 /// The type of a defect: the name of the folder that its image is in.

@@ -23,6 +23,8 @@ pub struct Output {
     pub split: PathBuf,
     /// The state of an unfinished run.
     pub checkpoint: PathBuf,
+    /// The folder of the images that came from memory; not there until [`Output::keep_image`].
+    pub images: PathBuf,
 }
 
 impl Output {
@@ -48,6 +50,7 @@ impl Output {
             model: output.to_owned(),
             split: output.with_extension("split.json"),
             checkpoint: output.with_file_name(checkpoint),
+            images: output.with_extension("images"),
         })
     }
 
@@ -165,6 +168,20 @@ pub enum OutputError {
         checkpoint: PathBuf,
         /// Whether the model is there.
         finished: bool,
+    },
+    /// An image from memory was not written.
+    #[error("cannot write the image {}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An image from memory has samples that a PNG file does not hold.
+    #[error("an image in memory cannot be written as PNG")]
+    Frame {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The model was not written.
     #[error(transparent)]
