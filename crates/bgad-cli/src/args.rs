@@ -5,6 +5,7 @@ mod archive;
 mod benchmark;
 mod calibrate;
 mod compare;
+mod export;
 mod info;
 mod inspect;
 mod learn;
@@ -38,6 +39,7 @@ pub(crate) use archive::ArchiveArgs;
 pub(crate) use benchmark::{BenchmarkArgs, Method, SettingKind};
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use export::{ExportArgs, VerifyExportArgs};
 pub(crate) use info::{CompletionsArgs, InfoArgs, ManArgs};
 pub(crate) use inspect::{Format, InspectArgs, MapFormat, PictureArgs, StyleArg, ThresholdArgs};
 pub(crate) use learn::LearnArgs;
@@ -159,7 +161,8 @@ const EXAMPLES_AND_CODES: &str = concat!(
 
 Exit codes:
   0  everything was done, and every part that was judged is OK
-  1  inspect: at least one image is not OK; doctor: there are errors or warnings
+  1  inspect: at least one image is not OK; doctor: there are errors or warnings;
+     verify-export: the file does not find what its certificate says
   2  something could not be done, or a file was skipped; stderr says which and why
 
 Environment:
@@ -178,6 +181,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     Learn(LearnArgs),
     Restore(RestoreArgs),
+    Export(ExportArgs),
+    VerifyExport(VerifyExportArgs),
     Doctor(DoctorArgs),
     Benchmark(Box<BenchmarkArgs>),
     Augment(Box<AugmentArgs>),

@@ -13,6 +13,7 @@ mod inspect;
 mod info;
 mod archive;
 mod calibrate;
+mod export;
 mod doctor;
 mod benchmark;
 mod augment;
@@ -77,6 +78,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Compare(args) => compare::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::VerifyExport(args) => export::verify_export(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -20,11 +20,13 @@ use crate::weights::{Weights, WeightsError, sha256_hex};
 
 pub(crate) mod efficientnet;
 mod extractor;
+pub mod layers;
 mod norm;
 mod resnet;
 mod spread;
 
 pub use extractor::{Extractor, LevelShape, Maps, Memory};
+use layers::Layers;
 
 /// A family of networks that are found by their names.
 struct Family {
@@ -33,6 +35,8 @@ struct Family {
     needs: fn(&str) -> bool,
     /// Builds the network of one of the names.
     load: fn(&str, &Weights, Isa) -> Result<Network, WeightsError>,
+    /// The same network as plain numbers.
+    layers: fn(&str, &Weights) -> Result<Layers, WeightsError>,
 }
 
 type Network = Box<dyn Extractor>;
@@ -131,12 +135,23 @@ impl Backbone {
 
     /// As [`Backbone::embedded`], on an instruction set of choice.
     pub(crate) fn embedded_on(isa: Isa, name: &str) -> Result<Backbone, BackboneError> {
-        let (name, bytes) = EMBEDDED.into_iter().find(|(known, _)| *known == name).ok_or_else(|| {
-            BackboneError::Unknown { found: name.to_owned(), expected: Backbone::embedded_names() }
-        })?;
-        let weights = Weights::from_bytes(bytes);
-        let weights = weights.map_err(|source| BackboneError::Weights { architecture: name, source })?;
-        Backbone::build(isa, family_of(name)?, &weights)
+        Backbone::build(isa, family_of(name)?, &embedded_weights(name)?)
+    }
+
+    /// The layers of the network called `name` as plain numbers: from `carried`, a file as of [`Backbone::carried_weights`], or
+    /// those that are part of the library.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backbone::load`], and without `carried` as [`Backbone::embedded`].
+    pub fn layers(name: &str, carried: Option<&Weights>) -> Result<Layers, BackboneError> {
+        let (architecture, family) = family_of(name)?;
+        let wrong = |source| BackboneError::Weights { architecture, source };
+        let read = |weights: &Weights| (family.layers)(architecture, weights).map_err(wrong);
+        match carried {
+            Some(weights) => read(weights),
+            None => read(&embedded_weights(name)?),
+        }
     }
 
     /// The same network, of which these levels are wanted; what only others need is not computed.
@@ -264,6 +279,14 @@ fn family_of(name: &str) -> Result<(&'static str, &'static Family), BackboneErro
         .flat_map(of_family)
         .next()
         .ok_or_else(|| BackboneError::Unknown { found: name.to_owned(), expected: Backbone::names() })
+}
+
+/// The weights of a network that are part of the library.
+fn embedded_weights(name: &str) -> Result<Weights, BackboneError> {
+    let (name, bytes) = EMBEDDED.into_iter().find(|(known, _)| *known == name).ok_or_else(|| {
+        BackboneError::Unknown { found: name.to_owned(), expected: Backbone::embedded_names() }
+    })?;
+    Weights::from_bytes(bytes).map_err(|source| BackboneError::Weights { architecture: name, source })
 }
 
 /// Memory that [`Backbone::features`] works in.

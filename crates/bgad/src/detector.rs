@@ -177,11 +177,17 @@ impl Detector {
     ///
     /// An [`ImageError`] if a decoded image of floating-point samples has values outside `[0, 1]`.
     pub fn inspect(&self, frame: &Frame) -> Result<Inspection, ImageError> {
-        let (original, depth) = (frame.size(), self.header.options.bit_depth);
-        self.on_threads(|| {
-            let image = InputImage::from_decoded_at(frame.pixels(), self.loaded_size(original), depth)?;
-            Ok(self.inspect_input(&image, original))
-        })
+        let original = frame.size();
+        self.on_threads(|| Ok(self.inspect_input(&self.input_of(frame)?, original)))
+    }
+
+    /// A picture in memory as this model wants it, as [`Detector::load`] gives it of a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::inspect`].
+    pub fn input_of(&self, frame: &Frame) -> Result<InputImage, ImageError> {
+        frame.to_input(self.loaded_size(frame.size()), self.header.options.bit_depth)
     }
 
     /// Inspects many pictures, spread over the threads; the results are in their order and equal those of

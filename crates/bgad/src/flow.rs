@@ -23,6 +23,7 @@
 //! [`Flow`] holds the parameters, [`Prepared`] the folded and packed form of one step or of a trained model,
 //! [`Tape`] what the forward pass keeps for the backward pass.
 
+mod folded;
 mod parameters;
 mod plain;
 mod prepared;
@@ -30,6 +31,7 @@ mod rotation;
 mod tape;
 mod whitening;
 
+pub use folded::{Folded, FoldedBlock};
 pub use parameters::{Flow, FlowShape};
 pub use prepared::{Positions, Prepared, Scratch};
 pub use tape::Tape;

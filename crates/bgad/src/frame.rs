@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ::image::{DynamicImage, ImageBuffer, Luma, Pixel, Primitive, Rgb, Rgba};
 
-use crate::image::{ImageError, OriginalSize, decode, read};
+use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, decode, read};
 
 /// How the samples of a [`Frame`] lie in memory: `[height, width, channels]`, row-major, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,15 @@ impl Frame {
     /// Samples of a pixel: 1, 3 or 4; 2 for a decoded grey image with alpha.
     pub fn channels(&self) -> usize {
         usize::from(self.pixels.color().channel_count())
+    }
+
+    /// The picture at the input size of a network, with the low `depth` bits of 16-bit samples taken for all.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] if a decoded image of floating-point samples has values outside `[0, 1]`.
+    pub fn to_input(&self, size: InputSize, depth: BitDepth) -> Result<InputImage, ImageError> {
+        InputImage::from_decoded_at(&self.pixels, size, depth)
     }
 
     pub(crate) fn size(&self) -> OriginalSize {

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::backbone::layers::Layers;
 use crate::backbone::{Backbone, LevelShape};
 use crate::boundary::Boundary;
 use crate::calibrate::Calibration;
@@ -149,6 +150,24 @@ impl Model {
     #[doc(hidden)]
     pub fn flows(&self) -> impl Iterator<Item = &Flow> {
         self.scorer.levels.iter().map(|level| &level.flow).chain(&self.scorer.companion)
+    }
+
+    /// What a score of this model is made of.
+    pub fn scorer(&self) -> &Scorer {
+        &self.scorer
+    }
+
+    /// The layers of its backbone as plain numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::backbone`].
+    pub fn layers(&self) -> Result<Layers, ModelError> {
+        // Whether these are the weights it was trained with is said in one place.
+        self.backbone()?;
+        let carried = self.backbone_weights.clone().map(Weights::from_bytes).transpose();
+        let carried = carried.map_err(ModelError::Weights)?;
+        Backbone::layers(&self.header.backbone, carried.as_ref()).map_err(ModelError::Backbone)
     }
 
     /// Reads a model.

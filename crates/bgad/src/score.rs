@@ -24,18 +24,20 @@ use crate::foreground::Foreground;
 use crate::image::{InputSize, Window};
 use crate::pyramid::{FeatureMap, Pyramid};
 
-pub use area::ScoringArea;
-pub(crate) use area::area_of;
+pub use area::{ScoringArea, area_of};
 pub use head::LinearHead;
 pub(crate) use head::deviation;
 pub(crate) use level::ScoringLevel;
 pub use map::{
-    AnomalyMap, LevelLogp, MaxLogp, ScoreConstants, ScoreConstantsError, anomaly_map, authors_form,
+    AnomalyMap, Between, LevelLogp, MaxLogp, ScoreConstants, ScoreConstantsError, aligned, anomaly_map,
+    authors_form,
 };
+pub use peak::positions;
 pub(crate) use regional::{Means, oddest};
 pub use regional::{RegionalGaussians, Regions};
 pub use scale::Scale;
 pub(crate) use scale::quantile;
+pub use surprise::{HEAD_FLOOR, STANDS_OUT, STEEPNESS};
 
 /// What the score of an image is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -342,9 +344,60 @@ pub(crate) struct PreparedScorer {
     pub combination: Combination,
 }
 
+/// What it is made of, to be read: an export writes the same score in another form.
 impl Scorer {
+    /// Where an image is looked at.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The flows, finest level first.
+    pub fn levels(&self) -> &[LevelModel] {
+        &self.levels
+    }
+
+    /// The companion of the coarsest level with its `M`, nats per channel.
+    pub fn companion(&self) -> Option<(&Flow, f32)> {
+        self.companion.as_ref().zip(self.combination.companion_max)
+    }
+
+    /// The linear head, a level each; empty without one.
+    pub fn heads(&self) -> &[LinearHead] {
+        &self.heads
+    }
+
+    /// How parts become one score.
+    pub fn rule(&self) -> Rule {
+        self.combination.rule
+    }
+
+    /// The parts and what each is worth; the peak is the first.
+    pub fn parts(&self) -> &[(PartKind, Scale)] {
+        &self.combination.parts
+    }
+
+    /// `K`: pixels of the map, the highest ones, that a score is made of.
+    pub fn pixels(&self) -> usize {
+        self.combination.pixels
+    }
+
+    /// `M` of each level.
+    pub fn constants(&self) -> &ScoreConstants {
+        &self.combination.constants
+    }
+
+    /// `ω`: what the linear head is worth in the map.
+    pub fn head_weight(&self) -> f32 {
+        self.combination.head_weight
+    }
+
+    /// `t`: what the sum of all is worth.
+    pub fn total(&self) -> Scale {
+        self.combination.total
+    }
+
     /// The parts of regions with their Gaussians.
-    pub(crate) fn regional_parts(&self) -> impl Iterator<Item = (PartKind, &RegionalGaussians)> {
+    pub fn regional_parts(&self) -> impl Iterator<Item = (PartKind, &RegionalGaussians)> {
         let kinds =
             self.combination.parts.iter().map(|(kind, _)| *kind).filter(|kind| kind.regions().is_some());
         kinds.zip(&self.regional)

@@ -6,6 +6,7 @@ mod main_job;
 mod pictures;
 mod report;
 mod doctor;
+mod export;
 mod inspect;
 mod interrupted;
 mod bad_input;

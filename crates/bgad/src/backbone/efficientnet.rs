@@ -10,6 +10,7 @@
 //! nor the first stage's depth grow. (The last two stages, stride 32, are not needed and not here.)
 
 mod block;
+mod load;
 
 use bgad_kernels::Isa;
 use bgad_kernels::gemm::Activation;
@@ -17,6 +18,7 @@ use bgad_kernels::stem::Stem;
 
 use self::block::{Block, Scratch, Source, Whole};
 use super::extractor::{Extractor, LevelShape, Maps, Memory};
+use super::layers::Layers;
 use super::spread::at_least;
 use super::{Family, Network};
 use crate::weights::{Weights, WeightsError};
@@ -29,6 +31,7 @@ pub(super) const FAMILY: Family = Family {
         let architecture = Architecture::named(name).expect("a name of this family");
         Ok(Box::new(EfficientNet::load(architecture, weights, isa)?) as Network)
     },
+    layers: |name, weights| load::layers(&Architecture::named(name).expect("a name of this family"), weights),
 };
 
 /// What the names of the tensors that three levels need begin with.
@@ -191,11 +194,11 @@ struct Buffers {
 
 impl EfficientNet {
     fn load(architecture: Architecture, weights: &Weights, isa: Isa) -> Result<EfficientNet, WeightsError> {
-        let activation = architecture.activation();
-        let stem = block::load_stem(weights, architecture.stem(), activation, isa)?;
+        let Layers { stem, blocks, .. } = load::layers(&architecture, weights)?;
+        let stem = Stem::new(isa, architecture.stem(), stem.activation, &stem.weights, &stem.bias);
         let plan = architecture.blocks().into_iter();
-        let blocks = plan.map(|plan| Block::load(weights, plan, activation, isa));
-        Ok(EfficientNet { architecture, stem, blocks: blocks.collect::<Result<_, _>>()? })
+        let blocks = plan.zip(&blocks).map(|(plan, layers)| Block::new(plan, layers, isa)).collect();
+        Ok(EfficientNet { architecture, stem, blocks })
     }
 }
 

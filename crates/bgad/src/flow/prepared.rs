@@ -83,6 +83,20 @@ pub(super) fn scale_slope(gamma: f32) -> f64 {
     if x > 20.0 { 0.1 } else { 0.1 / (1.0 + (-x).exp()) }
 }
 
+/// `R diag(g)` and `R o` of block `k`.
+pub(super) fn rotation_of(flow: &Flow, k: usize, g: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let mut rotation = flow.rotation(k).to_vec();
+    let offset = flow.block(k).offset;
+    let rows = rotation.chunks_mut(g.len());
+    let bias = rows.map(|row| {
+        let bias = row.iter().zip(offset).map(|(r, o)| r * o).sum();
+        row.iter_mut().zip(g).for_each(|(r, g)| *r *= g);
+        bias
+    });
+    let bias = bias.collect();
+    (rotation, bias)
+}
+
 /// The hidden width in whole vectors, and an odd number of cache lines: with a large power of two in the distance,
 /// rows share few sets of the L1 cache, and walking down a column misses it.
 fn row_length(hidden: usize, isa: Isa) -> usize {
@@ -282,11 +296,8 @@ impl PreparedBlock {
             *g = scale as f32;
         }
         self.o.copy_from_slice(parts.offset);
-        let mut rotation = flow.rotation(k).to_vec();
-        for (row, bias) in rotation.chunks_mut(c).zip(&mut self.rotation_bias) {
-            *bias = row.iter().zip(parts.offset).map(|(r, o)| r * o).sum();
-            row.iter_mut().zip(&self.g).for_each(|(r, g)| *r *= g);
-        }
+        let (rotation, rotation_bias) = rotation_of(flow, k, &self.g);
+        self.rotation_bias = rotation_bias;
         let (d1, a) = (shape.passive(), 2 * shape.active());
         let (w1x, w2) = (MatRef::dense(parts.w1x, d1, h), MatRef::dense(parts.w2, a, h));
         let rotation = MatRef::dense(&rotation, c, c);

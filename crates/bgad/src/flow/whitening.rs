@@ -86,17 +86,20 @@ impl Whitening {
         Whitening { mean: mean.into_iter().map(|m| m as f32).collect(), matrix }
     }
 
+    /// `−W μ`, `[C]`: what is added to `W x`.
+    pub fn bias(&self) -> Vec<f32> {
+        let rows = self.matrix.chunks(self.mean.len());
+        let dot = |row: &[f32]| {
+            row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32
+        };
+        rows.map(|row| -dot(row)).collect()
+    }
+
     /// The form that runs.
     pub(crate) fn prepare(&self, isa: Isa) -> PreparedWhitening {
         let c = self.mean.len();
-        let bias = self
-            .matrix
-            .chunks(c)
-            .map(|row| {
-                -row.iter().zip(&self.mean).map(|(w, m)| f64::from(*w) * f64::from(*m)).sum::<f64>() as f32
-            })
-            .collect();
-        PreparedWhitening { matrix: Packed::transposed(isa, MatRef::dense(&self.matrix, c, c)), bias }
+        let matrix = Packed::transposed(isa, MatRef::dense(&self.matrix, c, c));
+        PreparedWhitening { matrix, bias: self.bias() }
     }
 }
 

@@ -75,7 +75,7 @@ impl ScoringArea {
 }
 
 /// What is looked at of an image: its window in the input, within the region of interest. `None` for all of it.
-pub(crate) fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>) -> Option<Foreground> {
+pub fn area_of(size: InputSize, window: Window, roi: Option<&Foreground>) -> Option<Foreground> {
     if size.is_filled_by(window) {
         return roi.cloned();
     }

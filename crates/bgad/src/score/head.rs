@@ -43,6 +43,21 @@ impl LinearHead {
         Some(LinearHead { level, weights: weights.iter().map(|v| *v as f32).collect(), bias: bias as f32 })
     }
 
+    /// The level it looks at, from 0, among those that the model uses.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// What each channel counts, `[C]`.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// What is added to the weighted sum.
+    pub fn bias(&self) -> f32 {
+        self.bias
+    }
+
     /// `h` of every position of its level, `[h, w]`.
     pub(crate) fn apply(&self, map: &FeatureMap) -> Vec<f32> {
         let of = |x: &[f32]| {

@@ -228,15 +228,22 @@ struct Grid {
 }
 
 /// An output coordinate between two neighbours on a grid axis: `(1 − t) · first + t · second`.
-#[derive(Clone, Copy)]
-struct Between {
-    first: usize,
-    second: usize,
-    t: f64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Between {
+    /// The neighbour before it.
+    pub first: usize,
+    /// The neighbour after it; the same at the end of the axis.
+    pub second: usize,
+    /// How far it is on the way, from 0 to 1.
+    pub t: f64,
 }
 
 /// Coordinates of `out` samples on an axis of `size`, the ends aligned; a single sample takes the first.
-fn aligned(size: usize, out: usize) -> Vec<Between> {
+///
+/// # Panics
+///
+/// If `size` is 0.
+pub fn aligned(size: usize, out: usize) -> Vec<Between> {
     let steps = out.saturating_sub(1).max(1);
     (0..out)
         .map(|i| {

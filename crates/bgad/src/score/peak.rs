@@ -53,7 +53,7 @@ fn keep_highest(numbers: &mut Vec<f32>, n: usize) -> f32 {
 }
 
 /// The positions of a grid of so many that `pixels` of an image of `size` pixels make, at least one.
-pub(crate) fn positions(pixels: usize, size: usize, grid: usize) -> usize {
+pub fn positions(pixels: usize, size: usize, grid: usize) -> usize {
     (pixels * grid).div_ceil(size).max(1)
 }
 

@@ -53,6 +53,38 @@ impl Regions {
         }
     }
 
+    /// The same means as weights: of the regions of a map of `(h, w)` positions, or of the quarters of the whole, one row a region or
+    /// quarter and one column a position, so that `weights · features` describes them. A region of which nothing is looked at has zeros.
+    ///
+    /// # Panics
+    ///
+    /// If a map of which quarters are asked has one row or column.
+    pub fn weights(self, (h, w): (usize, usize), seen: Option<&Foreground>) -> Vec<Vec<f32>> {
+        let seen = seen.map(|seen| seen.on_grid((h, w)));
+        let inside = |position: usize| seen.as_ref().is_none_or(|seen| seen[position]);
+        let cells = |grid: (usize, usize)| {
+            let mut weights = vec![vec![0.0; h * w]; grid.0 * grid.1];
+            for position in (0..h * w).filter(|position| inside(*position)) {
+                weights[cell_of(position, (h, w), grid)][position] = 1.0;
+            }
+            for row in &mut weights {
+                let count = row.iter().sum::<f32>();
+                row.iter_mut().filter(|weight| **weight > 0.0).for_each(|weight| *weight = 1.0 / count);
+            }
+            weights
+        };
+        match self {
+            Regions::Cells => cells(self.grid((h, w))),
+            Regions::Whole => {
+                assert!(h > 1 && w > 1, "a map of {h} by {w} has no quarters");
+                let all = cells((1, 1)).remove(0);
+                let shown = |row: &[f32]| row.iter().any(|weight| *weight > 0.0);
+                let quarters = cells((2, 2)).into_iter();
+                quarters.map(|quarter| if shown(&quarter) { quarter } else { all.clone() }).collect()
+            }
+        }
+    }
+
     /// What describes each region of a feature map, over the positions that `seen`, of any size, touches; `None` for all.
     pub(crate) fn means(self, map: &FeatureMap, seen: Option<&Foreground>) -> Means {
         let size = (map.height, map.width);
@@ -73,6 +105,16 @@ pub struct RegionalGaussians {
 }
 
 impl RegionalGaussians {
+    /// How the image is divided.
+    pub fn regions(&self) -> Regions {
+        self.regions
+    }
+
+    /// One a region, row by row. Of a region of which nothing is known the matrix is zero.
+    pub fn gaussians(&self) -> &[Whitening] {
+        &self.gaussians
+    }
+
     /// Fits to the [`Regions::means`] of normal images, and gives `d_i` of each region of each of these under the Gaussians of the others
     /// ([`gaussian::held_out`]). Of a region that fewer than [`gaussian::LEAST_IMAGES`] see, or in which all are the same, nothing is
     /// said: its map is zero. `None` if that is so of every region.
@@ -158,7 +200,7 @@ fn means(
     let mut sums = vec![0f64; rows * columns * c];
     let mut counts = vec![0usize; rows * columns];
     for (position, x) in features.chunks_exact(c).enumerate().filter(|(position, _)| inside(*position)) {
-        let cell = position / w * rows / h * columns + position % w * columns / w;
+        let cell = cell_of(position, (h, w), (rows, columns));
         counts[cell] += 1;
         sums[cell * c..][..c].iter_mut().zip(x).for_each(|(sum, x)| *sum += f64::from(*x));
     }
@@ -166,6 +208,11 @@ fn means(
         (count > 0).then(|| sums.iter().map(|sum| (sum / count as f64) as f32).collect())
     };
     sums.chunks(c).zip(&counts).map(mean).collect()
+}
+
+/// The cell, of a grid of `(rows, columns)` over a map of `(h, w)`, in which a position lies.
+fn cell_of(position: usize, (h, w): (usize, usize), (rows, columns): (usize, usize)) -> usize {
+    position / w * rows / h * columns + position % w * columns / w
 }
 
 /// The mean feature of each quarter of a map, `[4 C]`. A quarter of which nothing is inside has the mean of the whole map; a map of which
@@ -204,6 +251,37 @@ mod tests {
         // Without the last quarter: 8 is not inside, and the mean of 0 to 7 stands for it.
         assert_eq!(quarters(&map, (3, 3), |i| i != 8)[6..], [3.5, -3.5]);
         assert_eq!(quarters(&map, (3, 3), |_| false), [0.0; 8]);
+    }
+
+    #[test]
+    fn weights_make_the_means() {
+        let (h, w, c) = (11, 9, 3);
+        let map = FeatureMap {
+            height: h,
+            width: w,
+            channels: c,
+            hwc: (0..h * w * c).map(|i| ((i * 37) % 101) as f32).collect(),
+        };
+        // Nothing of the left half is seen, which holds two quarters.
+        let right =
+            Foreground { height: h, width: w, inside: (0..h * w).map(|i| u8::from(i % w > 5)).collect() };
+        for regions in [Regions::Cells, Regions::Whole] {
+            for seen in [None, Some(&right)] {
+                let weights = regions.weights((h, w), seen);
+                let product = |row: &Vec<f32>| -> Vec<f32> {
+                    let sum = |j| row.iter().zip(map.hwc.chunks(c)).map(|(w, x)| w * x[j]).sum();
+                    (0..c).map(sum).collect()
+                };
+                let found: Vec<f32> = weights.iter().flat_map(product).collect();
+                let zeros = || vec![0.0; c];
+                let want = regions.means(&map, seen).into_iter();
+                let want: Vec<f32> = want.flat_map(|mean| mean.unwrap_or_else(zeros)).collect();
+                assert_eq!(found.len(), want.len());
+                for (found, want) in found.iter().zip(&want) {
+                    assert!((found - want).abs() < 1e-4, "{found} for {want}");
+                }
+            }
+        }
     }
 
     /// Images of three regions of two channels: the first varies as much as the second is narrow, the third is always the same.

@@ -28,13 +28,13 @@ use super::scale::Scale;
 use super::{Combination, PartKind, Reading, Score, View};
 
 /// How steeply the evidence of an image rises towards its highest places.
-const STEEPNESS: i32 = 16;
+pub const STEEPNESS: i32 = 16;
 
 /// Surprise of a place that stands out: one good image in ten has such a place.
-const STANDS_OUT: f32 = 1.609_438; // ln 5
+pub const STANDS_OUT: f32 = 1.609_438; // ln 5
 
 /// What the peak of the linear head must exceed: the 95 % point of good images.
-const HEAD_FLOOR: f32 = std::f32::consts::LN_10;
+pub const HEAD_FLOOR: f32 = std::f32::consts::LN_10;
 
 pub(super) fn score(combination: &Combination, reading: &Reading, view: &View<'_>) -> Score {
     let (raw, parts) = raw(combination, reading, view);

@@ -7,8 +7,7 @@
 //! y = P (g ⊙ d) + b_p  [+ x]       pointwise
 //! ```
 //!
-//! A batch norm `γ (x − μ) / √(v + ε) + β` after a convolution is folded into its weights and bias at load. The
-//! expanded maps are never stored whole: the depthwise convolution needs `kernel` rows of `e`, which live in a ring
+//! The numbers are those of [`load`](super::load). The expanded maps are never stored whole: the depthwise convolution needs `kernel` rows of `e`, which live in a ring
 //! of padded rows, and without a gate the projection follows as soon as a band of `d` is ready. Threads share the rows of
 //! the result out; at a seam both make the few rows of `e` that both kernels see.
 
@@ -20,13 +19,9 @@ use bgad_kernels::squeeze_excite::SqueezeExcite;
 use bgad_kernels::stem::Stem;
 use bgad_kernels::{Isa, MatMut, MatRef};
 
-use super::super::norm::{Norm, finite};
+use super::super::layers::{BlockLayers, Convolution, Gate};
 use super::super::spread::{at_least, spread};
 use super::BlockPlan;
-use crate::weights::{Weights, WeightsError};
-
-/// ε of batch norm in the networks that came from TensorFlow.
-const EPSILON: f64 = 1e-3;
 
 /// Positions of a band of the result: enough rows to keep the weights of the projection in use.
 const BAND_POSITIONS: usize = 128;
@@ -34,18 +29,6 @@ const BAND_POSITIONS: usize = 128;
 /// Positions that are expanded at once: rows of a small map go together, or its many weights would be read anew for
 /// each of them.
 const AHEAD_POSITIONS: usize = 64;
-
-/// Reads the first convolution of the network.
-pub(super) fn load_stem(
-    weights: &Weights,
-    channels: usize,
-    activation: Activation,
-    isa: Isa,
-) -> Result<Stem, WeightsError> {
-    let norm = Norm::load(weights, "bn1", channels, EPSILON)?;
-    let values = norm.fold(weights, "conv_stem.weight", &[channels, 3, 3, 3])?;
-    Ok(Stem::new(isa, channels, activation, &values, &norm.bias))
-}
 
 /// A pointwise convolution.
 #[derive(Debug)]
@@ -55,18 +38,10 @@ struct Pointwise {
 }
 
 impl Pointwise {
-    fn load(
-        weights: &Weights,
-        name: &str,
-        norm: &str,
-        shape: [usize; 2],
-        isa: Isa,
-    ) -> Result<Self, WeightsError> {
-        let [output, input] = shape;
-        let norm = Norm::load(weights, norm, output, EPSILON)?;
-        let values = norm.fold(weights, &format!("{name}.weight"), &[output, input, 1, 1])?;
-        let weights = Packed::transposed(isa, MatRef::dense(&values, output, input));
-        Ok(Pointwise { weights, bias: norm.bias })
+    fn new(layer: &Convolution, isa: Isa) -> Pointwise {
+        let output = layer.bias.len();
+        let weights = MatRef::dense(&layer.weights, output, layer.weights.len() / output);
+        Pointwise { weights: Packed::transposed(isa, weights), bias: layer.bias.clone() }
     }
 }
 
@@ -119,39 +94,27 @@ pub(super) struct Whole {
 }
 
 impl Block {
-    pub(super) fn load(
-        weights: &Weights,
-        plan: BlockPlan,
-        activation: Activation,
-        isa: Isa,
-    ) -> Result<Block, WeightsError> {
-        let BlockPlan { input, expanded, output, kernel, stride, .. } = plan;
-        let at = |part: &str| format!("{}.{part}", plan.name);
-        // timm numbers the norms and names the pointwise convolutions by their place in the block.
-        let is_expanded = plan.expanded != plan.input;
-        let (norms, project) =
-            if is_expanded { (["bn2", "bn3"], "conv_pwl") } else { (["bn1", "bn2"], "conv_pw") };
-        let expand = if is_expanded {
-            Some(Pointwise::load(weights, &at("conv_pw"), &at("bn1"), [expanded, input], isa)?)
-        } else {
-            None
+    /// Packs the layers of a block for the kernels.
+    pub(super) fn new(plan: BlockPlan, layers: &BlockLayers, isa: Isa) -> Block {
+        let (expand, depthwise, project) = match layers.body.as_slice() {
+            [expand, depthwise, project] => (Some(expand), depthwise, project),
+            [depthwise, project] => (None, depthwise, project),
+            other => panic!("a block of {} convolutions", other.len()),
         };
-        let norm = Norm::load(weights, &at(norms[0]), expanded, EPSILON)?;
-        let taps = norm.fold(weights, &at("conv_dw.weight"), &[expanded, 1, kernel, kernel])?;
+        let activation = depthwise.activation;
+        let BlockPlan { expanded, kernel, stride, .. } = plan;
         let shape = DepthwiseShape { kernel, stride, channels: expanded, activation };
-        let depthwise = Depthwise::new(isa, shape, &taps, &norm.bias);
-        let squeeze = match plan.squeezed {
-            None => None,
-            Some(squeezed) => Some(SqueezeExcite::new(
-                isa,
-                &finite(weights, &at("se.conv_reduce.weight"), &[squeezed, expanded, 1, 1])?,
-                &finite(weights, &at("se.conv_reduce.bias"), &[squeezed])?,
-                &finite(weights, &at("se.conv_expand.weight"), &[expanded, squeezed, 1, 1])?,
-                &finite(weights, &at("se.conv_expand.bias"), &[expanded])?,
-            )),
-        };
-        let project = Pointwise::load(weights, &at(project), &at(norms[1]), [output, expanded], isa)?;
-        Ok(Block { plan, activation, expand, depthwise, squeeze, project })
+        let squeeze = layers.gate.as_ref().map(|Gate { reduce, expand, .. }| {
+            SqueezeExcite::new(isa, &reduce.weights, &reduce.bias, &expand.weights, &expand.bias)
+        });
+        Block {
+            plan,
+            activation,
+            expand: expand.map(|layer| Pointwise::new(layer, isa)),
+            depthwise: Depthwise::new(isa, shape, &depthwise.weights, &depthwise.bias),
+            squeeze,
+            project: Pointwise::new(project, isa),
+        }
     }
 
     /// Height and width of the result for an input of `h` by `w`.
