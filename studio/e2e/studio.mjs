@@ -9,21 +9,40 @@ import { chromium } from "playwright-core";
 export const BINARY = process.env.BGAD_BINARY ?? fail("BGAD_BINARY is not set: the path of the bgad program to test");
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+/** A browser that keeps to itself. */
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-dev-shm-usage",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 function fail(message) {
   throw new Error(message);
 }
 
 /** The studio on `folder`; a given port is used again after a restart. */
-export async function start(folder, port = 0) {
-  const child = spawn(BINARY, ["studio", folder, "--http", `127.0.0.1:${port}`, "--no-open"], { stdio: ["ignore", "pipe", "pipe"] });
+export const start = (folder, port = 0) => run(["studio", folder, "--http", `127.0.0.1:${port}`, "--no-open"]);
+
+/** A server of the models in `repository`. */
+export const serve = (repository) => run(["serve", "--repository", repository, "--http", "127.0.0.1:0"]);
+
+async function run(words) {
+  const child = spawn(BINARY, words, { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
-  child.stderr.on("data", (text) => (said += text));
   const address = await new Promise((resolve, reject) => {
-    child.stdout.on("data", (text) => {
-      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
-      if (found) resolve(found[0]);
-    });
-    child.on("exit", (code) => reject(new Error(`bgad studio ended with ${code}: ${said}`)));
+    const listen = (text) => {
+      said += text;
+      const found = /(http:\/\/127\.0\.0\.1:\d+)\D/.exec(said);
+      if (found) resolve(found[1]);
+    };
+    child.stdout.on("data", listen);
+    child.stderr.on("data", listen);
+    child.on("exit", (code) => reject(new Error(`bgad ${words[0]} ended with ${code}: ${said}`)));
   });
   const ended = new Promise((resolve) => child.on("exit", resolve));
   return {
@@ -42,10 +61,13 @@ export async function temporary() {
 }
 
 export function browser() {
-  return chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
+  return chromium.launch({ executablePath: BROWSER, args: ARGUMENTS });
 }
 
-/** A page that fails the test when a script fails or anything is asked of another machine. */
+/**
+ * A page that fails the test when a script fails or anything is asked of another machine. While one works on the page, DIST
+ * can name a folder whose files take the place of those in the program; the checks leave it unset.
+ */
 export async function open(chrome, address, { width = 1440, height = 900, scheme = "light", language = "en-GB" } = {}) {
   const context = await chrome.newContext({ viewport: { width, height }, colorScheme: scheme, locale: language, reducedMotion: "reduce" });
   const page = await context.newPage();
@@ -56,6 +78,7 @@ export async function open(chrome, address, { width = 1440, height = 900, scheme
     if (origin !== address && !["blob:", "data:"].includes(protocol)) page.problems.push(`asked ${request.url()}`);
   });
   page.setDefaultTimeout(60_000);
+  if (process.env.DIST) await page.route(/\/studio\.(js|css)$/, (route) => route.fulfill({ path: join(process.env.DIST, new URL(route.request().url()).pathname) }));
   await page.goto(address);
   return page;
 }

@@ -1,7 +1,7 @@
 /** Teach a model what it judged wrongly: pick, draw, learn, compare, keep or drop. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { api, type Counts, type Job, type Lesson, type Score } from "../api";
+import { api, type Counts, type Job, type Lesson, type Promotion, type Score } from "../api";
 import { clock, t } from "../i18n";
 import { attempt, go, itemById, jobs, loadJobs, loadModels, modelName, models, promotions, say, scores } from "../store";
 import { Button, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
@@ -168,10 +168,8 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
 function History(): JSX.Element | null {
   const list = [...promotions.value].reverse();
   if (list.length === 0) return null;
-  const there = new Set(models.value.map((model) => model.name));
-  const back = async (model: string) => {
-    await attempt(() => api.promote(model));
-    say(t("live.promoted", { model }));
+  const back = async ({ model, version }: Promotion) => {
+    if (await attempt(() => api.rollBack(version))) say(t("live.promoted", { model }));
     await attempt(loadModels);
   };
   return (
@@ -184,9 +182,7 @@ function History(): JSX.Element | null {
             {i === 0 ? (
               <span class="state done">{t("model.serving")}</span>
             ) : (
-              <Button disabled={!there.has(promotion.model)} onClick={() => void back(promotion.model)}>
-                {t("rollback")}
-              </Button>
+              <Button onClick={() => void back(promotion)}>{t("rollback")}</Button>
             )}
           </li>
         ))}

@@ -124,6 +124,13 @@ impl Jobs {
         self.lock().jobs.values().rev().cloned().collect()
     }
 
+    /// Whether a training of this name is under way or waits.
+    pub(super) fn will_train(&self, name: &str) -> bool {
+        let is_open = |job: &Job| matches!(job.state, State::Queued | State::Running | State::Paused);
+        let is_of = |job: &Job| matches!(&job.task, Task::Train(request) if request.name == name);
+        self.lock().jobs.values().any(|job| is_open(job) && is_of(job))
+    }
+
     /// Puts work into the queue.
     pub(super) fn add(&self, task: Task) -> io::Result<Job> {
         let mut inner = self.lock();
