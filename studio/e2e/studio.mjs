@@ -1,9 +1,10 @@
 /** Runs the real binary on a folder of its own, and a real browser on it. */
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 import { chromium } from "playwright-core";
 
 export const BINARY = process.env.BGAD_BINARY ?? fail("BGAD_BINARY is not set: the path of the bgad program to test");
@@ -102,6 +103,74 @@ export async function until(check, what, ms = 60_000) {
     if (Date.now() > end) throw new Error(`after ${ms} ms still not: ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+/** A grey PNG of 8 or 16 bits a pixel. */
+export function encodePng(width, height, bits, at) {
+  const bytes = bits / 8;
+  const row = width * bytes + 1;
+  const raw = Buffer.alloc(row * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) raw.writeUIntBE(at(x, y), y * row + 1 + x * bytes, bytes);
+  }
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head[8] = bits;
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk("IHDR", head), chunk("IDAT", deflateSync(raw, { level: 1 })), chunk("IEND", Buffer.alloc(0))]);
+}
+
+function chunk(kind, body) {
+  const data = Buffer.concat([Buffer.from(kind), body]);
+  const out = Buffer.alloc(data.length + 8);
+  out.writeUInt32BE(body.length);
+  data.copy(out, 4);
+  out.writeUInt32BE(crc(data), data.length + 4);
+  return out;
+}
+
+const CRC = Array.from({ length: 256 }, (_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = (n >>> 1) ^ (n & 1 ? 0xedb88320 : 0);
+  return n >>> 0;
+});
+
+/** CRC-32; Node has it from version 20.15 on. */
+function crc(data) {
+  let sum = 0xffffffff;
+  for (const byte of data) sum = (sum >>> 8) ^ CRC[(sum ^ byte) & 255];
+  return ~sum >>> 0;
+}
+
+/** Opens an image in the editor and waits until it can be drawn on. Gives the place in the page of a place in the image. */
+export async function edit(page, address, id, [width, height] = [256, 256]) {
+  await page.goto(`${address}/#/edit/${encodeURIComponent(id)}`);
+  await page.reload();
+  await page.getByText(`${width} × ${height}`).waitFor();
+  const box = await page.locator(".stage").boundingBox();
+  // As the stage fits a picture: centred, 98 % of what fits.
+  const scale = Math.min(box.width / width, box.height / height) * 0.98;
+  const [left, top] = [box.x + (box.width - width * scale) / 2, box.y + (box.height - height * scale) / 2];
+  return (x, y) => [left + x * scale, top + y * scale];
+}
+
+/** Presses, moves and lets go. */
+export async function stroke(page, at, points) {
+  const [first, ...rest] = points;
+  await page.mouse.move(...at(...first));
+  await page.mouse.down();
+  for (const point of rest) await page.mouse.move(...at(...point));
+  await page.mouse.up();
+}
+
+/** Waits until the editor says that everything is on the disk. */
+export const saved = (page) => page.locator(".save.saved").waitFor();
+
+/** Two pictures of 256 x 256 are the same, pixel by pixel. */
+export function assertSame(found, wanted) {
+  const different = [...found.keys()].filter((i) => found[i] !== wanted[i]);
+  const where = different.slice(0, 12).map((i) => `${i % 256},${i >> 8} is ${found[i]}`);
+  assert.equal(different.length, 0, `${different.length} pixels differ: ${where.join("; ")}`);
 }
 
 /** Pixels of a grey 8-bit PNG, the only kind that masks are. */

@@ -69,7 +69,7 @@ const COMMANDS = {
     await target.click();
   },
   choose: (page, [name]) => page.locator(".choice span").filter({ hasText: new RegExp(`^${name}$`) }).first().click(),
-  select: (page, [label, option]) => page.getByLabel(label, { exact: true }).selectOption({ label: option }),
+  select: (page, [label, option]) => page.getByLabel(new RegExp(`^${label}`)).first().selectOption({ label: option }),
   tick: (page, [panel]) => page.locator("section.panel").filter({ hasText: panel }).getByRole("checkbox").first().check(),
   async hold(page, [key, slider, , text]) {
     await page.getByRole("slider", { name: slider }).focus();
