@@ -148,9 +148,10 @@ export async function edit(page, address, id, [width, height] = [256, 256]) {
   await page.reload();
   await page.getByText(`${width} × ${height}`).waitFor();
   const box = await page.locator(".stage").boundingBox();
-  // As the stage fits a picture: centred, 98 % of what fits.
-  const scale = Math.min(box.width / width, box.height / height) * 0.98;
-  const [left, top] = [box.x + (box.width - width * scale) / 2, box.y + (box.height - height * scale) / 2];
+  // As the stage fits a picture: centred, 98 % of what fits, in whole pixels.
+  const [across, down] = [Math.floor(box.width), Math.floor(box.height)];
+  const scale = Math.min(across / width, down / height) * 0.98;
+  const [left, top] = [box.x + (across - width * scale) / 2, box.y + (down - height * scale) / 2];
   return (x, y) => [left + x * scale, top + y * scale];
 }
 

@@ -99,13 +99,13 @@ const COMMANDS = {
   copy: (_, [from, to]) => copyFile(join(place.folder, "parts", from), join(place.folder, "parts", to)),
   async picture(page, [name]) {
     await settled(page);
-    await page.screenshot({ path: join(PICTURES, `${name}.jpg`), type: "jpeg", quality: 72 });
+    await page.screenshot({ path: join(PICTURES, `${name}.jpg`), type: "jpeg", quality: 62 });
   },
 };
 
 test("the walk of docs/studio.md", { timeout: 1_500_000 }, async () => {
   const text = await readFile(join(REPOSITORY, "docs/studio.md"), "utf8");
-  const page = await open(chrome, studio.address, { width: 1280, height: 800 });
+  const page = await open(chrome, studio.address, { width: 1200, height: 750 });
   const walks = [...text.matchAll(/<!-- walk\n([\s\S]*?)-->/g)];
   assert.ok(walks.length >= 6, "the page has its steps");
   for (const [, body] of walks) {

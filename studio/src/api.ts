@@ -115,7 +115,8 @@ export type Inspection = {
 };
 export type Learned = { id: string; before: [number, Verdict]; after: [number, Verdict] };
 export type Counts = { escapes: number; defective: number; false_alarms: number; good: number };
-export type Lesson = { from: string; to: string; learned: Learned[]; before: Counts; after: Counts };
+/** Counts are above and below the `thresholds` of the operating points, before and after; lessons of 0.2.0 do not say them. */
+export type Lesson = { from: string; to: string; learned: Learned[]; before: Counts; after: Counts; thresholds?: [number, number] };
 export type LivePart = {
   id: string;
   at: number;

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { api, type Counts, type Job, type Lesson, type Promotion, type Score } from "../api";
-import { clock, t } from "../i18n";
+import { clock, scoreText, t } from "../i18n";
 import { attempt, go, itemById, jobs, loadJobs, loadModels, modelName, models, promotions, say, scores } from "../store";
 import { Button, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
 import { ModelChoice } from "./judge";
@@ -119,6 +119,7 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
     modelName.value = lesson.to;
     go("judge");
   };
+  const above = (which: 0 | 1) => lesson.thresholds && <span class="muted small">{t("learn.above", { score: scoreText(lesson.thresholds[which]) })}</span>;
   const row = (key: "learn.escapes" | "learn.alarms", value: (counts: Counts) => string) => (
     <tr>
       <th scope="row">{t(key)}</th>
@@ -135,8 +136,12 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
         <thead>
           <tr>
             <th scope="col">{t("learn.apart")}</th>
-            <th scope="col">{t("learn.before")}</th>
-            <th scope="col">{t("learn.after")}</th>
+            <th scope="col">
+              {t("learn.before")} {above(0)}
+            </th>
+            <th scope="col">
+              {t("learn.after")} {above(1)}
+            </th>
           </tr>
         </thead>
         <tbody>

@@ -27,6 +27,8 @@ pub(in crate::studio) struct Lesson {
     /// Defects that pass and good parts that are stopped, of images that neither model learned from.
     pub before: Counts,
     pub after: Counts,
+    /// Above which a part counts as stopped here, before and after, nats: the operating point of each model.
+    pub thresholds: [f32; 2],
 }
 
 /// One image that was learned from.
@@ -94,5 +96,6 @@ pub(in crate::studio) fn learn(
     let output = Output::beside(&model_path(root, to), false)?;
     let record = learned.model.header.training.split.take().ok_or("the model has lost its split")?;
     output.save(&mut learned.model, record, &learned.split, &learned.data)?;
-    Ok(Some(Lesson { from: from.to_owned(), to: to.to_owned(), learned: images, before, after }))
+    let thresholds = learned.thresholds;
+    Ok(Some(Lesson { from: from.to_owned(), to: to.to_owned(), learned: images, before, after, thresholds }))
 }
