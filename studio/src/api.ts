@@ -61,7 +61,7 @@ export type Task =
   | TrainTask
   | { kind: "score"; model: string }
   | { kind: "doctor"; quick: boolean }
-  | { kind: "learn"; model: string; ids: string[] };
+  | { kind: "learn"; model: string; ids: string[]; quick: boolean };
 export type Job = {
   id: number;
   task: Task;

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { api, type Counts, type Job, type Lesson, type Promotion, type Score } from "../api";
 import { clock, scoreText, t } from "../i18n";
 import { attempt, go, itemById, jobs, loadJobs, loadModels, modelName, models, promotions, say, scores } from "../store";
-import { Button, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
+import { Button, Choice, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
 import { ModelChoice } from "./judge";
 
 export function Learn(): JSX.Element {
@@ -43,6 +43,7 @@ function wrong(list: readonly Score[]): Score[] {
 }
 
 function Candidates(): JSX.Element {
+  const [pace, setPace] = useState<"quick" | "fast">("fast");
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const list = wrong(scores.value?.scores ?? []).slice(0, 60);
   const toggle = (id: string) => {
@@ -53,7 +54,7 @@ function Candidates(): JSX.Element {
   const ids = [...chosen].filter((id) => list.some((score) => score.id === id));
   const undrawn = ids.filter((id) => itemById.value.get(id)?.label === "bad" && !itemById.value.get(id)?.mask);
   const learn = async () => {
-    const job = await attempt(() => api.start({ kind: "learn", model: modelName.value, ids }));
+    const job = await attempt(() => api.start({ kind: "learn", model: modelName.value, ids, quick: pace === "quick" }));
     if (!job) return;
     setChosen(new Set());
     await attempt(loadJobs);
@@ -69,6 +70,13 @@ function Candidates(): JSX.Element {
     >
       {list.length === 0 && <p class="muted">{scores.value?.scores.length ? t("learn.nothing") : t("learn.unscored")}</p>}
       {undrawn.length > 0 && <p class="warn">{t("learn.draw", { n: undrawn.length })}</p>}
+      {list.length > 0 && (
+        <div class="field wide">
+          <span>{t("train.preset")}</span>
+          <Choice name={t("train.preset")} value={pace} options={(["quick", "fast"] as const).map((value) => ({ value, text: t(`learn.${value}`) }))} onChange={setPace} />
+          <small>{t(`learn.${pace}.why`)}</small>
+        </div>
+      )}
       <ul class="candidates">
         {list.map((score) => {
           const item = itemById.value.get(score.id);

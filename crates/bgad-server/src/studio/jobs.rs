@@ -25,9 +25,19 @@ const EVERY: Duration = Duration::from_millis(200);
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Task {
     Train(TrainRequest),
-    Score { model: String },
-    Doctor { quick: bool },
-    Learn { model: String, ids: Vec<String> },
+    Score {
+        model: String,
+    },
+    Doctor {
+        quick: bool,
+    },
+    Learn {
+        model: String,
+        ids: Vec<String>,
+        /// Only what has a closed form is learned anew.
+        #[serde(default)]
+        quick: bool,
+    },
 }
 
 /// Where a job stands.

@@ -51,12 +51,12 @@ pub(super) fn perform(studio: &Studio, job: &Job, control: &dyn Control) -> Resu
             durable::replace(&studio.path(CHECKUP), &serde_json::to_vec(&checkup)?)?;
             Ok(Some(json!({ "findings": checkup.findings.len() })))
         }
-        Task::Learn { model, ids } => {
+        Task::Learn { model, ids, quick } => {
             let items = studio.items(ids).map_err(|refusal| refusal.to_string())?;
             let samples =
                 items.iter().map(|item| sample(studio, item)).collect::<Result<Vec<_>, Failure>>()?;
             let to = next_version(studio, model)?;
-            let lesson = engine::learn(&studio.root, [model, &to], &samples, control)?;
+            let lesson = engine::learn(&studio.root, [model, &to], &samples, *quick, control)?;
             Ok(lesson.map(serde_json::to_value).transpose()?)
         }
     }

@@ -53,6 +53,7 @@ pub(in crate::studio) fn learn(
     root: &Path,
     [from, to]: [&str; 2],
     samples: &[(String, Sample)],
+    quick: bool,
     control: &dyn Control,
 ) -> Result<Option<Lesson>, Failure> {
     let path = model_path(root, from);
@@ -69,7 +70,9 @@ pub(in crate::studio) fn learn(
     let (split, data) = learn::split_of(&path, &known.header, Some(root))?;
     let plan = LearnPlan::new(&known, lesson, split, data)?;
     let mut told = TrainReport::new(control);
-    let learned = plan.run(LEARN, &|| control.stop(), &mut |event| {
+    // Without a pass the flows stay as they are: seconds instead of minutes.
+    let tuning = if quick { FineTuning { schedule: None, ..LEARN } } else { LEARN };
+    let learned = plan.run(tuning, &|| control.stop(), &mut |event| {
         if let learn::Event::Training(event) = event {
             told.event(event);
         }

@@ -9,14 +9,11 @@ use std::time::Instant;
 use bgad::backbone::Backbone;
 use bgad::dataset::{Choice, Split, SplitRecord};
 use bgad::image::InputSize;
-use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Recipe, Schedule, TrainOptions};
+use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Recipe, Schedule, TrainOptions};
 use bgad::train::{self, Event, Material, Output, PassReport, Plan, Run, TrainError};
 use serde::{Deserialize, Serialize};
 
 use super::{Control, Failure, Progress, chain, model_path};
-
-/// Passes of a first look.
-const QUICK: Schedule = Schedule { meta_epochs: 2, sub_epochs: 1 };
 
 /// What to train.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,14 +54,14 @@ impl TrainRequest {
     }
 
     fn options(&self, split: &Split) -> Result<TrainOptions, Failure> {
-        let schedule = match (&self.schedule, self.preset.as_str()) {
-            (Some(schedule), _) => Some(Schedule::from_str(schedule)?),
-            (None, "quick") => Some(QUICK),
-            (None, "fast") => None,
-            (None, other) => return Err(format!("expected the preset quick or fast, found {other}").into()),
+        let preset = match self.preset.as_str() {
+            "quick" => Preset::Quick,
+            "fast" => Preset::Fast,
+            other => return Err(format!("expected the preset quick or fast, found {other}").into()),
         };
+        let schedule = self.schedule.as_deref().map(Schedule::from_str).transpose()?;
         let input = self.input.as_deref().map(InputSize::from_str).transpose()?;
-        Ok(Plan::new(&Recipe { schedule, input, ..Recipe::default() }, self.seed, split).options)
+        Ok(Plan::new(&Recipe { preset, schedule, input, ..Recipe::default() }, self.seed, split).options)
     }
 }
 
@@ -79,18 +76,11 @@ pub(in crate::studio) fn estimate(
     request: &TrainRequest,
     control: &dyn Control,
 ) -> Result<Estimate, Failure> {
-    let full = request.split(root)?;
-    let wanted = request.options(&full)?;
-    let few = Split {
-        train: full.train.iter().take(4).cloned().collect(),
-        anomalies: full.anomalies.iter().take(1).cloned().collect(),
-        ..Split { train: vec![], anomalies: vec![], hold_out: vec![], test_good: vec![], test_bad: vec![] }
-    };
-    let once =
-        TrainOptions { schedule: Schedule { meta_epochs: 1, sub_epochs: 1 }, ..wanted.clone() }.check()?;
+    let split = request.split(root)?;
+    let options = request.options(&split)?.check()?;
     let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
     let run = Run {
-        split: &few,
+        split: &split,
         backbone: &backbone,
         material: &material(root),
         checkpoint: None,
@@ -98,26 +88,16 @@ pub(in crate::studio) fn estimate(
         cache_limit: DEFAULT_CACHE_LIMIT,
         stop: &|| control.stop(),
     };
-    let started = Instant::now();
-    let (mut encoding, mut pass) = (0.0, 0.0);
-    train::train(&run, &once, &mut |event| match event {
-        Event::Encoded { done, .. } => encoding = started.elapsed().as_secs_f64() / done.max(1) as f64,
-        Event::Pass(report) => pass = report.secs / report.images.max(1) as f64,
-        _ => {}
-    })?;
-    let images = full.train.len() + full.anomalies.len();
-    // A pass shows every defect several times.
-    let shown = full.train.len() + wanted.repeats * full.anomalies.len();
-    let passes = wanted.schedule.passes();
+    let secs = train::estimate(&run, &options)?;
     Ok(Estimate {
-        secs: encoding * images as f64 + pass * (shown * passes) as f64,
-        good: full.train.len(),
-        defects: full.anomalies.len(),
-        held_out: full.hold_out.len(),
-        test_good: full.test_good.len(),
-        test_bad: full.test_bad.len(),
-        passes,
-        input: wanted.input.to_string(),
+        secs: secs.ok_or("the first images cannot be read: check the images before training")?,
+        good: split.train.len(),
+        defects: split.anomalies.len(),
+        held_out: split.hold_out.len(),
+        test_good: split.test_good.len(),
+        test_bad: split.test_bad.len(),
+        passes: options.schedule.passes(),
+        input: options.input.to_string(),
     })
 }
 
