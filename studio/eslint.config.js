@@ -1,7 +1,7 @@
 import js from "@eslint/js";
 import ts from "typescript-eslint";
 
-const shared = ["performance", "document", "requestAnimationFrame", "PointerEvent", "innerWidth", "globalThis"];
+const shared = ["performance", "document", "requestAnimationFrame", "PointerEvent", "innerWidth", "globalThis", "DataTransfer", "DragEvent", "File", "dispatchEvent"];
 const node = ["process", "console", "fetch", "URL", "Buffer", "setTimeout"];
 
 export default ts.config(

@@ -40,6 +40,7 @@ export type Model = {
   name: string;
   bytes: number;
   modified: number;
+  /** Whether this very file is promoted: with other thresholds it is another. */
   serving: boolean;
   facts?: ModelFacts;
   error?: string;
@@ -60,7 +61,7 @@ export type Task =
   | TrainTask
   | { kind: "score"; model: string }
   | { kind: "doctor"; quick: boolean }
-  | { kind: "learn"; model: string; ids: string[] };
+  | { kind: "learn"; model: string; ids: string[]; quick: boolean };
 export type Job = {
   id: number;
   task: Task;
@@ -114,7 +115,8 @@ export type Inspection = {
 };
 export type Learned = { id: string; before: [number, Verdict]; after: [number, Verdict] };
 export type Counts = { escapes: number; defective: number; false_alarms: number; good: number };
-export type Lesson = { from: string; to: string; learned: Learned[]; before: Counts; after: Counts };
+/** Counts are above and below the `thresholds` of the operating points, before and after; lessons of 0.2.0 do not say them. */
+export type Lesson = { from: string; to: string; learned: Learned[]; before: Counts; after: Counts; thresholds?: [number, number] };
 export type LivePart = {
   id: string;
   at: number;
@@ -131,6 +133,18 @@ export type LiveState = {
   repository: string;
   parts: LivePart[];
   counts: { ok: number; review: number; ng: number; fault: number };
+  drift: Drift | null;
+};
+/** The watch over the scores of the parts judged: `drift.rs`. */
+export type Drift = {
+  reference: number;
+  reference_size: number;
+  window: number;
+  threshold: number;
+  false_alarms_per_window: number;
+  statistics: number[];
+  alarms: number;
+  last_alarm?: string;
 };
 export type Layer = "mask" | "roi" | "ignore";
 
@@ -204,9 +218,9 @@ export const api = {
   label: (ids: string[], label: Label, type?: string | null) =>
     post<{ ids: string[] }>("/api/label", { ids, label, type: type ?? null }),
   remove: (ids: string[]) => post("/api/remove", { ids }),
-  undo: () => post<{ undone: { what: string; images: number } | null }>("/api/undo"),
+  undo: () => post<{ undone: { what: string; images: number; moved: [string, string][] } | null }>("/api/undo"),
   demo: () => post<{ images: number }>("/api/demo"),
-  importFolder: (path: string) => post<{ images: number; skipped: string[] }>("/api/import", { path }),
+  importFolder: (path: string, link: boolean) => post<{ images: number; skipped: string[] }>("/api/import", { path, link }),
   upload: (file: File) => ask("/api/upload" + query({ name: file.name }), { method: "PUT", body: file }),
 
   jobs: async () => (await get<{ jobs: Job[] }>("/api/jobs")).jobs,
@@ -238,6 +252,8 @@ export const api = {
   live: () => get<LiveState>("/api/live"),
   watch: (on: boolean) => post("/api/live/watch", { on }),
   promote: (model: string) => post("/api/promote", { model }),
+  /** An earlier version, just as it was. */
+  rollBack: (version: number) => post("/api/promote", { version }),
 };
 
 function tag(response: Response): string {

@@ -22,14 +22,18 @@ export function color(share: number): [number, number, number] {
   return [0, 1, 2].map((i) => Math.round(low[i]! + (high[i]! - low[i]!) * between)) as [number, number, number];
 }
 
-/** The ends of the colour scale of a model on a project: usual good parts are dark, the clearest defects bright. */
+/** Widest scale, in spreads of the good parts: scores of clear defects go into the thousands and would leave all others dark. */
+const SPREADS = 20;
+
+/** The ends of the colour scale of a model on a project: usual good parts are dark, clear defects bright. */
 export function scaleOf(scores: readonly { score: number; label: string }[]): [number, number] {
   const of = (label: string) => scores.filter((s) => s.label === label).map((s) => s.score).sort((a, b) => a - b);
   const [good, bad] = [of("good"), of("bad")];
   const all = scores.map((s) => s.score).sort((a, b) => a - b);
   const quantile = (sorted: number[], q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
   const low = quantile(good.length > 0 ? good : all, 0.5) ?? 0;
-  const high = quantile(bad.length > 0 ? bad : all, 0.9) ?? 1;
+  const spread = Math.max(1, (quantile(good.length > 0 ? good : all, 0.95) ?? 1) - low);
+  const high = Math.min(quantile(bad.length > 0 ? bad : all, 0.9) ?? 1, low + SPREADS * spread);
   return [low, Math.max(high, low + 0.1)];
 }
 

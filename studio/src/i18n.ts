@@ -27,14 +27,31 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   });
 }
 
+/** A check of the doctor in words; the name that the command line gives it, if there are none. */
+export function nameOfCheck(check: string): string {
+  const key = `finding.${check}`;
+  return key in en ? t(key as Key) : check;
+}
+
+/** The language as it is written where the browser is at home: dates differ between countries. */
+function locale(): string {
+  const own = typeof navigator === "undefined" ? [] : navigator.languages;
+  return own.find((name) => name.split("-")[0] === language.value) ?? language.value;
+}
+
 /** A number as people of the language write it. */
 export function number(value: number, digits?: number): string {
   const options = digits === undefined ? { maximumFractionDigits: 3 } : { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return value.toLocaleString(language.value, options);
+  return value.toLocaleString(locale(), options);
 }
 
 export function percent(share: number, digits = 1): string {
-  return share.toLocaleString(language.value, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return share.toLocaleString(locale(), { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A score: two decimals where they tell something. */
+export function scoreText(score: number): string {
+  return number(score, Math.abs(score) < 100 ? 2 : 0);
 }
 
 /** Seconds as people say them. */
@@ -46,5 +63,5 @@ export function duration(secs: number): string {
 }
 
 export function clock(millis: number): string {
-  return new Date(millis).toLocaleString(language.value, { dateStyle: "short", timeStyle: "medium" });
+  return new Date(millis).toLocaleString(locale(), { dateStyle: "short", timeStyle: "medium" });
 }

@@ -1,6 +1,6 @@
 /** What the page knows: the project as the server tells it, and what a person has chosen. */
 import { batch, computed, effect, signal } from "@preact/signals";
-import { api, Refused, type Item, type Job, type Label, type Model, type Project, type Promotion, type Scores, type Verdict } from "./api";
+import { api, Refused, type Checkup, type Item, type Job, type Label, type Model, type Project, type Promotion, type Role, type Scores, type Verdict } from "./api";
 import { language, t } from "./i18n";
 
 export type Page = "images" | "edit" | "check" | "train" | "judge" | "learn" | "live";
@@ -17,6 +17,7 @@ export const jobs = signal<Job[]>([]);
 export const models = signal<Model[]>([]);
 export const promotions = signal<Promotion[]>([]);
 export const scores = signal<Scores | null>(null);
+export const checkup = signal<Checkup | null>(null);
 export const online = signal(true);
 export const loaded = signal(false);
 export const liveTick = signal(0);
@@ -25,14 +26,20 @@ export const selected = signal<ReadonlySet<string>>(new Set());
 export const focused = signal<string | null>(null);
 
 export type Sort = "name" | "newest" | "score-high" | "score-low";
-export const filter = signal<{ label: Label | "all"; type: string; verdict: Verdict | "all"; mask: "all" | "with" | "without"; text: string; sort: Sort }>({
-  label: "all",
-  type: "",
-  verdict: "all",
-  mask: "all",
-  text: "",
-  sort: "name",
-});
+export type Filter = {
+  label: Label | "all";
+  type: string;
+  verdict: Verdict | "all";
+  /** What the image is to the model chosen. */
+  role: Role | "all";
+  mask: "all" | "with" | "without";
+  /** A check of the doctor, `*` for any, empty for images with and without findings. */
+  finding: string;
+  text: string;
+  sort: Sort;
+};
+export const NO_FILTER: Filter = { label: "all", type: "", verdict: "all", role: "all", mask: "all", finding: "", text: "", sort: "name" };
+export const filter = signal<Filter>(NO_FILTER);
 
 function kept<T>(key: string, value: T) {
   let start = value;
@@ -64,13 +71,33 @@ export const itemById = computed(() => new Map(items.value.map((item) => [item.i
 export const scoreById = computed(() => new Map((scores.value?.scores ?? []).map((score) => [score.id, score])));
 export const working = computed(() => jobs.value.find((job) => job.state === "running" || job.state === "paused"));
 
+/** Image of a file: of the image itself or of its mask. */
+export const itemOfFile = computed(() => {
+  const files = new Map(itemById.value);
+  for (const item of items.value) if (item.mask) files.set(item.mask, item);
+  return files;
+});
+
+/** What the doctor found, by image. */
+export const checksById = computed(() => {
+  const checks = new Map<string, Set<string>>();
+  for (const finding of checkup.value?.findings ?? []) {
+    const item = itemOfFile.value.get(finding.file);
+    if (!item) continue;
+    if (!checks.has(item.id)) checks.set(item.id, new Set());
+    checks.get(item.id)!.add(finding.check);
+  }
+  return checks;
+});
+
 /** The images that the filter lets through, in order. */
-export const shown = computed(() => arrange(items.value, scoreById.value, filter.value));
+export const shown = computed(() => arrange(items.value, scoreById.value, filter.value, checksById.value));
 
 export function arrange(
   all: readonly Item[],
-  byId: ReadonlyMap<string, { score: number; verdict: Verdict }>,
-  by: typeof filter.value,
+  byId: ReadonlyMap<string, { score: number; verdict: Verdict; role: Role }>,
+  by: Filter,
+  checks: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
 ): Item[] {
   const text = by.text.trim().toLowerCase();
   const list = all.filter(
@@ -79,6 +106,8 @@ export function arrange(
       (by.type === "" || item.type === by.type) &&
       (by.mask === "all" || (by.mask === "with") === (item.mask !== null)) &&
       (by.verdict === "all" || byId.get(item.id)?.verdict === by.verdict) &&
+      (by.role === "all" || byId.get(item.id)?.role === by.role) &&
+      (by.finding === "" || (by.finding === "*" ? checks.has(item.id) : checks.get(item.id)?.has(by.finding) === true)) &&
       (text === "" || item.id.toLowerCase().includes(text)),
   );
   const score = (item: Item) => byId.get(item.id)?.score;
@@ -143,6 +172,10 @@ export async function loadItems(moved: ReadonlyMap<string, string> = new Map()):
   });
 }
 
+export async function loadCheckup(): Promise<void> {
+  checkup.value = await api.doctor();
+}
+
 export async function loadModels(): Promise<void> {
   const found = await api.models();
   batch(() => {
@@ -171,7 +204,7 @@ export async function loadJobs(): Promise<void> {
     if (job.state === "done") {
       say(t("job.done", { job: jobTitle(job) }));
       if (job.task.kind === "train") modelName.value = job.task.name;
-      await Promise.all([loadModels(), loadItems()]);
+      await Promise.all([loadModels(), loadItems(), loadCheckup()]);
       await loadScores();
     }
   }
@@ -206,7 +239,7 @@ export async function undo(): Promise<void> {
   const answer = await attempt(() => api.undo());
   if (!answer) return;
   say(answer.undone ? t("said.undone") : t("said.nothing"));
-  await loadItems();
+  await loadItems(new Map(answer.undone?.moved));
 }
 
 export function go(page: Page, id = ""): void {
@@ -242,7 +275,7 @@ export function connect(): void {
   source.onerror = () => (online.value = false);
   source.onmessage = (event: MessageEvent<string>) => {
     const next = JSON.parse(event.data) as typeof last;
-    if (next.files !== last.files) void attempt(async () => Promise.all([loadItems(), loadModels()]).then(loadScores));
+    if (next.files !== last.files) void attempt(async () => Promise.all([loadItems(), loadModels(), loadCheckup()]).then(loadScores));
     if (next.jobs !== last.jobs) void attempt(loadJobs);
     if (next.live !== last.live) {
       liveTick.value += 1;

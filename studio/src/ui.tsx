@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Item, Label, Verdict } from "./api";
-import { t, type Key } from "./i18n";
+import { scoreText, t, type Key } from "./i18n";
 
 const PATHS = {
   images: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
@@ -128,7 +128,7 @@ export function VerdictChip({ verdict, score }: { verdict: Verdict | null; score
   return (
     <span class={`verdict ${kind}`}>
       <span aria-hidden="true">{sign}</span> {verdict ?? t("verdict.fault")}
-      {score !== null && score !== undefined && <span class="figure"> {score.toFixed(2)}</span>}
+      {score !== null && score !== undefined && <span class="figure"> {scoreText(score)}</span>}
     </span>
   );
 }

@@ -4,7 +4,8 @@ import { color, scaleOf } from "../src/colors";
 import { Bitmask } from "../src/editor/bitmask";
 import { Saver, type Answer } from "../src/editor/saver";
 import { resized } from "../src/editor/tools";
-import { histogram, judge, tested, verdictOf, worst } from "../src/judge";
+import { nameOfCheck } from "../src/i18n";
+import { axisOf, histogram, judge, nearest, pairs, tested, ticks, verdictOf, worst } from "../src/judge";
 import { match, type Shortcut } from "../src/keys";
 import de from "../src/locales/de.json";
 import en from "../src/locales/en.json";
@@ -39,6 +40,36 @@ describe("judging", () => {
     expect(tested(all)).toEqual(scores);
   });
 
+  it("pairs what tests two models, the graver difference first", () => {
+    const as = (verdict: Verdict, one: Score): Score => ({ ...one, verdict });
+    const [good, bad, both, extra] = [score("good", "good", 1), score("bad", "bad", 1), score("both", "bad", 1), score("extra", "good", 1)];
+    const a = [as("OK", good), as("NG", bad), as("NG", both), as("OK", extra), score("t", "good", 1)];
+    const b = [as("NG", good), as("OK", bad), as("REVIEW", both), score("t", "good", 1, "train")];
+    expect(pairs(a, b).map((pair) => [pair.id, pair.outcome])).toEqual([["bad", "onlyA"], ["good", "onlyA"], ["both", "differs"]]);
+    expect(pairs(b, a).map((pair) => pair.outcome)).toEqual(["onlyB", "onlyB", "differs"]);
+    expect(pairs(a, a).map((pair) => pair.outcome)).toEqual(["same", "same", "same", "same", "same"]);
+  });
+
+  it("has an axis on which good parts have room, whatever the defects score", () => {
+    const wide = [...Array.from({ length: 20 }, (_, i) => score(`g${i}`, "good", i / 10)), score("d", "bad", 5), score("e", "bad", 1e5)];
+    const axis = axisOf(wide);
+    for (const s of [-3, 0, 1, 7, 1e4]) expect(axis.back(axis.forward(s))).toBeCloseTo(s, 6);
+    const bins = histogram(wide, 40, axis);
+    expect(bins.filter((bin) => bin.good > 0).length).toBeGreaterThan(4);
+    const [low, high] = [bins[0]!.from, bins.at(-1)!.to];
+    const marks = ticks(axis, low, high, (high - low) / 10);
+    expect(marks).toContain(0);
+    expect(marks.length).toBeGreaterThan(3);
+    expect(marks.length).toBeLessThan(11);
+    for (const mark of marks) expect(axis.forward(mark) >= low - 1e-9 && axis.forward(mark) <= high).toBe(true);
+    expect(axisOf([]).forward(0)).toBe(0);
+  });
+
+  it("shows what is nearest to a mistake", () => {
+    expect(nearest(scores, "bad", 2).map((s) => s.id)).toEqual(["d", "e"]);
+    expect(nearest(scores, "good", 1).map((s) => s.id)).toEqual(["c"]);
+  });
+
   it("puts every image into one bin", () => {
     const bins = histogram(scores, 10);
     expect(bins.reduce((sum, bin) => sum + bin.good + bin.bad, 0)).toBe(6);
@@ -60,6 +91,8 @@ describe("colours", () => {
     expect(scaleOf([score("a", "good", 1), score("b", "good", 2), score("c", "bad", 9)])).toEqual([2, 9]);
     const [low, high] = scaleOf([]);
     expect(high).toBeGreaterThan(low);
+    // One stain of a hundred thousand nats does not leave all others dark.
+    expect(scaleOf([score("a", "good", 1), score("b", "good", 2), score("c", "bad", 1e5)])).toEqual([2, 22]);
   });
 });
 
@@ -67,8 +100,8 @@ describe("the list of images", () => {
   const item = (id: string, label: Label, type: string | null = null): Item => ({ id, label, type, mask: type, version: "", bytes: 1, modified: 0 });
   const all = [item("good/part 10.png", "good"), item("good/part 2.png", "good"), item("bad/dent/x.png", "bad", "dent")];
   const by = { ...filter.value };
-  const ids = (change: Partial<typeof by>, scores = new Map<string, { score: number; verdict: Verdict }>()) =>
-    arrange(all, scores, { ...by, ...change }).map((i) => i.id);
+  const ids = (change: Partial<typeof by>, scores = new Map<string, { score: number; verdict: Verdict; role: Role }>(), checks = new Map<string, Set<string>>()) =>
+    arrange(all, scores, { ...by, ...change }, checks).map((i) => i.id);
 
   it("counts as people do", () => {
     expect(ids({})).toEqual(["bad/dent/x.png", "good/part 2.png", "good/part 10.png"]);
@@ -82,12 +115,25 @@ describe("the list of images", () => {
 
   it("sorts by score, those without one last", () => {
     const scores = new Map([
-      ["good/part 2.png", { score: 1, verdict: "OK" as const }],
-      ["good/part 10.png", { score: 3, verdict: "NG" as const }],
+      ["good/part 2.png", { score: 1, verdict: "OK" as const, role: "test" as const }],
+      ["good/part 10.png", { score: 3, verdict: "NG" as const, role: "train" as const }],
     ]);
     expect(ids({ sort: "score-high" }, scores)).toEqual(["good/part 10.png", "good/part 2.png", "bad/dent/x.png"]);
     expect(ids({ sort: "score-low" }, scores)).toEqual(["good/part 2.png", "good/part 10.png", "bad/dent/x.png"]);
     expect(ids({ verdict: "NG" }, scores)).toEqual(["good/part 10.png"]);
+    expect(ids({ role: "test" }, scores)).toEqual(["good/part 2.png"]);
+    expect(ids({ role: "train" }, scores)).toEqual(["good/part 10.png"]);
+  });
+
+  it("filters by what the doctor found", () => {
+    const checks = new Map([
+      ["good/part 2.png", new Set(["duplicate"])],
+      ["bad/dent/x.png", new Set(["mask-empty", "focus"])],
+    ]);
+    expect(ids({ finding: "*" }, undefined, checks)).toEqual(["bad/dent/x.png", "good/part 2.png"]);
+    expect(ids({ finding: "focus" }, undefined, checks)).toEqual(["bad/dent/x.png"]);
+    expect(ids({ finding: "leak" }, undefined, checks)).toEqual([]);
+    expect([nameOfCheck("focus"), nameOfCheck("of-tomorrow")]).toEqual([en["finding.focus"], "of-tomorrow"]);
   });
 });
 
@@ -152,6 +198,8 @@ describe("texts", () => {
   it("are there in every language, with the same places to fill", () => {
     const texts: Record<string, string>[] = [en, de];
     expect(Object.keys(de)).toEqual(Object.keys(en));
+    // What a key is made of at run time is no key that the type check sees.
+    for (const check of Object.keys(en).filter((key) => key.startsWith("finding."))) expect(texts[1]![check], check).toBeTruthy();
     const places = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
     for (const key of Object.keys(en)) {
       expect(places(texts[1]![key]!), key).toEqual(places(texts[0]![key]!));

@@ -3,16 +3,25 @@
 #
 #   tools/doors/studio.sh path/to/bgad
 #
-# With PICTURES=1 the pictures in docs/images are taken anew.
+# Needs Node 20.19 or newer with npm; what is missing of Node and Chromium comes from Debian, the packages of the front end
+# from npm. With PICTURES=1 the pictures in docs/images are taken anew.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 binary=$(realpath "${1:?the path of the bgad program}")
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
-if [ ! -x "$CHROMIUM" ]; then
+missing=()
+[ -x "$CHROMIUM" ] || missing+=(chromium)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+if [ "${#missing[@]}" -gt 0 ]; then
     apt-get update -qq
-    apt-get install -y -qq --no-install-recommends chromium
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 cd "$here/studio"
+if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then
+    echo "the studio's checks need Node 20.19 or newer, found $(node --version)" >&2
+    exit 2
+fi
 if [ ! -x node_modules/.bin/vite ]; then
     npm ci --no-audit --no-fund
 fi

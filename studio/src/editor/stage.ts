@@ -188,10 +188,14 @@ export class Stage {
 
   private resize(): void {
     const dpr = devicePixelRatio;
-    const [width, height] = [this.host.clientWidth, this.host.clientHeight].map((n) => Math.max(1, Math.round(n * dpr)));
+    const box = this.host.getBoundingClientRect();
+    const [width, height] = [box.width, box.height].map((n) => Math.max(1, Math.floor(n * dpr))) as [number, number];
     for (const { canvas } of [this.base, this.over, this.top]) {
-      canvas.width = width!;
-      canvas.height = height!;
+      canvas.width = width;
+      canvas.height = height;
+      // A host need not be a whole number of pixels; stretched to it, the picture would blur and the pointer miss.
+      canvas.style.width = `${width / dpr}px`;
+      canvas.style.height = `${height / dpr}px`;
     }
     if (this.fitted) this.fit();
     else this.all();

@@ -1,28 +1,26 @@
 /** What is wrong with the images, before anybody trains on them. */
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { api, type Checkup, type Finding } from "../api";
-import { t } from "../i18n";
-import { attempt, go, itemById, jobs, loadItems, loadJobs, project, say } from "../store";
+import { useState } from "preact/hooks";
+import { api, type Finding } from "../api";
+import { nameOfCheck, t } from "../i18n";
+import { attempt, checkup as known, filter, go, itemOfFile, jobs, label, loadCheckup, loadItems, loadJobs, NO_FILTER, say } from "../store";
 import { Button, Choice, Empty } from "../ui";
 
 const SIGNS = { error: "✕", warning: "!", note: "i" } as const;
 /** Findings whose cure loses nothing, since it can be undone. */
-const FIXES: Record<string, "remove" | "upright"> = {
+const FIXES: Record<string, "remove" | "upright" | "aside"> = {
   duplicate: "remove",
   leak: "remove",
   "good-and-defective": "remove",
   "exif-rotation": "upright",
   unreadable: "remove",
+  "looks-bad": "aside",
 };
 
 export function Check(): JSX.Element {
-  const [checkup, setCheckup] = useState<Checkup | null>();
+  const checkup = known.value;
   const [quick, setQuick] = useState<"quick" | "full">("full");
   const running = jobs.value.some((job) => job.task.kind === "doctor" && (job.state === "running" || job.state === "queued"));
-  useEffect(() => {
-    if (!running) void attempt(async () => setCheckup(await api.doctor()));
-  }, [running, project.value?.revision]);
   const run = () => void attempt(() => api.start({ kind: "doctor", quick: quick === "quick" }).then(loadJobs));
   const count = (severity: Finding["severity"]) => checkup?.findings.filter((finding) => finding.severity === severity).length ?? 0;
   return (
@@ -33,12 +31,15 @@ export function Check(): JSX.Element {
           {running ? t("check.running") : t("check.run")}
         </Button>
         {checkup && (
-          <p class="facts">
+          <p class="facts" role="status">
             {t("check.counts", { good: checkup.good, bad: checkup.defective, errors: count("error"), warnings: count("warning"), notes: count("note") })}
           </p>
         )}
+        {checkup?.findings.some((finding) => itemOfFile.value.has(finding.file)) && (
+          <Button onClick={() => ((filter.value = { ...NO_FILTER, finding: "*" }), go("images"))}>{t("check.show")}</Button>
+        )}
       </div>
-      {checkup === null && (
+      {checkup === null && !running && (
         <Empty title={t("check.never")}>
           <p>{t("check.never.text")}</p>
         </Empty>
@@ -60,12 +61,13 @@ export function Check(): JSX.Element {
 }
 
 function Line({ finding }: { finding: Finding }): JSX.Element {
-  const item = itemById.value.get(finding.file);
+  const item = itemOfFile.value.get(finding.file);
   const how = FIXES[finding.check];
   const fix = async () => {
-    if (!how) return;
-    if (await attempt(() => api.fix(finding.file, how))) say(t("check.fixed"), "info", true);
-    await attempt(loadItems);
+    if (!how || !item) return;
+    if (how === "aside") await label([item.id], "unlabelled");
+    else if (await attempt(() => api.fix(item.id, how))) say(t("check.fixed"), "info", true);
+    await attempt(() => Promise.all([loadItems(), loadCheckup()]));
   };
   return (
     <li class={`finding ${finding.severity}${finding.there ? "" : " gone"}`}>
@@ -75,7 +77,7 @@ function Line({ finding }: { finding: Finding }): JSX.Element {
           <span class={`state ${finding.severity}`}>
             <span aria-hidden="true">{SIGNS[finding.severity]}</span> {t(`severity.${finding.severity}`)}
           </span>{" "}
-          <strong>{finding.file || t("check.all")}</strong>
+          <strong>{finding.file || t("check.all")}</strong> <span class="muted small">{nameOfCheck(finding.check)}</span>
         </p>
         <p>{finding.problem}</p>
         <p class="muted">{finding.there ? finding.fix : t("check.gone")}</p>

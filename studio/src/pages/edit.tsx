@@ -1,15 +1,16 @@
 /** One image: look, label, draw where the defect is. */
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, type Inspection, type Item, type Label, type Layer } from "../api";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { api, Refused, type Inspection, type Item, type Label, type Layer } from "../api";
 import { paintMap, scaleOf } from "../colors";
+import type { Bitmask } from "../editor/bitmask";
 import { History } from "../editor/history";
 import { Saver, type SaveState } from "../editor/saver";
 import { Stage } from "../editor/stage";
 import { Hand, LARGEST, resized, TOOLS, type Tool } from "../editor/tools";
 import { number, t } from "../i18n";
 import { useShortcuts } from "../keys";
-import { attempt, defectType, focused, go, itemById, label, modelName, route, say, scoreById, scores, shown } from "../store";
+import { attempt, defectType, focused, go, itemById, label, loadItems, modelName, route, say, scoreById, scores, shown } from "../store";
 import { Button, Choice, Empty, LabelChip, nameOf, VerdictChip, type IconName } from "../ui";
 import { TypeField } from "./images";
 
@@ -22,6 +23,8 @@ type Sheet = { item: Item; layer: Layer; history: History; saver: Saver };
 
 /** An image may be missing for a moment while its file is moved. */
 const PATIENCE = 3000;
+/** Between two tries while the server is not there, milliseconds. */
+const RETRY = 1500;
 
 export function Edit(): JSX.Element {
   const { id } = route.value;
@@ -50,8 +53,9 @@ function Editor({ item }: { item: Item }): JSX.Element {
   const hand = useRef<Hand | undefined>(undefined);
   const sheet = useRef<Sheet | undefined>(undefined);
   const current = useRef(item);
-  /** While drawing moves the file: what is drawn stays. */
-  const adopting = useRef(false);
+  /** While drawing moves the file: what is drawn stays, and is saved when the file has arrived. */
+  const adopting = useRef<Promise<void> | undefined>(undefined);
+  const [adopted, setAdopted] = useState(0);
   current.current = item;
   const [tool, setTool] = useState<Tool>("brush");
   const [size, setSize] = useState(12);
@@ -68,6 +72,8 @@ function Editor({ item }: { item: Item }): JSX.Element {
   const list = shown.value;
   const at = list.findIndex((other) => other.id === item.id);
 
+  const note = (state: SaveState, error = "") => setSave({ state, error });
+
   const stroke = (tiles: number[]) => {
     const open = sheet.current;
     if (!open) return;
@@ -75,36 +81,59 @@ function Editor({ item }: { item: Item }): JSX.Element {
     redraw((n) => n + 1);
     // What is drawn while the file moves is saved with the rest when it has arrived.
     if (adopting.current) return;
-    if (open.layer === "mask" && current.current.label !== "bad") void markDefective(open, tiles);
-    else open.saver.changed(tiles);
+    if (open.layer !== "mask" || current.current.label === "bad") {
+      open.saver.changed(tiles);
+      return;
+    }
+    note("saving");
+    adopting.current = markDefective(open, current.current.id).finally(() => {
+      adopting.current = undefined;
+      setAdopted((n) => n + 1);
+    });
   };
 
   /** Whoever draws a defect says that the image has one. */
-  const markDefective = async (open: Sheet, tiles: number[]) => {
-    adopting.current = true;
-    const moved = await label([current.current.id], "bad");
-    const id = moved?.[0];
-    const there = id === undefined ? undefined : await attempt(() => api.mask(id, "mask"));
-    adopting.current = false;
-    if (id === undefined || !there) {
-      setSave({ state: "failed", error: "" });
-      return;
+  const markDefective = async (open: Sheet, from: string) => {
+    let id = "";
+    for (;;) {
+      try {
+        id ||= await markedBad(from);
+        const { mask, name } = await api.mask(id, "mask");
+        take(open, id, mask, name);
+        return;
+      } catch (error) {
+        if (error instanceof Refused) {
+          note("failed", error.message);
+          return;
+        }
+        note("offline");
+        await new Promise((done) => setTimeout(done, RETRY));
+      }
     }
-    if (!there.mask.isEmpty()) {
+  };
+
+  /** The drawing goes on under the name that the file has now. */
+  const take = (open: Sheet, id: string, mask: Bitmask, name: string) => {
+    if (!mask.isEmpty()) {
       // It was labelled defective before, with this mask: what is drawn now comes on top.
       say(t("edit.parked"));
       open.history.begin();
-      open.history.paint(spansOf(there.mask), true);
-      tiles.push(...open.history.end());
-      stage.current?.changedTiles(tiles);
+      open.history.paint(spansOf(mask), true);
+      const tiles = open.history.end();
+      if (sheet.current === open) stage.current?.changedTiles(tiles);
     }
     open.item = { ...open.item, id };
-    open.saver = saverOf(id, "mask", open.history, there.name);
-    open.saver.changed(open.history.mask.tiles.flatMap((tile, index) => (tile ? [index] : [])).concat(tiles));
+    open.saver = saverOf(id, "mask", open.history, name);
+    open.saver.changed(open.history.mask.tiles.flatMap((tile, index) => (tile ? [index] : [])));
   };
 
   const saverOf = (id: string, of: Layer, history: History, name: string) =>
-    new Saver(history.mask, name, (known, tiles) => api.draw(id, of, known, tiles), (saver) => setSave({ state: saver.state, error: saver.error }));
+    new Saver(
+      history.mask,
+      name,
+      (known, tiles) => api.draw(id, of, known, tiles),
+      (saver) => sheet.current?.saver === saver && note(saver.state, saver.error),
+    );
 
   useEffect(() => {
     const made = new Stage(host.current!);
@@ -147,7 +176,7 @@ function Editor({ item }: { item: Item }): JSX.Element {
     return () => {
       stale = true;
     };
-  }, [item.id, layer]);
+  }, [item.id, layer, adopted]);
 
   useEffect(() => {
     if (!sheet.current) return undefined;
@@ -170,7 +199,8 @@ function Editor({ item }: { item: Item }): JSX.Element {
     if (type && type !== "bad") defectType.value = type;
   }, [item.id]);
 
-  useEffect(() => {
+  // Before anybody can draw with it.
+  useLayoutEffect(() => {
     if (!hand.current || !stage.current) return;
     hand.current.tool = tool;
     hand.current.size = size;
@@ -191,17 +221,30 @@ function Editor({ item }: { item: Item }): JSX.Element {
     stage.current.redraw();
   }, [opacity]);
 
-  const leave = async (to: () => void) => {
-    await sheet.current?.saver.settled();
-    to();
+  /** Waits until everything is on the disk; what cannot be saved is given up only by a person. */
+  const settled = async () => {
+    await adopting.current;
+    const saver = sheet.current?.saver;
+    await saver?.settled();
+    return !saver || saver.isSaved || confirm(t("edit.unsaved"));
   };
+  const leave = async (to: () => void) => {
+    if (await settled()) to();
+  };
+  useEffect(() => {
+    const ask = (event: BeforeUnloadEvent) => {
+      if (adopting.current || sheet.current?.saver.isSaved === false) event.preventDefault();
+    };
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, []);
   const turn = (by: number) => {
     const next = list[at + by];
     if (next) void leave(() => go("edit", next.id));
     else if (by > 0) say(t("edit.last"));
   };
   const give = async (to: Label) => {
-    await sheet.current?.saver.settled();
+    if (!(await settled())) return;
     const next = list[at + 1] ?? list[at - 1];
     const moved = await label([item.id], to);
     if (!moved?.[0]) return;
@@ -215,9 +258,7 @@ function Editor({ item }: { item: Item }): JSX.Element {
     const tiles = back ? open.history.undo() : open.history.redo();
     if (tiles.length === 0) return;
     stage.current?.changedTiles(tiles);
-    open.saver.changed(tiles);
-    setArea(open.history.mask.area());
-    redraw((n) => n + 1);
+    stroke(tiles);
   };
   const heat = async (share: number) => {
     setOpacity(share);
@@ -417,6 +458,15 @@ function SaveNote({ save, onReload, onKeep }: { save: { state: SaveState; error:
       )}
     </span>
   );
+}
+
+/** Labels an image as a defect of the type chosen; its new name. */
+async function markedBad(id: string): Promise<string> {
+  const answer = await api.label([id], "bad", defectType.value || null);
+  const to = answer.ids[0] ?? id;
+  await loadItems(new Map([[id, to]]));
+  say(t("said.label", { label: t("label.bad") }), "info", true);
+  return to;
 }
 
 async function load(address: string): Promise<HTMLImageElement> {

@@ -1,10 +1,10 @@
 /** All images: look through, filter, label. */
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { api, type Item, type Label, type Verdict } from "../api";
-import { t } from "../i18n";
+import { api, type Item, type Label, type Role, type Verdict } from "../api";
+import { nameOfCheck, t } from "../i18n";
 import { useShortcuts } from "../keys";
-import { attempt, defectType, filter, focused, go, items, label, loadItems, project, say, scoreById, selected, shown, thumbSize, types, type Sort } from "../store";
+import { attempt, checksById, defectType, filter, focused, go, items, label, loadItems, NO_FILTER, project, say, scoreById, selected, shown, thumbSize, types, type Sort } from "../store";
 import { Button, Choice, Dialog, Empty, LabelChip, nameOf, Select, VerdictChip } from "../ui";
 import { layout, reveal, step } from "../virtual";
 
@@ -65,14 +65,15 @@ function Start(): JSX.Element {
 
 function ImportDialog({ open, onClose }: { open: boolean; onClose: () => void }): JSX.Element {
   const [path, setPath] = useState("");
+  const [how, setHow] = useState<"copy" | "link">("copy");
   const [busy, setBusy] = useState(false);
   const run = async () => {
     setBusy(true);
-    const done = await attempt(() => api.importFolder(path));
+    const done = await attempt(() => api.importFolder(path.trim(), how === "link"));
     setBusy(false);
     if (!done) return;
     for (const skipped of done.skipped.slice(0, 5)) say(skipped, "error");
-    say(t("import.done", { n: done.images }));
+    say(t("import.done", { n: done.images }), "info", done.images > 0);
     onClose();
     await attempt(loadItems);
   };
@@ -89,7 +90,11 @@ function ImportDialog({ open, onClose }: { open: boolean; onClose: () => void })
           <span>{t("import.path")}</span>
           <input value={path} onInput={(event) => setPath(event.currentTarget.value)} placeholder="/data/parts" required autocomplete="off" spellcheck={false} />
         </label>
-        <p class="muted">{t("import.text")}</p>
+        <div class="field wide">
+          <span>{t("import.how")}</span>
+          <Choice name={t("import.how")} value={how} options={(["copy", "link"] as const).map((value) => ({ value, text: t(`import.${value}`) }))} onChange={setHow} />
+          <small>{t(`import.${how}.text`)}</small>
+        </div>
         <button type="submit" class="button main" disabled={busy}>
           {busy ? t("import.busy") : t("import.do")}
         </button>
@@ -108,6 +113,13 @@ function Filters({ onImport }: { onImport: () => void }): JSX.Element {
   const kinds = [{ value: "", text: t("type.all") }, ...types.value.map((value) => ({ value, text: value }))];
   const verdicts = (["all", "OK", "REVIEW", "NG"] as const).map((value) => ({ value, text: value === "all" ? t("verdict.all") : value }));
   const masks = (["all", "with", "without"] as const).map((value) => ({ value, text: t(`mask.${value}`) }));
+  const roles = (["all", "train", "calibration", "test"] as const).map((value) => ({ value, text: t(`role.${value}`) }));
+  const checks = [...new Set([...checksById.value.values()].flatMap((found) => [...found]))].sort();
+  const findings = [
+    { value: "", text: t("finding.all") },
+    { value: "*", text: t("finding.any") },
+    ...checks.map((value) => ({ value, text: nameOfCheck(value) })),
+  ];
   const sorts = (["name", "newest", "score-high", "score-low"] as const).map((value) => ({ value, text: t(`sort.${value}`) }));
   return (
     <div class="filters" role="search" aria-label={t("filter")}>
@@ -117,6 +129,8 @@ function Filters({ onImport }: { onImport: () => void }): JSX.Element {
       {scoreById.value.size > 0 && (
         <Select hideName name={t("verdict")} value={by.verdict} options={verdicts} onChange={(verdict: Verdict | "all") => set({ verdict })} />
       )}
+      {scoreById.value.size > 0 && <Select hideName name={t("role")} value={by.role} options={roles} onChange={(role: Role | "all") => set({ role })} />}
+      {(checks.length > 0 || by.finding !== "") && <Select hideName name={t("finding")} value={by.finding} options={findings} onChange={(finding) => set({ finding })} />}
       <Select hideName name={t("sort")} value={by.sort} options={sorts} onChange={(sort: Sort) => set({ sort })} />
       <label class="field search">
         <span class="hidden">{t("search")}</span>
@@ -157,6 +171,7 @@ function Gallery(): JSX.Element {
   // Where one was when one comes back from an image.
   useEffect(() => {
     if (at >= 0) show(at);
+    else focused.value = list[0]?.id ?? null;
     scroller.current?.focus();
   }, []);
 
@@ -208,6 +223,13 @@ function Gallery(): JSX.Element {
     ...(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"] as const).map((key) => ({ key, text: "do.move" as const, run: move })),
   ]);
 
+  if (list.length === 0) {
+    return (
+      <Empty title={t("images.none")}>
+        <Button onClick={() => (filter.value = { ...NO_FILTER, sort: filter.value.sort })}>{t("images.all")}</Button>
+      </Empty>
+    );
+  }
   return (
     <div
       ref={scroller}
@@ -218,7 +240,6 @@ function Gallery(): JSX.Element {
       aria-activedescendant={at >= grid.first && at < grid.last ? `item-${at}` : undefined}
       tabIndex={0}
     >
-      {list.length === 0 && <p class="nothing">{t("images.none")}</p>}
       <div class="gallery-body" role="presentation" style={{ height: `${grid.height}px` }}>
         {list.slice(grid.first, grid.last).map((item, i) => (
           <Tile key={item.id} item={item} index={grid.first + i} columns={grid.columns} width={grid.cellWidth} cell={cell} size={size} onFocus={focus} count={list.length} />

@@ -1,15 +1,19 @@
 /** How good a model is, and where its thresholds should be. */
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, type Inspection, type Score, type Scores, type Thresholds } from "../api";
-import { color, paintMap, scaleOf } from "../colors";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { api, type Score, type Scores, type Thresholds } from "../api";
+import { color, scaleOf } from "../colors";
 import { number, percent, t } from "../i18n";
-import { histogram, judge, ppm, tested, worst, type Outcome } from "../judge";
+import { axisOf, histogram, judge, nearest, ppm, tested, ticks, verdictOf, worst, type Axis, type Outcome } from "../judge";
 import { attempt, go, itemById, loadJobs, loadModels, loadScores, modelName, models, say, scores } from "../store";
 import { Button, Empty, nameOf, Panel, Select, VerdictChip } from "../ui";
+import { Compare, other, OtherChoice } from "./compare";
+import { HeatPicture } from "./heat";
 
 /** Mistakes shown of each kind. */
 const SHOWN = 12;
+/** Images shown where there is no mistake. */
+const NEAR = 6;
 
 export function ModelChoice(): JSX.Element {
   const options = models.value.filter((model) => model.facts).map((model) => ({ value: model.name, text: model.serving ? `${model.name} (${t("model.serving")})` : model.name }));
@@ -32,12 +36,14 @@ export function Judge(): JSX.Element {
     <>
       <div class="filters">
         <ModelChoice />
+        <OtherChoice />
         <Button onClick={() => void attempt(() => api.start({ kind: "score", model: modelName.value }).then(loadJobs))}>
           {found && found.missing > 0 ? t("judge.score.missing", { n: found.missing }) : t("judge.score")}
         </Button>
         <span class="gap" />
         <Promote />
       </div>
+      {other.value !== "" && <Compare />}
       {!found ? null : tested(found.scores).length === 0 ? <Unscored found={found} /> : <Judged key={found.model} found={found} />}
     </>
   );
@@ -46,8 +52,8 @@ export function Judge(): JSX.Element {
 function Promote(): JSX.Element {
   const serving = models.value.find((model) => model.serving)?.name;
   const promote = async () => {
-    await attempt(() => api.promote(modelName.value));
-    say(t("live.promoted", { model: modelName.value }));
+    const model = modelName.value;
+    if (await attempt(() => api.promote(model))) say(t("live.promoted", { model }));
     await attempt(loadModels);
   };
   return (
@@ -79,10 +85,10 @@ function Judged({ found }: { found: Scores }): JSX.Element {
   const [opacity, setOpacity] = useState(0.6);
   // Saved elsewhere, or promised: the handles follow.
   useEffect(() => setDraft(found.thresholds), [found.thresholds.ok, found.thresholds.ng]);
+  const shared = { found, draft, scale, opacity };
   const dirty = draft.ok !== found.thresholds.ok || draft.ng !== found.thresholds.ng;
   const save = async () => {
-    await attempt(() => api.setThresholds(found.model, draft.ok, draft.ng));
-    say(t("judge.saved"));
+    if (await attempt(() => api.setThresholds(found.model, draft.ok, draft.ng))) say(t("judge.saved"));
     await attempt(loadScores);
   };
   return (
@@ -114,8 +120,8 @@ function Judged({ found }: { found: Scores }): JSX.Element {
         </label>
         <Legend scale={scale} draft={draft} />
       </div>
-      <Mistakes title={t("judge.escapes", { n: escapes.length })} none={t("judge.escapes.none")} list={escapes} found={found} draft={draft} scale={scale} opacity={opacity} />
-      <Mistakes title={t("judge.alarms", { n: alarms.length })} none={t("judge.alarms.none")} list={alarms} found={found} draft={draft} scale={scale} opacity={opacity} />
+      <Mistakes title={t("judge.escapes", { n: escapes.length })} list={escapes} near={nearest(test, "bad", NEAR)} {...shared} />
+      <Mistakes title={t("judge.alarms", { n: alarms.length })} list={alarms} near={nearest(test, "good", NEAR)} {...shared} />
     </div>
   );
 }
@@ -153,58 +159,84 @@ function Summary({ counts, found }: { counts: { good: Outcome; bad: Outcome }; f
   );
 }
 
+/** Size of the histogram's drawing; the page stretches it. */
+const [WIDTH, HEIGHT] = [1000, 220];
+
 function Histogram({ test, draft, onChange }: { test: readonly Score[]; draft: Thresholds; onChange: (to: Thresholds) => void }): JSX.Element {
-  const box = useRef<SVGSVGElement>(null);
-  const bins = useMemo(() => histogram(test, 60), [test]);
+  const axis = useMemo(() => axisOf(test), [test]);
+  const bins = useMemo(() => histogram(test, 60, axis), [test]);
   const most = Math.max(1, ...bins.map((bin) => Math.max(bin.good, bin.bad)));
-  const [first, last] = [bins[0]!, bins.at(-1)!];
-  const spare = (last.to - first.from) * 0.04;
-  const [low, high] = [Math.min(first.from, draft.ok) - spare, Math.max(last.to, draft.ng) + spare];
-  const [width, height] = [1000, 220];
-  const middle = height / 2;
-  const x = (score: number) => ((score - low) / (high - low)) * width;
-  const bar = (count: number) => (Math.sqrt(count / most) * (height - 30)) / 2;
-  const set = (which: "ok" | "ng", value: number) => {
-    const at = Math.fround(Math.min(high, Math.max(low, value)));
+  const [first, last] = [bins[0]!.from, bins.at(-1)!.to];
+  const spare = (last - first) * 0.04;
+  // The view holds both thresholds as they are saved and as they are drawn, so that no handle gets lost.
+  const low = Math.min(first, axis.forward(draft.ok)) - spare;
+  const high = Math.max(last, axis.forward(draft.ng)) + spare;
+  const place = (at: number) => ((at - low) / (high - low)) * WIDTH;
+  const x = (score: number) => place(axis.forward(score));
+  const bar = (count: number) => (Math.sqrt(count / most) * (HEIGHT - 30)) / 2;
+  const middle = HEIGHT / 2;
+  const [ok, ng] = [x(draft.ok), x(draft.ng)];
+  return (
+    <div class="histogram">
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t("judge.histogram")}>
+        <rect class="zone ok" x="0" y="0" width={ok} height={HEIGHT} />
+        <rect class="zone review" x={ok} y="0" width={Math.max(0, ng - ok)} height={HEIGHT} />
+        <rect class="zone ng" x={ng} y="0" width={Math.max(0, WIDTH - ng)} height={HEIGHT} />
+        {bins.map((bin) => (
+          <g key={bin.from}>
+            <rect class="count good" x={place(bin.from)} width={Math.max(1, place(bin.to) - place(bin.from) - 1)} y={middle - bar(bin.good)} height={bar(bin.good)} />
+            <rect class="count bad" x={place(bin.from)} width={Math.max(1, place(bin.to) - place(bin.from) - 1)} y={middle} height={bar(bin.bad)} />
+          </g>
+        ))}
+        <line class="axis" x1="0" x2={WIDTH} y1={middle} y2={middle} />
+      </svg>
+      <span class="kind good">▲ {t("judge.above")}</span>
+      <span class="kind bad">▼ {t("judge.below")}</span>
+      <div class="ticks figure" aria-hidden="true">
+        {ticks(axis, low, high, (high - low) / 9).map((value) => (
+          <span key={value} style={{ left: `${(x(value) / WIDTH) * 100}%` }}>
+            {number(value)}
+          </span>
+        ))}
+      </div>
+      <Handles draft={draft} onChange={onChange} axis={axis} low={low} high={high} />
+    </div>
+  );
+}
+
+type HandlesProps = { draft: Thresholds; onChange: (to: Thresholds) => void; axis: Axis; low: number; high: number };
+
+/** The two thresholds, to be dragged or moved by keys. */
+function Handles({ draft, onChange, axis, low, high }: HandlesProps): JSX.Element {
+  const set = (which: "ok" | "ng", place: number) => {
+    const at = Math.fround(axis.back(Math.min(high, Math.max(low, place))));
     onChange(which === "ok" ? { ok: at, ng: Math.max(at, draft.ng) } : { ok: Math.min(at, draft.ok), ng: at });
   };
   const drag = (which: "ok" | "ng") => (event: PointerEvent) => {
-    const handle = event.currentTarget as SVGElement;
+    const handle = event.currentTarget as HTMLElement;
+    // The scale of the moment when the drag began: it does not slip away under the pointer.
+    const frame = handle.parentElement!.getBoundingClientRect();
     handle.setPointerCapture(event.pointerId);
-    const move = (at: PointerEvent) => {
-      const frame = box.current!.getBoundingClientRect();
-      set(which, low + ((at.clientX - frame.left) / frame.width) * (high - low));
-    };
+    const move = (at: PointerEvent) => set(which, low + ((at.clientX - frame.left) / frame.width) * (high - low));
     const end = () => {
       handle.removeEventListener("pointermove", move);
       handle.removeEventListener("pointerup", end);
+      handle.removeEventListener("pointercancel", end);
     };
     handle.addEventListener("pointermove", move);
     handle.addEventListener("pointerup", end);
+    handle.addEventListener("pointercancel", end);
   };
   const keys = (which: "ok" | "ng") => (event: KeyboardEvent) => {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
     if (by === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    set(which, draft[which] + (by * (high - low)) / 400);
+    set(which, axis.forward(draft[which]) + (by * (high - low)) / 400);
   };
+  const share = (which: "ok" | "ng") => (axis.forward(draft[which]) - low) / (high - low);
   return (
-    <div class="histogram">
-      <svg ref={box} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={t("judge.histogram")}>
-        <rect class="zone ok" x="0" y="0" width={x(draft.ok)} height={height} />
-        <rect class="zone review" x={x(draft.ok)} y="0" width={x(draft.ng) - x(draft.ok)} height={height} />
-        <rect class="zone ng" x={x(draft.ng)} y="0" width={width - x(draft.ng)} height={height} />
-        {bins.map((bin) => (
-          <g key={bin.from}>
-            <rect class="count good" x={x(bin.from)} width={Math.max(1, x(bin.to) - x(bin.from) - 1)} y={middle - bar(bin.good)} height={bar(bin.good)} />
-            <rect class="count bad" x={x(bin.from)} width={Math.max(1, x(bin.to) - x(bin.from) - 1)} y={middle} height={bar(bin.bad)} />
-          </g>
-        ))}
-        <line class="axis" x1="0" x2={width} y1={middle} y2={middle} />
-      </svg>
-      <span class="kind good">▲ {t("judge.above")}</span>
-      <span class="kind bad">▼ {t("judge.below")}</span>
+    <>
       {(["ok", "ng"] as const).map((which) => (
         <div
           key={which}
@@ -212,11 +244,11 @@ function Histogram({ test, draft, onChange }: { test: readonly Score[]; draft: T
           role="slider"
           tabIndex={0}
           aria-label={t(which === "ok" ? "judge.ok.ends" : "judge.ng.begins")}
-          aria-valuemin={low}
-          aria-valuemax={high}
+          aria-valuemin={axis.back(low)}
+          aria-valuemax={axis.back(high)}
           aria-valuenow={draft[which]}
           aria-valuetext={number(draft[which], 3)}
-          style={{ left: `${(x(draft[which]) / width) * 100}%` }}
+          style={{ left: `${share(which) * 100}%` }}
           onPointerDown={drag(which) as never}
           onKeyDown={keys(which)}
         >
@@ -225,7 +257,7 @@ function Histogram({ test, draft, onChange }: { test: readonly Score[]; draft: T
           </span>
         </div>
       ))}
-    </div>
+    </>
   );
 }
 
@@ -274,20 +306,18 @@ function Legend({ scale, draft }: { scale: readonly [number, number]; draft: Thr
   );
 }
 
-type MistakeProps = { title: string; none: string; list: readonly Score[]; found: Scores; draft: Thresholds; scale: readonly [number, number]; opacity: number };
+type MistakeProps = { title: string; list: readonly Score[]; near: readonly Score[]; found: Scores; draft: Thresholds; scale: readonly [number, number]; opacity: number };
 
-function Mistakes({ title, none, list, found, draft, scale, opacity }: MistakeProps): JSX.Element {
+/** The worst mistakes; where there is none, what came nearest to one. */
+function Mistakes({ title, list, near, found, draft, scale, opacity }: MistakeProps): JSX.Element {
   return (
     <Panel title={title}>
-      {list.length === 0 ? (
-        <p class="muted">{none}</p>
-      ) : (
-        <ul class="mistake-list">
-          {list.slice(0, SHOWN).map((score) => (
-            <Mistake key={score.id} score={score} model={found.model} scale={scale} opacity={opacity} draft={draft} />
-          ))}
-        </ul>
-      )}
+      {list.length === 0 && <p class="muted">{t(near.length === 0 ? "judge.noimages" : "judge.nearest")}</p>}
+      <ul class="mistake-list">
+        {(list.length > 0 ? list.slice(0, SHOWN) : near).map((score) => (
+          <Mistake key={score.id} score={score} model={found.model} scale={scale} opacity={opacity} draft={draft} />
+        ))}
+      </ul>
       {list.length > SHOWN && <p class="muted small">{t("judge.more", { n: list.length - SHOWN })}</p>}
     </Panel>
   );
@@ -295,7 +325,7 @@ function Mistakes({ title, none, list, found, draft, scale, opacity }: MistakePr
 
 function Mistake({ score, model, scale, opacity, draft }: { score: Score; model: string; scale: readonly [number, number]; opacity: number; draft: Thresholds }): JSX.Element | null {
   const item = itemById.value.get(score.id);
-  const verdict = score.score <= draft.ok ? "OK" : score.score <= draft.ng ? "REVIEW" : "NG";
+  const verdict = verdictOf(score.score, draft);
   if (!item) return null;
   return (
     <li>
@@ -308,38 +338,5 @@ function Mistake({ score, model, scale, opacity, draft }: { score: Score; model:
         </span>
       </a>
     </li>
-  );
-}
-
-/** A picture with its map over it, asked for when it comes into view. */
-export function HeatPicture({ id, address, model, scale, opacity }: { id: string; address: string; model: string; scale: readonly [number, number]; opacity: number }): JSX.Element {
-  const host = useRef<HTMLSpanElement>(null);
-  const [found, setFound] = useState<Inspection>();
-  useEffect(() => {
-    let stale = false;
-    const observer = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      void attempt(async () => {
-        const answer = await api.inspect(model, id);
-        if (!stale) setFound(answer);
-      });
-    });
-    observer.observe(host.current!);
-    return () => {
-      stale = true;
-      observer.disconnect();
-    };
-  }, [id, model]);
-  useEffect(() => {
-    const old = host.current?.querySelector("canvas");
-    old?.remove();
-    if (found) host.current?.append(paintMap(found.map, found.width, found.height, scale));
-  }, [found, scale]);
-  return (
-    <span ref={host} class="heat" style={{ "--opacity": String(opacity) }}>
-      <img src={address} alt="" loading="lazy" />
-      {found?.whole_image && <span class="whole">{t("map.whole")}</span>}
-    </span>
   );
 }

@@ -1,10 +1,10 @@
 /** Teach a model what it judged wrongly: pick, draw, learn, compare, keep or drop. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { api, type Counts, type Job, type Lesson, type Score } from "../api";
-import { clock, t } from "../i18n";
+import { api, type Counts, type Job, type Lesson, type Promotion, type Score } from "../api";
+import { clock, scoreText, t } from "../i18n";
 import { attempt, go, itemById, jobs, loadJobs, loadModels, modelName, models, promotions, say, scores } from "../store";
-import { Button, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
+import { Button, Choice, Empty, LabelChip, nameOf, Panel, VerdictChip } from "../ui";
 import { ModelChoice } from "./judge";
 
 export function Learn(): JSX.Element {
@@ -43,6 +43,7 @@ function wrong(list: readonly Score[]): Score[] {
 }
 
 function Candidates(): JSX.Element {
+  const [pace, setPace] = useState<"quick" | "fast">("fast");
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const list = wrong(scores.value?.scores ?? []).slice(0, 60);
   const toggle = (id: string) => {
@@ -53,7 +54,7 @@ function Candidates(): JSX.Element {
   const ids = [...chosen].filter((id) => list.some((score) => score.id === id));
   const undrawn = ids.filter((id) => itemById.value.get(id)?.label === "bad" && !itemById.value.get(id)?.mask);
   const learn = async () => {
-    const job = await attempt(() => api.start({ kind: "learn", model: modelName.value, ids }));
+    const job = await attempt(() => api.start({ kind: "learn", model: modelName.value, ids, quick: pace === "quick" }));
     if (!job) return;
     setChosen(new Set());
     await attempt(loadJobs);
@@ -69,6 +70,13 @@ function Candidates(): JSX.Element {
     >
       {list.length === 0 && <p class="muted">{scores.value?.scores.length ? t("learn.nothing") : t("learn.unscored")}</p>}
       {undrawn.length > 0 && <p class="warn">{t("learn.draw", { n: undrawn.length })}</p>}
+      {list.length > 0 && (
+        <div class="field wide">
+          <span>{t("train.preset")}</span>
+          <Choice name={t("train.preset")} value={pace} options={(["quick", "fast"] as const).map((value) => ({ value, text: t(`learn.${value}`) }))} onChange={setPace} />
+          <small>{t(`learn.${pace}.why`)}</small>
+        </div>
+      )}
       <ul class="candidates">
         {list.map((score) => {
           const item = itemById.value.get(score.id);
@@ -119,6 +127,7 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
     modelName.value = lesson.to;
     go("judge");
   };
+  const above = (which: 0 | 1) => lesson.thresholds && <span class="muted small">{t("learn.above", { score: scoreText(lesson.thresholds[which]) })}</span>;
   const row = (key: "learn.escapes" | "learn.alarms", value: (counts: Counts) => string) => (
     <tr>
       <th scope="row">{t(key)}</th>
@@ -135,8 +144,12 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
         <thead>
           <tr>
             <th scope="col">{t("learn.apart")}</th>
-            <th scope="col">{t("learn.before")}</th>
-            <th scope="col">{t("learn.after")}</th>
+            <th scope="col">
+              {t("learn.before")} {above(0)}
+            </th>
+            <th scope="col">
+              {t("learn.after")} {above(1)}
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -168,10 +181,8 @@ function LessonCard({ job }: { job: Job }): JSX.Element {
 function History(): JSX.Element | null {
   const list = [...promotions.value].reverse();
   if (list.length === 0) return null;
-  const there = new Set(models.value.map((model) => model.name));
-  const back = async (model: string) => {
-    await attempt(() => api.promote(model));
-    say(t("live.promoted", { model }));
+  const back = async ({ model, version }: Promotion) => {
+    if (await attempt(() => api.rollBack(version))) say(t("live.promoted", { model }));
     await attempt(loadModels);
   };
   return (
@@ -184,9 +195,7 @@ function History(): JSX.Element | null {
             {i === 0 ? (
               <span class="state done">{t("model.serving")}</span>
             ) : (
-              <Button disabled={!there.has(promotion.model)} onClick={() => void back(promotion.model)}>
-                {t("rollback")}
-              </Button>
+              <Button onClick={() => void back(promotion)}>{t("rollback")}</Button>
             )}
           </li>
         ))}

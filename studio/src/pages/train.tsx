@@ -19,7 +19,7 @@ export function Train(): JSX.Element {
   );
 }
 
-/** A name that is not taken: part, part-b2, part-b3 ... */
+/** A name that is not taken, nor the beginning of a lesson's: model-1, model-2 ... */
 function freeName(taken: readonly string[]): string {
   for (let n = 1; ; n++) {
     const name = `model-${n}`;
@@ -164,7 +164,7 @@ function JobLine({ job }: { job: Job }): JSX.Element {
   const { state, progress } = job;
   const tell = (command: "pause" | "resume" | "cancel") => void attempt(() => api.command(job.id, command).then(loadJobs));
   const active = state === "running" || state === "paused";
-  const stage = progress.stage ? t(`stage.${progress.stage as "encoding" | "training" | "scoring" | "reading"}`) : "";
+  const stage = progress.stage ? t(`stage.${progress.stage as "encoding" | "training" | "finishing" | "scoring" | "reading"}`) : "";
   const left = active && progress.secs_left !== null && state === "running" ? t("left", { time: duration(progress.secs_left) }) : "";
   return (
     <li class={`job ${state}`}>

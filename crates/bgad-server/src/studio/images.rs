@@ -1,28 +1,26 @@
-//! Routes about images: list, show, label, draw, import.
+//! Routes about images: list, show, label, draw.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bitmask::{Bitmask, Tiles};
 use super::changes::{self, Target};
-use super::listing::{Item, Label, is_image, mask_path};
+use super::listing::{Item, Label, mask_path};
 use super::masks::{Place, Refused};
 use super::reply::{Refusal, Reply, blocking};
-use super::{Shared, Studio, engine, pictures};
-use bgad::durable;
+use super::{Shared, Studio, pictures};
 
-/// Largest file that can be dropped into the page, bytes.
-const UPLOAD: usize = 1 << 30;
+/// Largest body of a drawing: every tile of a picture of 40,000 x 40,000, bytes.
+const DRAWN: usize = 256 << 20;
 /// An address with a version always shows the same picture.
 const FOREVER: &str = "private, max-age=31536000, immutable";
 
@@ -38,9 +36,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/remove", post(remove))
         .route("/api/undo", post(undo))
         .route("/api/demo", post(demo))
-        .route("/api/import", post(import))
-        .route("/api/upload", put(upload))
-        .layer(DefaultBodyLimit::max(UPLOAD))
+        .layer(DefaultBodyLimit::max(DRAWN))
 }
 
 async fn project(State(studio): State<Shared>) -> Reply<Json<Value>> {
@@ -250,10 +246,13 @@ async fn remove(State(studio): State<Shared>, Json(request): Json<Ids>) -> Reply
 async fn undo(State(studio): State<Shared>) -> Reply<Json<Value>> {
     blocking(move || {
         let _writing = studio.write()?;
-        let change = changes::undo(&studio.root)?;
-        Ok(Json(
-            json!({ "undone": change.map(|change| json!({ "what": change.what, "images": change.images })) }),
-        ))
+        let undone = changes::undo(&studio.root)?.map(|change| {
+            // What is open stays open under the name that it has again.
+            let back: Vec<(&String, &String)> =
+                change.moves.iter().filter_map(|(from, to)| Some((to, from.as_ref()?))).collect();
+            json!({ "what": change.what, "images": change.images, "moved": back })
+        });
+        Ok(Json(json!({ "undone": undone })))
     })
     .await
 }
@@ -269,81 +268,6 @@ async fn demo(State(studio): State<Shared>) -> Reply<Json<Value>> {
         }
         demo(&studio.root)?;
         Ok(Json(json!({ "images": studio.fresh()?.1.items.len() })))
-    })
-    .await
-}
-
-#[derive(Deserialize)]
-struct Import {
-    path: PathBuf,
-}
-
-async fn import(State(studio): State<Shared>, Json(request): Json<Import>) -> Reply<Json<Value>> {
-    blocking(move || {
-        let folder = request.path;
-        if folder.canonicalize()?.starts_with(&studio.root) {
-            return Err(Refusal::bad("this folder is the project itself, or in it"));
-        }
-        let found = engine::survey(&folder)?;
-        let _writing = studio.write()?;
-        let mut skipped = Vec::new();
-        for file in &found {
-            if let Err(error) = copy(&studio.root, file) {
-                skipped.push(format!("{}: {}", file.image.display(), engine::chain(error.as_ref())));
-            }
-        }
-        Ok(Json(json!({ "images": found.len() - skipped.len(), "skipped": skipped })))
-    })
-    .await
-}
-
-/// Copies an image and its mask into the project.
-fn copy(root: &Path, file: &engine::Import) -> Result<(), engine::Failure> {
-    let name = file.image.file_name().and_then(|name| name.to_str()).ok_or("the name is not valid UTF-8")?;
-    let folder = match file.defect.as_deref() {
-        None => "good".to_owned(),
-        Some(super::listing::NO_TYPE) => "bad".to_owned(),
-        Some(kind) => match changes::refuse_name(kind) {
-            None => format!("bad/{kind}"),
-            Some(why) => return Err(format!("{kind:?} cannot be a type of defect: {why}").into()),
-        },
-    };
-    fs::create_dir_all(root.join(&folder))?;
-    let mask = match &file.mask {
-        None => None,
-        Some(mask) => {
-            let facts = pictures::facts(&file.image)?;
-            let (width, height) = (facts.width as usize, facts.height as usize);
-            Some(engine::read_mask(mask, Some(&file.image), width, height)?.to_png()?)
-        }
-    };
-    let id = changes::free_name(root, &folder, name);
-    durable::replace(&root.join(&id), &fs::read(&file.image)?)?;
-    if let (Some(png), Some(path)) = (mask, mask_path(&id)) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap_or(root))?;
-        durable::replace(&path, &png)?;
-    }
-    Ok(())
-}
-
-#[derive(Deserialize)]
-struct Upload {
-    name: String,
-}
-
-async fn upload(State(studio): State<Shared>, Query(file): Query<Upload>, body: Bytes) -> Reply<Json<Value>> {
-    blocking(move || {
-        if let Some(why) = changes::refuse_name(&file.name) {
-            return Err(Refusal::bad(format!("{:?} cannot be the name of an image: {why}", file.name)));
-        }
-        if !is_image(&file.name) || image::guess_format(&body).is_err() {
-            return Err(Refusal::bad(format!("{}: expected a PNG, JPEG, BMP or TIFF image", file.name)));
-        }
-        let _writing = studio.write()?;
-        let id = changes::free_name(&studio.root, "unlabelled", &file.name);
-        durable::replace(&studio.path(&id), &body)?;
-        Ok(Json(json!({ "id": id })))
     })
     .await
 }

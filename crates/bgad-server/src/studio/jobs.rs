@@ -25,9 +25,19 @@ const EVERY: Duration = Duration::from_millis(200);
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Task {
     Train(TrainRequest),
-    Score { model: String },
-    Doctor { quick: bool },
-    Learn { model: String, ids: Vec<String> },
+    Score {
+        model: String,
+    },
+    Doctor {
+        quick: bool,
+    },
+    Learn {
+        model: String,
+        ids: Vec<String>,
+        /// Only what has a closed form is learned anew.
+        #[serde(default)]
+        quick: bool,
+    },
 }
 
 /// Where a job stands.
@@ -122,6 +132,13 @@ impl Jobs {
     /// All jobs, the newest first.
     pub(super) fn list(&self) -> Vec<Job> {
         self.lock().jobs.values().rev().cloned().collect()
+    }
+
+    /// Whether a training of this name is under way or waits.
+    pub(super) fn will_train(&self, name: &str) -> bool {
+        let is_open = |job: &Job| matches!(job.state, State::Queued | State::Running | State::Paused);
+        let is_of = |job: &Job| matches!(&job.task, Task::Train(request) if request.name == name);
+        self.lock().jobs.values().any(|job| is_open(job) && is_of(job))
     }
 
     /// Puts work into the queue.

@@ -4,7 +4,7 @@
 //! engine     the library as it is used here           listing, changes   the project as files, moves that can be undone
 //! jobs       a queue of work with progress            masks, bitmask     masks between browser and disk
 //! pictures   what a browser can show                  guard              who may ask
-//! images, work, live, events, assets                  the routes
+//! images, imports, work, live, events, assets         the routes
 //! ```
 
 mod assets;
@@ -14,6 +14,7 @@ mod engine;
 mod events;
 mod guard;
 mod images;
+mod imports;
 mod jobs;
 mod listing;
 mod live;
@@ -72,6 +73,7 @@ pub fn router(project: Project) -> io::Result<Router> {
     studio.clone().start()?;
     Ok(Router::new()
         .merge(images::routes())
+        .merge(imports::routes())
         .merge(work::routes())
         .merge(live::routes())
         .merge(events::routes())
@@ -121,7 +123,7 @@ impl Studio {
             Look { at: Instant::now(), fingerprint: listing::fingerprint(&root), revision: 1, listing };
         Ok(Arc::new(Studio {
             jobs: Arc::new(Jobs::open(&root)?),
-            live: live::Live::open(&root),
+            live: live::Live::open(&root)?,
             root,
             demo: project.demo,
             look: Mutex::new(look),

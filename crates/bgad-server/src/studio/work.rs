@@ -51,12 +51,12 @@ pub(super) fn perform(studio: &Studio, job: &Job, control: &dyn Control) -> Resu
             durable::replace(&studio.path(CHECKUP), &serde_json::to_vec(&checkup)?)?;
             Ok(Some(json!({ "findings": checkup.findings.len() })))
         }
-        Task::Learn { model, ids } => {
+        Task::Learn { model, ids, quick } => {
             let items = studio.items(ids).map_err(|refusal| refusal.to_string())?;
             let samples =
                 items.iter().map(|item| sample(studio, item)).collect::<Result<Vec<_>, Failure>>()?;
             let to = next_version(studio, model)?;
-            let lesson = engine::learn(&studio.root, [model, &to], &samples, control)?;
+            let lesson = engine::learn(&studio.root, [model, &to], &samples, *quick, control)?;
             Ok(lesson.map(serde_json::to_value).transpose()?)
         }
     }
@@ -142,7 +142,8 @@ async fn add_job(State(studio): State<Shared>, Json(task): Json<Task>) -> Reply<
         match &task {
             Task::Train(request) => {
                 check_model_name(&request.name)?;
-                if studio.fresh()?.1.models.contains(&format!("{}.bgad", request.name)) {
+                let taken = studio.fresh()?.1.models.contains(&format!("{}.bgad", request.name));
+                if taken || studio.jobs.will_train(&request.name) {
                     let message = format!("there is a model {} already: choose another name", request.name);
                     return Err(Refusal::conflict(message));
                 }
@@ -202,14 +203,19 @@ async fn models(State(studio): State<Shared>) -> Reply<Json<Value>> {
             let modified = meta.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             // A file that is no model is shown with what is wrong, not hidden.
             let facts = match studio.judge(name) {
-                Ok(judge) => json!({ "facts": judge.facts() }),
+                Ok(judge) => {
+                    // With other thresholds it is not what was promoted, and can be promoted anew.
+                    let is_same =
+                        serving.as_ref().is_some_and(|s| s.model == name && s.sha256 == judge.sha256());
+                    json!({ "facts": judge.facts(), "serving": is_same })
+                }
                 Err(refusal) => json!({ "error": refusal.to_string() }),
             };
             let mut entry = json!({
                 "name": name,
                 "bytes": meta.len(),
                 "modified": modified.as_millis() as u64,
-                "serving": serving.as_deref() == Some(name),
+                "serving": false,
             });
             if let (Some(entry), Value::Object(facts)) = (entry.as_object_mut(), facts) {
                 entry.extend(facts);
@@ -341,7 +347,7 @@ async fn checkup(State(studio): State<Shared>) -> Reply<Json<Value>> {
             let listing = studio.fresh()?.1;
             for finding in checkup["findings"].as_array_mut().into_iter().flatten() {
                 let file = finding["file"].as_str().unwrap_or("").to_owned();
-                finding["there"] = json!(file.is_empty() || studio.path(&file).is_file());
+                finding["there"] = json!(file.is_empty() || studio.path(&file).exists());
                 finding["image"] = json!(listing.items.contains_key(&file));
             }
             Ok(Json(checkup))

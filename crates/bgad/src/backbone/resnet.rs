@@ -17,6 +17,7 @@ use bgad_kernels::convolution::{
 use bgad_kernels::gemm::Activation;
 use bgad_kernels::pool;
 
+use super::layers::{self, BlockLayers, Layers, Padding, Shortcut};
 use super::extractor::{Extractor, LevelShape, Maps, Memory};
 use super::norm::Norm;
 use super::spread::{at_least, spread};
@@ -33,10 +34,17 @@ pub(super) const FAMILY: Family = Family {
         let architecture = ARCHITECTURES.into_iter().find(|architecture| architecture.name == name);
         Ok(Box::new(ResNet::load(architecture.expect("a name of this family"), weights, isa)?) as Network)
     },
+    layers: |name, weights| {
+        let architecture = ARCHITECTURES.into_iter().find(|architecture| architecture.name == name);
+        architecture.expect("a name of this family").layers(weights)
+    },
 };
 
 /// What the names of the tensors that three levels need begin with.
 const PARTS: [&str; 5] = ["conv1.", "bn1.", "layer1.", "layer2.", "layer3."];
+
+/// Mean and standard deviation of ImageNet, which the weights were trained with.
+const MEAN_STD: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 
 /// ε of batch norm in the networks that came from PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -161,12 +169,53 @@ struct Scratch {
 }
 
 impl Layer {
-    fn load(&self, weights: &Weights, isa: Isa) -> Result<Convolution, WeightsError> {
-        let ConvolutionShape { kernel, input, output, .. } = self.shape;
+    /// The convolution with the norm folded into it.
+    fn read(
+        &self,
+        weights: &Weights,
+        activation: Activation,
+    ) -> Result<layers::Convolution, WeightsError> {
+        let ConvolutionShape { kernel, stride, input, output } = self.shape;
         let norm = Norm::load(weights, &self.norm, output, EPSILON)?;
         let shape = [output, input, kernel, kernel];
-        let values = norm.fold(weights, &format!("{}.weight", self.convolution), &shape)?;
-        Ok(Convolution::new(isa, self.shape, &values, &norm.bias))
+        let weights = norm.fold(weights, &format!("{}.weight", self.convolution), &shape)?;
+        let padding = Padding::Half;
+        Ok(layers::Convolution { weights, bias: norm.bias, kernel, stride, groups: 1, padding, activation })
+    }
+
+    /// The same, packed for the kernels, which are told the activation as they run.
+    fn load(&self, weights: &Weights, isa: Isa) -> Result<Convolution, WeightsError> {
+        let read = self.read(weights, Activation::None)?;
+        Ok(Convolution::new(isa, self.shape, &read.weights, &read.bias))
+    }
+}
+
+impl Architecture {
+    /// The network with these weights as plain numbers.
+    fn layers(&self, weights: &Weights) -> Result<Layers, WeightsError> {
+        let block = |plan: BlockPlan| {
+            let last = plan.body.len() - 1;
+            let body = plan.body.iter().enumerate().map(|(i, layer)| {
+                layer.read(weights, if i == last { Activation::None } else { Activation::Relu })
+            });
+            Ok(BlockLayers {
+                name: plan.body[0].convolution.trim_end_matches(".conv1").to_owned(),
+                body: body.collect::<Result<_, _>>()?,
+                gate: None,
+                shortcut: match plan.shortcut {
+                    None => Shortcut::Identity,
+                    Some(layer) => Shortcut::Convolution(layer.read(weights, Activation::None)?),
+                },
+                activation: Activation::Relu,
+                level: plan.level,
+            })
+        };
+        Ok(Layers {
+            mean_std: MEAN_STD,
+            stem: Architecture::stem().read(weights, Activation::Relu)?,
+            is_pooled: true,
+            blocks: self.blocks().into_iter().map(block).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -280,7 +329,7 @@ impl Extractor for ResNet {
 
     /// Those of ImageNet, which the published weights were trained with.
     fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
-        ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        MEAN_STD
     }
 
     fn levels(&self) -> Vec<LevelShape> {
