@@ -1,4 +1,4 @@
-//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden | wheel | dist`.
+//! Project automation: `cargo xtask check | demo | bench | fuzz | weights | golden | wheel | dist | oci`.
 //!
 //! A task is a list of commands; the first that fails ends it and is named. Nothing here is part of the product, so
 //! the standard library is all it uses.
@@ -7,6 +7,7 @@ mod bench;
 mod dist;
 mod fuzz;
 mod golden;
+mod oci;
 mod task;
 mod tool;
 mod weights;
@@ -35,6 +36,8 @@ usage: cargo xtask TASK [ARGUMENTS]
                   every Linux since 2014; needs python3 with venv
   dist            build what users download into target/dist: archive, .deb, list of parts, checksums; for Linux from
                   glibc 2.17 on; needs python3 with venv, binutils, tar
+  oci [--binary FILE]  put the release binary, or FILE, and its shared libraries into an OCI image layout, target/oci;
+                  needs ldd, GNU tar and sha256sum, no Docker
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn run(task: Option<&str>, arguments: &[String]) -> Result<(), Failure> {
             no_arguments("dist", arguments)?;
             dist::make()
         }
+        Some("oci") => oci::make(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())
@@ -130,6 +134,7 @@ mod tests {
             (Some("weights"), &["lite4".to_owned()][..], "`lite4`"),
             (Some("wheel"), &["--fast".to_owned()][..], "`--fast`"),
             (Some("dist"), &["--fast".to_owned()][..], "`--fast`"),
+            (Some("oci"), &["--fast".to_owned()][..], "`--fast`"),
         ] {
             let message = run(task, arguments).expect_err("must be refused").to_string();
             assert!(message.contains(want), "{message}");

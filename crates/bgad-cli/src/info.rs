@@ -7,7 +7,7 @@ use std::path::Path;
 use bgad::calibrate::Calibration;
 use bgad::dataset::Role;
 use bgad::durable;
-use bgad::model::{Header, Model, Origin};
+use bgad::model::{Header, Model, NormalAppearance, Origin, TestVector};
 use bgad::options::TrainOptions;
 use bgad::record::Recipe;
 use bgad::verdict::Thresholds;
@@ -37,6 +37,10 @@ struct Info<'a> {
     /// `null`: the default rule, which promises no rate.
     calibration: Option<&'a Calibration>,
     score: ScoreInfo,
+    /// How good images look at the input size; `null` in files of before it was recorded.
+    appearance: Option<NormalAppearance>,
+    /// Synthetic images that tell whether another machine computes the same.
+    test_vectors: &'a [TestVector],
     options: &'a TrainOptions,
     /// Whether the model carries which image was used for what.
     carries_split: bool,
@@ -116,6 +120,8 @@ impl<'a> Info<'a> {
                 median_of_good: scores.get(scores.len() / 2).copied(),
                 highest_of_good: scores.last().copied(),
             },
+            appearance: training.appearance,
+            test_vectors: &header.test_vectors,
             options: &header.options,
             carries_split: training.split.is_some(),
             previous: previous(path),
@@ -156,6 +162,19 @@ impl<'a> Info<'a> {
             _ => String::new(),
         };
         say("score", format!("{}{range}", self.score.parts));
+        if let Some(NormalAppearance { brightness, sharpness }) = self.appearance {
+            say(
+                "pictures",
+                format!(
+                    "good images: brightness {:.3} in the middle, mostly {:.3} to {:.3}; sharpness {:.2}, mostly {:.2} to {:.2}",
+                    brightness[2], brightness[0], brightness[4], sharpness[2], sharpness[0], sharpness[4]
+                ),
+            );
+        }
+        if !self.test_vectors.is_empty() {
+            let count = counted(self.test_vectors.len(), "synthetic image");
+            say("self-test", format!("{count} with the scores of the machine that trained the model"));
+        }
         match &header.calibration {
             Some(calibration) => {
                 lines.extend(calibrate::in_words(calibration));

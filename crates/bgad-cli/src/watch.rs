@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use bgad_server::{KeepRule, Limits, MqttBroker, Pace, ServeOptions, Source, WatchOptions, watch};
+use bgad_server::{
+    ClientTlsFiles, KeepRule, Limits, MqttBroker, Pace, ServeOptions, Source, WatchOptions, watch,
+};
 
 use crate::args::WatchArgs;
 use crate::exit::Outcome;
@@ -38,6 +40,8 @@ pub(crate) fn run(args: &WatchArgs) -> Result<Outcome, Failure> {
         }
     };
     let login = args.mqtt_user.clone().zip(args.mqtt_password_file.clone());
+    let certificate = args.mqtt_cert.clone().zip(args.mqtt_key.clone());
+    let mqtt_tls = args.mqtt_ca.clone().map(|ca| ClientTlsFiles { ca, certificate });
     let line = WatchOptions {
         folder: args.folder.clone(),
         out: args.out.clone(),
@@ -52,6 +56,7 @@ pub(crate) fn run(args: &WatchArgs) -> Result<Outcome, Failure> {
             port,
             topic: args.topic.clone(),
             login,
+            tls: mqtt_tls,
         }),
         webhook: args.webhook.clone(),
     };

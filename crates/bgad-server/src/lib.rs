@@ -44,7 +44,7 @@ pub use log::{LogFormat, start_log};
 pub use record::{Fault, PartInfo, Record, Times};
 pub use serve::{Addresses, ServeError, ServeOptions, serve};
 pub use server::{Limits, Server};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{ClientTlsFiles, TlsError, TlsFiles};
 pub use version::{Version, VersionError};
 
 /// Messages of the Open Inference Protocol over gRPC, made from `proto/inference.proto`.

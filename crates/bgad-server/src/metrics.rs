@@ -176,19 +176,20 @@ impl Metrics {
             let sha256 = version.sha256.clone();
             let info = InfoLabels { model: model.clone(), version: number.clone(), sha256 };
             self.info.get_or_create(&info).set(1);
-            let drift = version.drift.state();
-            let labels = DriftLabels {
-                model,
-                version: number,
-                signal: drift.signal.to_owned(),
-                window: drift.window.to_string(),
-                threshold: format!("{:.4}", drift.threshold),
-            };
-            if let Some(last) = drift.statistics.last() {
-                self.drift.get_or_create(&labels).set(*last);
+            for drift in version.drift.state() {
+                let labels = DriftLabels {
+                    model: model.clone(),
+                    version: number.clone(),
+                    signal: drift.signal,
+                    window: drift.window.to_string(),
+                    threshold: format!("{:.4}", drift.threshold),
+                };
+                if let Some(last) = drift.statistics.last() {
+                    self.drift.get_or_create(&labels).set(*last);
+                }
+                let alarms = i64::try_from(drift.alarms).unwrap_or(i64::MAX);
+                self.drift_alarms.get_or_create(&labels).set(alarms);
             }
-            let alarms = i64::try_from(drift.alarms).unwrap_or(i64::MAX);
-            self.drift_alarms.get_or_create(&labels).set(alarms);
         }
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {

@@ -83,11 +83,11 @@ pub(crate) fn unique_id() -> String {
 
 impl Record {
     pub(crate) fn new(version: &Version, judged: &Judged, part: PartInfo) -> Record {
-        let Judged { inspection, queued, decoding, inference } = judged;
+        let Judged { inspection, ended, queued, decoding, inference, .. } = judged;
         let capture = Capture {
             file: part.file,
             part_id: part.part_id,
-            created: Some(SystemTime::now()),
+            created: Some(*ended),
             sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
             secs: Some((*decoding + *inference).as_secs_f64()),
             ..Capture::default()

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::access::Access;
+use crate::drift::Alarm;
 use crate::feedback::Feedback;
 use crate::library::Library;
 use crate::metrics::Metrics;
-use crate::picture::{Judged, Picture};
+use crate::picture::{Judged, Order, Picture};
 use crate::record::{PartInfo, Record};
 use crate::refusal::{Busy, Refusal};
 use crate::version::Version;
@@ -126,8 +127,13 @@ impl Server {
         version: &Arc<Version>,
         pictures: Vec<Picture>,
     ) -> Result<Vec<Judged>, Refusal> {
+        self.carry_out(version, pictures.into_iter().map(Order::from).collect()).await
+    }
+
+    /// As [`Server::judge`], with what was ordered besides.
+    async fn carry_out(&self, version: &Arc<Version>, orders: Vec<Order>) -> Result<Vec<Judged>, Refusal> {
         let arrived = Instant::now();
-        let result = self.judge_all(version, pictures, arrived).await;
+        let result = self.judge_all(version, orders, arrived).await;
         match &result {
             Ok(_) => version.usage.success.add(arrived.elapsed()),
             Err(_) => version.usage.failure.add(arrived.elapsed()),
@@ -138,14 +144,14 @@ impl Server {
     async fn judge_all(
         &self,
         version: &Arc<Version>,
-        pictures: Vec<Picture>,
+        orders: Vec<Order>,
         arrived: Instant,
     ) -> Result<Vec<Judged>, Refusal> {
         let (mut jobs, mut results) = (Vec::new(), Vec::new());
         let deadline = arrived + self.limits.deadline;
-        for picture in pictures {
+        for order in orders {
             let (send, receive) = oneshot::channel();
-            jobs.push(job(Arc::clone(version), picture, send, (arrived, deadline)));
+            jobs.push(job(Arc::clone(version), order, send, (arrived, deadline)));
             results.push(receive);
         }
         let queued = self.workers.submit(&version.model, self.limits.queue, jobs);
@@ -163,10 +169,8 @@ impl Server {
         for one in &judged {
             version.usage.judged(one);
             self.metrics.judged(version, one);
-            if let Some(distance) = version.drift.add(one.inspection.score)
-                && distance > crate::drift::threshold()
-            {
-                tracing::warn!(model = version.model, version = version.number, distance, "the scores drift");
+            for Alarm { signal, distance } in version.drift.add(&one.inspection) {
+                tracing::warn!(model = version.model, version = version.number, signal, distance, "drift");
             }
         }
         Ok(judged)
@@ -176,10 +180,10 @@ impl Server {
     pub(crate) async fn record(
         &self,
         version: &Arc<Version>,
-        picture: Picture,
+        order: impl Into<Order>,
         part: PartInfo,
     ) -> Result<(Record, Judged), Refusal> {
-        let judged = self.judge(version, vec![picture]).await?.pop();
+        let judged = self.carry_out(version, vec![order.into()]).await?.pop();
         let judged = judged.ok_or_else(|| Refusal::Internal("the image has no result".to_owned()))?;
         Ok((Record::new(version, &judged, part), judged))
     }
@@ -188,7 +192,7 @@ impl Server {
 /// A job that decodes and inspects one picture, unless nobody waits for it or its time is over.
 fn job(
     version: Arc<Version>,
-    picture: Picture,
+    order: Order,
     result: oneshot::Sender<Result<Judged, Refusal>>,
     (arrived, deadline): (Instant, Instant),
 ) -> Job {
@@ -199,7 +203,7 @@ fn job(
         sender.as_ref().is_none_or(oneshot::Sender::is_closed) || Instant::now() > deadline
     };
     let work = move || {
-        let judged = picture.judge(&version.detector, arrived);
+        let judged = order.judge(&version, arrived);
         let sender = result.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // A client that went away meanwhile has no use for it.

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 
 use crate::version::Stamp;
 
@@ -22,6 +22,15 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Authorities of client certificates: with them only clients with such a certificate get in.
     pub client_ca: Option<PathBuf>,
+}
+
+/// The PEM files of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTlsFiles {
+    /// Authorities of the server's certificate; no other is trusted.
+    pub ca: PathBuf,
+    /// Certificate chain and private key, for a server that asks who calls.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why TLS cannot be spoken.
@@ -110,14 +119,28 @@ fn config(files: &TlsFiles, alpn: &[u8]) -> Result<ServerConfig, TlsError> {
             )
         }
     };
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::File {
-        path: files.key.clone(),
-        expected: "a private key",
-        source,
-    })?;
-    let mut config = builder.with_single_cert(certificates(&files.certificate)?, key)?;
+    let mut config = builder.with_single_cert(certificates(&files.certificate)?, key(&files.key)?)?;
     config.alpn_protocols = vec![alpn.to_vec()];
     Ok(config)
+}
+
+/// What a client speaks.
+pub(crate) fn client_config(files: &ClientTlsFiles) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(&files.ca)? {
+        roots.add(authority)?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?.with_root_certificates(roots);
+    Ok(match &files.certificate {
+        None => builder.with_no_client_auth(),
+        Some((chain, private)) => builder.with_client_auth_cert(certificates(chain)?, key(private)?)?,
+    })
+}
+
+fn key(path: &PathBuf) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let file = |source| TlsError::File { path: path.clone(), expected: "a private key", source };
+    PrivateKeyDer::from_pem_file(path).map_err(file)
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {

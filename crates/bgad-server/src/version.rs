@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use bgad::model::ModelError;
+use bgad::model::{ModelError, TestVectorError};
 use bgad::record::Recipe;
 use bgad::{Detector, Frame, Layout};
 
@@ -67,6 +67,14 @@ pub enum VersionError {
         /// The file.
         path: PathBuf,
     },
+    /// The model gives other numbers here than where it was trained.
+    #[error("{path}: {source}")]
+    TestVector {
+        /// The file.
+        path: PathBuf,
+        /// Which numbers.
+        source: TestVectorError,
+    },
 }
 
 /// An error with its causes.
@@ -102,7 +110,7 @@ impl Version {
     }
 }
 
-/// Scores a grey picture. The test vectors of a model file belong here once the format has them.
+/// Scores a grey picture, and the test vectors that the model file carries.
 fn verify(detector: &Detector, path: &Path) -> Result<(), VersionError> {
     let input = detector.input();
     let layout = Layout::packed(input.height, input.width, 1);
@@ -110,7 +118,13 @@ fn verify(detector: &Detector, path: &Path) -> Result<(), VersionError> {
         .ok()
         .and_then(|grey| detector.inspect(&grey).ok())
         .map_or(f32::NAN, |found| found.score);
-    if score.is_finite() { Ok(()) } else { Err(VersionError::Score { path: path.to_owned() }) }
+    if !score.is_finite() {
+        return Err(VersionError::Score { path: path.to_owned() });
+    }
+    match detector.check_test_vectors() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(VersionError::TestVector { path: path.to_owned(), source }),
+    }
 }
 
 /// Counts and times since the version was loaded.

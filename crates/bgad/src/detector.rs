@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::backbone::{Backbone, Workspace};
 use crate::frame::Frame;
-use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
+use crate::image::{Appearance, ImageError, InputImage, InputSize, OriginalSize};
 use crate::model::{Header, Model, ModelError};
 use crate::pyramid::Pyramid;
 use crate::score::{
@@ -66,6 +66,8 @@ pub struct Inspection {
     /// Connected parts of the map above [`Header::region_threshold`], the highest peak first, in pixels of the original
     /// image; none if the verdict is OK or the image is flagged as a whole.
     pub regions: Vec<DefectRegion>,
+    /// How the picture was taken. No part of the verdict: it tells a lamp or a lens that has changed.
+    pub appearance: Appearance,
     /// Size of the image as it came, upright.
     pub original: OriginalSize,
 }
@@ -240,7 +242,8 @@ impl Detector {
             }
         };
         let whole_image = verdict != Verdict::Ok && !is_of_a_place;
-        Inspection { score, parts, verdict, whole_image, map, regions, original }
+        let appearance = self.appearance(image, original);
+        Inspection { score, parts, verdict, whole_image, map, regions, appearance, original }
     }
 
     /// Log-likelihood per channel of every position, level by level.
@@ -358,6 +361,11 @@ impl Detector {
             map.limit_to(&area.resized(original), self.scorer.combination.calm(&map));
         }
         map
+    }
+
+    /// How an image from [`Detector::load`] was taken.
+    pub fn appearance(&self, image: &InputImage, original: OriginalSize) -> Appearance {
+        Appearance::of(image, self.loaded_size(original).window(original))
     }
 
     /// The image as its map shows it: without what is beside an image that keeps its proportions.

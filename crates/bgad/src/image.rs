@@ -16,6 +16,7 @@
 
 mod admission;
 mod annotation;
+mod appearance;
 mod content;
 mod decode;
 mod depth;
@@ -33,6 +34,7 @@ use ::image::DynamicImage;
 
 pub use admission::limit_memory;
 pub(crate) use annotation::{Labels, labels};
+pub use appearance::Appearance;
 pub use content::Content;
 pub(crate) use content::{FORMATS, extension};
 pub(crate) use decode::{Decoded, MAX_SIDE, decode, decode_admitted, read, size_of};

@@ -17,6 +17,7 @@
 mod error;
 mod file;
 mod read;
+mod test_vector;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -30,18 +31,20 @@ use crate::calibrate::Calibration;
 use crate::dataset::SplitRecord;
 use crate::durable;
 use crate::flow::Flow;
-use crate::image::InputSize;
+use crate::image::{Appearance, InputSize};
 use crate::options::TrainOptions;
 use crate::outside;
 #[cfg(doc)]
 use crate::score::Rule;
-use crate::score::{ScoreConstants, Scorer, ScoringArea};
+use crate::score::{ScoreConstants, Scorer, ScoringArea, quantile};
 use crate::verdict::Thresholds;
 use crate::weights::Weights;
 
 pub use error::ModelError;
 pub(crate) use file::{CHECKPOINT_KEY, Tensors};
 pub(crate) use read::{read_finite, read_flow};
+pub(crate) use test_vector::SEEDS;
+pub use test_vector::{TestVector, TestVectorError};
 
 /// Version of the layout in this module's header.
 pub const FORMAT_VERSION: u32 = 2;
@@ -80,6 +83,10 @@ pub struct Header {
     /// Which pixels are scored.
     #[serde(default)]
     pub area: ScoringArea,
+    /// Synthetic images with their scores, by which another machine sees that it computes the same; none in files of before they were
+    /// stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_vectors: Vec<TestVector>,
     /// How the model came about.
     pub training: TrainingSummary,
 }
@@ -126,11 +133,42 @@ pub struct TrainingSummary {
     pub losses: Vec<Vec<f32>>,
     /// Scores of good images that the flows did not learn from, sorted; nats. Of format 1, of the training images.
     pub normal_scores: Vec<f32>,
+    /// How the images looked that `normal_scores` are of; `None` in files of before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<NormalAppearance>,
     /// SHA-256 of every image file trained on, sorted: evaluation leaves them out.
     pub trained_on: Vec<String>,
     /// Which image was used for what; `None` in models of a time when they did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitRecord>,
+}
+
+/// How bright and how sharp good images are: what to compare with when a lamp or a lens is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalAppearance {
+    /// [`Appearance::brightness`] below which these shares of the images lie: [`NormalAppearance::SHARES`].
+    pub brightness: [f32; 5],
+    /// The same of [`Appearance::sharpness`].
+    pub sharpness: [f32; 5],
+}
+
+impl NormalAppearance {
+    /// The shares.
+    pub const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+
+    /// Of these images; `None` of none.
+    pub(crate) fn of(images: &[Appearance]) -> Option<NormalAppearance> {
+        let shares = |value: fn(&Appearance) -> f64| {
+            let mut sorted: Vec<f32> = images.iter().map(|image| value(image) as f32).collect();
+            sorted.sort_by(f32::total_cmp);
+            let values = NormalAppearance::SHARES.map(|share| quantile(&sorted, share));
+            values.iter().all(Option::is_some).then(|| values.map(|value| value.unwrap_or_default() as f32))
+        };
+        Some(NormalAppearance {
+            brightness: shares(|image| image.brightness)?,
+            sharpness: shares(|image| image.sharpness)?,
+        })
+    }
 }
 
 impl Model {
@@ -315,6 +353,11 @@ impl Header {
             self.levels.iter().flat_map(|l| [l.boundary_normalized, l.boundary_nats_per_channel]);
         if !boundaries.into_iter().all(|b| b.normal.is_finite() && b.anomalous.is_finite()) {
             return wrong("the boundaries of a level are finite");
+        }
+        let looks = self.training.appearance.iter().flat_map(|looks| [looks.brightness, looks.sharpness]);
+        let tests = self.test_vectors.iter().map(|vector| vector.score);
+        if !looks.flatten().chain(tests).all(f32::is_finite) {
+            return wrong("the appearance of good images and the scores of test images are finite");
         }
         if let Some(calibration) = &self.calibration {
             let pixel = calibration.pixel_threshold.is_none_or(f32::is_finite);

@@ -32,10 +32,12 @@ mod picture;
 mod scale;
 mod text;
 
+use std::path::Path;
+
 use crate::detector::Inspection;
 use crate::frame::Frame;
 use crate::image::{ImageError, InputImage, InputSize, OriginalSize};
-use crate::record::Recipe;
+use crate::record::{Capture, Recipe, rfc3339};
 use crate::verdict::{Thresholds, Verdict};
 
 use canvas::{Canvas, Rect, mixed};
@@ -54,6 +56,8 @@ const MIN_WIDTH: f64 = 512.0;
 const MIN_WIDTH_BARE: f64 = 256.0;
 /// Regions that get a box and their number.
 const BOXES: usize = 3;
+/// Digits of the model's hash that tell it from the user's other models.
+const SHORT_HASH: usize = 8;
 /// How much of its colour the image loses, so that the fill is told from what the part is painted with.
 const GREYED: f32 = 0.45;
 /// Opacity of the fill at the low and at the high end of the scale.
@@ -133,6 +137,19 @@ pub fn draw(
         picture = footer.beneath(picture);
     }
     Ok(picture.finish())
+}
+
+/// What stands in the last line of a footer: which part, which file, which model, when.
+pub fn caption(recipe: &Recipe, capture: &Capture) -> String {
+    let part = capture.part_id.as_ref().map(|id| format!("Part {id}"));
+    let file =
+        capture.file.as_deref().and_then(|file| Path::new(file).file_name()?.to_str()).map(str::to_owned);
+    let sha256 = &recipe.model.sha256;
+    let model = format!("{} {}", recipe.model.name, sha256.get(..SHORT_HASH).unwrap_or(sha256));
+    // Seconds are enough for people, and UTC is what the record says.
+    let time = capture.created.map(|time| format!("{}Z", &rfc3339(time)[..19].replace('T', " ")));
+    let parts: Vec<String> = [part, file, Some(model), time].into_iter().flatten().collect();
+    parts.join("  |  ")
 }
 
 /// The image of a frame as it is, with no side longer than `longest_side` pixels, in the size that [`draw`] has

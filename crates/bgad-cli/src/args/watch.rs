@@ -95,6 +95,18 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "FILE", requires = "mqtt_user")]
     pub(crate) mqtt_password_file: Option<PathBuf>,
 
+    /// Authorities (PEM) of the MQTT broker's certificate; with them the connection is encrypted.
+    #[arg(long, value_name = "FILE", requires = "mqtt")]
+    pub(crate) mqtt_ca: Option<PathBuf>,
+
+    /// Certificate (PEM) for an MQTT broker that asks for one.
+    #[arg(long, value_name = "FILE", requires_all = ["mqtt_ca", "mqtt_key"])]
+    pub(crate) mqtt_cert: Option<PathBuf>,
+
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "mqtt_cert")]
+    pub(crate) mqtt_key: Option<PathBuf>,
+
     /// Post each record to this address, again and again until it is taken.
     #[arg(long, value_name = "URL")]
     pub(crate) webhook: Option<String>,

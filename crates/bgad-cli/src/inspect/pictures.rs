@@ -7,14 +7,11 @@ use std::path::{Path, PathBuf};
 use bgad::dataset::OVERLAY;
 use bgad::detector::Inspection;
 use bgad::overlay::{self, Look, Style};
-use bgad::record::{Capture, Recipe, rfc3339};
+use bgad::record::{Capture, Recipe};
 use bgad::{Frame, durable};
 
 use super::inputs::Input;
 use crate::args::{MapFormat, PictureArgs, StyleArg};
-
-/// Digits of the model's hash that tell it from the user's other models.
-const SHORT_HASH: usize = 8;
 
 /// What the files of an image are made from.
 pub(super) struct Seen<'a> {
@@ -59,7 +56,7 @@ impl Seen<'_> {
     ) -> Result<Vec<u8>, Box<dyn Error>> {
         let Seen { frame, inspection, recipe } = *self;
         let drawn = |style: Style| -> Result<Vec<u8>, Box<dyn Error>> {
-            let look = Look { style, caption: Some(caption(recipe, capture)), ..Look::default() };
+            let look = Look { style, caption: Some(overlay::caption(recipe, capture)), ..Look::default() };
             Ok(overlay::draw(frame, inspection, recipe, &look)?.to_png()?)
         };
         match (style, format) {
@@ -71,18 +68,6 @@ impl Seen<'_> {
             (StyleArg::Map, MapFormat::Npy) => Ok(overlay::map_npy(&inspection.map)),
         }
     }
-}
-
-/// Which part, which file, which model, when.
-fn caption(recipe: &Recipe, capture: &Capture) -> String {
-    let part = capture.part_id.as_ref().map(|id| format!("Part {id}"));
-    let file =
-        capture.file.as_deref().and_then(|file| Path::new(file).file_name()?.to_str()).map(str::to_owned);
-    let model = format!("{} {}", recipe.model.name, &recipe.model.sha256[..SHORT_HASH]);
-    // Seconds are enough for people, and UTC is what the record says.
-    let time = capture.created.map(|time| format!("{}Z", &rfc3339(time)[..19].replace('T', " ")));
-    let parts: Vec<String> = [part, file, Some(model), time].into_iter().flatten().collect();
-    parts.join("  |  ")
 }
 
 fn suffix(style: StyleArg, format: MapFormat) -> &'static str {

@@ -156,6 +156,15 @@ fn info_says_what_a_model_is() {
     ] {
         assert!(ran.stdout.contains(text), "no `{text}` in:\n{}", ran.stdout);
     }
+    let info = scene.run(&["info", "m.bgad", "--json"]).exits(0);
+    let info: Value = serde_json::from_str(&info.stdout).expect("JSON");
+    let sorted = |values: &Value| {
+        let values: Vec<f64> =
+            values.as_array().expect("quantiles").iter().filter_map(Value::as_f64).collect();
+        values.len() == 5 && values.is_sorted() && values[0] < values[4]
+    };
+    assert!(sorted(&info["appearance"]["brightness"]) && sorted(&info["appearance"]["sharpness"]), "{info}");
+    assert_eq!(info["test_vectors"].as_array().map(Vec::len), Some(2), "{info}");
     let lines = ran.stdout.lines().take_while(|line| !line.is_empty());
     let heads = lines.filter_map(|line| line.split(' ').next());
     // Small sets keep no image from the flows.

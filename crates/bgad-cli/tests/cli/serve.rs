@@ -4,9 +4,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
+use bgad::overlay::{self, Look};
+use bgad::record::{Capture, Recipe};
+use bgad::{Detector, Frame, Model};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, trained};
@@ -222,6 +225,49 @@ fn answers_equal_those_of_inspect_bit_for_bit() {
 }
 
 #[test]
+fn the_picture_of_a_result_is_that_of_the_library() {
+    let scene = trained();
+    let running = Running::serve(scene, &[]);
+    let bytes = fs::read(scene.path("m.bgad")).expect("a model");
+    let detector = Detector::open(&scene.path("m.bgad")).expect("a model");
+    // A server calls a model by the name of its file without extension.
+    let recipe = Recipe::of("m", &bytes, detector.header());
+    let bad =
+        fs::read_dir(scene.path("data/bad")).expect("a folder").next().expect("a kind").expect("a kind");
+    for path in [bad.path().join("000.png"), scene.path("data/good/000.png")] {
+        let file = fs::read(&path).expect("a picture");
+        let frame = Frame::decode(&file).expect("a picture");
+        let found = detector.inspect(&frame).expect("a verdict");
+        let before = SystemTime::now();
+        let answer = running.ask("POST", "/inspect?part_id=p1", &["Accept: image/png"], &file).ok();
+        // The caption has the second in which the verdict was there.
+        let mut seconds = (0..=before.elapsed().expect("time goes on").as_secs() + 1)
+            .map(|second| before + Duration::from_secs(second));
+        let is_drawn = |created: SystemTime| {
+            let part_id = Some("p1".to_owned());
+            let capture = Capture { part_id, created: Some(created), ..Capture::default() };
+            let look = Look { caption: Some(overlay::caption(&recipe, &capture)), ..Look::default() };
+            let picture = overlay::draw(&frame, &found, &recipe, &look).expect("a picture");
+            picture.to_png().expect("a PNG") == answer.body
+        };
+        assert!(seconds.any(is_drawn), "{}: another picture", path.display());
+        let head = |name: &str| {
+            let line = answer.headers.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            line.unwrap_or_else(|| panic!("no {name} in {}", answer.headers)).to_owned()
+        };
+        assert_eq!((head("content-type"), head("vary")), ("image/png".to_owned(), "accept".to_owned()));
+        assert_eq!(head("bgad-verdict"), found.verdict.to_string());
+        assert_eq!(head("bgad-score").parse::<f32>().expect("a score").to_bits(), found.score.to_bits());
+        assert_eq!(
+            (head("bgad-model-sha256"), head("bgad-version")),
+            (recipe.model.sha256.clone(), "1".to_owned())
+        );
+        assert_eq!(head("bgad-result-id").len(), 32);
+    }
+    running.ask("POST", "/inspect", &["Accept: image/png"], b"no picture").refused(400);
+}
+
+#[test]
 fn every_refusal_is_json_that_clients_can_parse() {
     let running = Running::serve(trained(), &["--body-limit", "0.1MB"]);
     assert!(running.get("/nothing").refused(404).contains("/nothing"));
@@ -355,6 +401,16 @@ fn a_new_version_takes_over_once_it_is_sound_and_can_be_taken_back() {
     assert_eq!(judged_by(), "1");
     assert!(load(b"{\"parameters\":{\"version\":\"7\"}}").refused(400).contains("`7`"));
     load(b"").ok();
+    assert_eq!(judged_by(), "2");
+    // A model that gives other numbers than where it was trained does not take over.
+    let mut other = Model::from_bytes(model).expect("a model");
+    other.header.test_vectors[1].score += 1.0;
+    fs::write(models.make_way("models/part/3/model.bgad"), other.to_bytes()).unwrap();
+    until("UNAVAILABLE", &|| state("3"));
+    let index = running.post("/v2/repository/index", b"").ok().json();
+    let reason =
+        index.as_array().unwrap().iter().find(|line| line["version"] == "3").unwrap()["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("test image 2 scores "), "{reason}");
     assert_eq!(judged_by(), "2");
     fs::write(models.path("models/part/2/model.bgad"), b"junk").unwrap();
     until("refused", &|| {

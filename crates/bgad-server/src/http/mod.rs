@@ -1,5 +1,6 @@
 //! The HTTP door.
 
+mod accept;
 mod body;
 mod described;
 mod infer;
@@ -68,7 +69,10 @@ pub fn guard(server: Arc<Server>, routes: Router) -> Router {
     let succeeded =
         |status: StatusCode, _: axum::http::Version, headers: &HeaderMap, _: &axum::http::Extensions| {
             let small = headers.get(header::CONTENT_LENGTH).is_some_and(|n| n.len() < 3);
-            status.is_success() && !small
+            // A picture is compressed already.
+            let kind = headers.get(header::CONTENT_TYPE);
+            let picture = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"image/"));
+            status.is_success() && !small && !picture
         };
     routes.layer(DefaultBodyLimit::disable()).layer(
         ServiceBuilder::new()

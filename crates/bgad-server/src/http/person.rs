@@ -5,15 +5,17 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Multipart, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::accept::Form;
 use super::body::receive;
 use crate::feedback::{LONGEST_ID, Said};
-use crate::picture::Picture;
-use crate::record::PartInfo;
+use crate::picture::{Order, Picture};
+use crate::record::{PartInfo, Record};
 use crate::refusal::Refusal;
 use crate::server::{Held, Server};
 use crate::version::Version;
@@ -22,6 +24,13 @@ use crate::version::Version;
 const PAGE: &str = include_str!("page.html");
 /// The description of all routes.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
+
+/// What the head of an answer that is a picture says of its record.
+const VERDICT: HeaderName = HeaderName::from_static("bgad-verdict");
+const SCORE: HeaderName = HeaderName::from_static("bgad-score");
+const VERSION: HeaderName = HeaderName::from_static("bgad-version");
+const SHA256: HeaderName = HeaderName::from_static("bgad-model-sha256");
+const RESULT_ID: HeaderName = HeaderName::from_static("bgad-result-id");
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,12 +92,18 @@ async fn inspect_with(
     asked: Asked,
     request: Request,
 ) -> Result<Response, Refusal> {
-    accepts_json(request.headers())?;
+    let form = Form::wanted(request.headers())?;
     let part = PartInfo { part_id: short(asked.part_id)?, station: short(asked.station)?, file: None };
     let (picture, file, _held) = picture(server, request).await?;
     let part = PartInfo { file, ..part };
-    let (record, _) = server.record(version, picture, part).await?;
-    Ok(Json(record).into_response())
+    let order = Order { picture, overlay: (form == Form::Overlay).then(|| part.clone()) };
+    let (record, judged) = server.record(version, order, part).await?;
+    let mut response = match judged.overlay {
+        Some(png) => overlay(&record, png)?,
+        None => Json(record).into_response(),
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
 }
 
 fn short(text: Option<String>) -> Result<Option<String>, Refusal> {
@@ -102,16 +117,20 @@ fn short(text: Option<String>) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// The record is JSON; a picture of it is not to be had yet.
-fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(accept) = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) else {
-        return Ok(());
-    };
-    let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    match kinds.into_iter().any(|kind| matches!(kind, "" | "*/*" | "application/*" | "application/json")) {
-        true => Ok(()),
-        false => Err(Refusal::NotAcceptable(format!("the record is application/json, asked for `{accept}`"))),
-    }
+/// The picture of a result; the head of the answer says what matters of its record.
+fn overlay(record: &Record, png: Bytes) -> Result<Response, Refusal> {
+    let result = &record.result;
+    let text = |text: &str| HeaderValue::from_str(text).map_err(|e| Refusal::Internal(e.to_string()));
+    let head = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (VERDICT, text(&result.verdict.to_string())?),
+        // As in the record: the shortest text that gives the same bits.
+        (SCORE, text(&result.score.to_string())?),
+        (VERSION, text(&record.version)?),
+        (SHA256, text(&result.model.sha256)?),
+        (RESULT_ID, text(&result.id)?),
+    ];
+    Ok((head, png).into_response())
 }
 
 /// The picture of a raw body, or of the first file of a form.

@@ -42,7 +42,8 @@ pub(crate) struct Folder {
     listed: Option<Instant>,
     /// Names of files that were renamed into the folder.
     arrived: HashSet<String>,
-    events: mpsc::Receiver<notify::Result<notify::Event>>,
+    /// What the system said, and when: a listing comes later than what it lists.
+    events: mpsc::Receiver<(Instant, notify::Result<notify::Event>)>,
     /// Where the system has events at all.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -57,7 +58,11 @@ impl Folder {
     ) -> io::Result<Folder> {
         fs::read_dir(path)?;
         let (send, events) = mpsc::channel();
-        let watcher = notify::recommended_watcher(send).and_then(|mut watcher| {
+        let stamped = move |event| {
+            // Once the folder is no longer watched nobody receives.
+            let _ = send.send((Instant::now(), event));
+        };
+        let watcher = notify::recommended_watcher(stamped).and_then(|mut watcher| {
             watcher.watch(path, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
@@ -110,10 +115,13 @@ impl Folder {
     /// Whether there were any.
     fn take_events(&mut self) -> bool {
         let mut happened = false;
-        while let Ok(event) = self.events.try_recv() {
+        while let Ok((at, event)) = self.events.try_recv() {
             happened = true;
             let Ok(event) = event else { continue };
             let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+            for name in event.paths.iter().filter_map(name) {
+                self.seen.entry(name).or_insert(at);
+            }
             match event.kind {
                 EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
                     self.arrived.extend(event.paths.last().and_then(name));
@@ -224,6 +232,22 @@ mod tests {
         fs::write(&path, b"another").unwrap();
         assert!(again.read(&found[0]).is_err(), "no longer the file that was found");
         wait_for(&mut again, &["a.png"]);
+    }
+
+    #[test]
+    fn a_file_is_as_old_as_its_event_not_as_its_listing() {
+        let dir = tempfile::tempdir().unwrap();
+        let far = Duration::from_secs(3600);
+        let mut folder = Folder::watch(dir.path(), far, SETTLE, HashSet::new()).unwrap();
+        fs::write(dir.path().join("a.tmp"), b"early").unwrap();
+        fs::rename(dir.path().join("a.tmp"), dir.path().join("a.png")).unwrap();
+        std::thread::sleep(SETTLE);
+        // A trigger before anybody has looked at the folder.
+        let trigger = Instant::now();
+        fs::write(dir.path().join("b.tmp"), b"after it").unwrap();
+        fs::rename(dir.path().join("b.tmp"), dir.path().join("b.png")).unwrap();
+        wait_for(&mut folder, &["a.png", "b.png"]);
+        assert_eq!(names(&folder.seen_before(trigger)), ["a.png"]);
     }
 
     #[test]

@@ -149,8 +149,7 @@ fn begin(line: &WatchOptions, server: &Arc<Server>, wires: Wires) -> Result<Runn
     let keeper = Keeper::open(line.out.join("images"), line.keep);
     let keeper = keeper.map_err(system("cannot open the folder of kept images"))?;
     let (panel, plc) = SharedPanel::new(matches!(line.pace, Pace::Triggered { .. }));
-    let mqtt = line.mqtt.as_ref().map(|broker| Mqtt::start(broker, Arc::clone(server))).transpose();
-    let mqtt = mqtt.map_err(system("cannot read the password for MQTT"))?;
+    let mqtt = line.mqtt.as_ref().map(|broker| Mqtt::start(broker, Arc::clone(server))).transpose()?;
     let webhook = line.webhook.clone().map(|url| Webhook::start(line.out.clone(), url, Arc::clone(server)));
     let webhook = webhook.transpose().map_err(system("cannot start the webhook"))?;
     if let Some(listener) = wires.modbus {

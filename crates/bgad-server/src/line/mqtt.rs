@@ -11,11 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, QoS};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, QoS, TlsConfiguration, Transport,
+};
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::serve::{ServeError, system};
 use crate::server::Server;
+use crate::tls::{ClientTlsFiles, client_config};
 
 /// Results that wait for a broker.
 const WAITING: usize = 10_000;
@@ -36,6 +40,8 @@ pub struct MqttBroker {
     pub topic: String,
     /// User and the file of the password.
     pub login: Option<(String, PathBuf)>,
+    /// What encrypts the connection; `None` for plain TCP.
+    pub tls: Option<ClientTlsFiles>,
 }
 
 /// A connection that comes back by itself.
@@ -55,7 +61,11 @@ fn state(fault: Option<&str>) -> String {
 
 impl Mqtt {
     /// Connects in the background; a broker that is away is tried again and again.
-    pub(crate) fn start(broker: &MqttBroker, server: Arc<Server>) -> std::io::Result<Mqtt> {
+    ///
+    /// # Errors
+    ///
+    /// A [`ServeError`] if the password or a certificate cannot be used.
+    pub(crate) fn start(broker: &MqttBroker, server: Arc<Server>) -> Result<Mqtt, ServeError> {
         let id = format!("bgad-{}", uuid::Uuid::now_v7().simple());
         let mut options = MqttOptions::new(id, &broker.host, broker.port);
         let topic = format!("{}/state", broker.topic);
@@ -66,7 +76,13 @@ impl Mqtt {
             .set_max_packet_size(LARGEST, LARGEST)
             .set_clean_session(true);
         if let Some((user, file)) = &broker.login {
-            options.set_credentials(user, std::fs::read_to_string(file)?.trim_end());
+            let password =
+                std::fs::read_to_string(file).map_err(system("cannot read the password for MQTT"))?;
+            options.set_credentials(user, password.trim_end());
+        }
+        if let Some(files) = &broker.tls {
+            let config = TlsConfiguration::Rustls(Arc::new(client_config(files)?));
+            options.set_transport(Transport::tls_with_config(config));
         }
         let (client, events) = AsyncClient::new(options, WAITING);
         let (send, receive) = watch::channel(state(Some("starting")));

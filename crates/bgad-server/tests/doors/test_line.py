@@ -22,10 +22,11 @@ def records(folder):
 
 
 class Broker:
-    def __init__(self, port):
+    def __init__(self, port, config=None):
         self.port = port
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        self.process = subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        how = ["-c", str(config)] if config else ["-p", str(port)]
+        self.process = subprocess.Popen([program, *how], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self):
         self.process.terminate()
@@ -35,9 +36,11 @@ class Broker:
 class Listener:
     """What a subscriber has seen."""
 
-    def __init__(self, port):
+    def __init__(self, port, **tls):
         self.messages = []
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        if tls:
+            self.client.tls_set(**tls)
         self.client.on_connect = lambda client, *_: client.subscribe("plant/#", qos=1)
         self.client.on_message = lambda _c, _u, m: self.messages.append((m.topic, json.loads(m.payload), m.retain))
         wait_for("the broker", lambda: self.connect(port))
@@ -101,6 +104,59 @@ def test_mqtt(scene):
         assert late.state() == "fault" and late.results() == []
         late.stop()
     finally:
+        if listener:
+            listener.stop()
+        broker.stop()
+
+
+def openssl(folder, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def certificates(folder, *names):
+    """An authority and, signed by it, a certificate of this machine for each name."""
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
+    for name in names:
+        openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", "san", "-out", f"{name}.pem")
+
+
+def test_mqtt_over_tls(scene, tmp_path):
+    """A broker that asks for certificates; one of another authority is not told anything."""
+    ours, others = tmp_path / "ours", tmp_path / "others"
+    for folder in (ours, others):
+        folder.mkdir()
+        certificates(folder, "broker", "line")
+    port = free_port()
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\ncafile {ours}/ca.pem\ncertfile {ours}/broker.pem\nkeyfile {ours}/broker.key\n"
+                      "require_certificate true\nallow_anonymous true\nuser root\n")
+    broker, listener, lines = Broker(port, config), None, []
+    try:
+        listener = Listener(port, ca_certs=ours / "ca.pem", certfile=ours / "line.pem", keyfile=ours / "line.key")
+
+        def line(name, folder, *more):
+            lines.append(watch(scene, name, "--mqtt", f"127.0.0.1:{port}", "--topic", "plant", "--mqtt-ca", folder / "ca.pem", *more))
+            arrive(scene, name, f"{name}.png", drawn(6000))
+            wait_for("the record", lambda: records(scene / f"{name}-out"))
+            return lines[-1]
+
+        # Whom they do not trust, and who does not trust them, get nothing; parts are judged all the same.
+        line("untrusting", others, "--mqtt-cert", ours / "line.pem", "--mqtt-key", ours / "line.key")
+        line("unknown", ours)
+        time.sleep(2.5)
+        assert listener.messages == []
+        line("trusted", ours, "--mqtt-cert", ours / "line.pem", "--mqtt-key", ours / "line.key")
+        told = wait_for("the result", listener.results)
+        assert [record["file"] for record in told] == ["trusted.png"] and listener.state() == "ready"
+    finally:
+        for running in lines:
+            running.process.kill()
+            running.process.wait()
         if listener:
             listener.stop()
         broker.stop()

@@ -31,6 +31,7 @@ fn found(peak: f32, side: usize, recipe: &Recipe, size: (usize, usize)) -> Inspe
         verdict: recipe.thresholds.verdict(peak),
         map,
         regions,
+        appearance: crate::image::Appearance::default(),
         original: OriginalSize { height: size.0, width: size.1 },
     }
 }

@@ -33,6 +33,7 @@ fn inspection(verdict: Verdict, nats: Vec<f32>) -> Inspection {
             peak: 7.5,
             mean: 5.5,
         }],
+        appearance: crate::image::Appearance::default(),
         original: OriginalSize { height: 20, width: 10 },
     }
 }

@@ -2,14 +2,16 @@
 
 use super::images::Images;
 use super::output;
-use super::reference::{self, Seen};
+use super::reference::{self, Shown};
 use super::standing::Standing;
 use super::trainer::Trainer;
 use super::{Run, TrainError};
 use crate::backbone::LevelShape;
 use crate::boundary::Boundary;
 use crate::detector::Detector;
-use crate::model::{FORMAT_VERSION, Header, LevelHeader, Model, TrainingSummary};
+use crate::model::{
+    FORMAT_VERSION, Header, LevelHeader, Model, NormalAppearance, SEEDS, TestVector, TrainingSummary,
+};
 use crate::options::Checked;
 use crate::score::{
     Combination, Framing, LevelModel, LinearHead, PartKind, Reading, RegionalGaussians, Rule, Scale, Scorer,
@@ -73,6 +75,7 @@ impl Trainer<'_> {
             thresholds: Thresholds::DEFAULT,
             calibration: None,
             area: self.area.clone(),
+            test_vectors: Vec::new(),
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
                 trained_at: Some(output::time_of_training()),
@@ -83,6 +86,7 @@ impl Trainer<'_> {
                 passes: self.losses().len(),
                 losses: self.losses().to_vec(),
                 normal_scores: Vec::new(),
+                appearance: None,
                 trained_on: images.sha256.clone(),
                 split: None,
             },
@@ -148,7 +152,8 @@ fn regional(options: &Checked, images: &Images, run: &Run<'_>) -> (Vec<RegionalG
     kinds.filter_map(fit).unzip()
 }
 
-/// Sets the scales of a model from good images that its flows have not learned from.
+/// Sets the scales of a model from good images that its flows have not learned from; notes how these images look, and how the model scores test
+/// images.
 fn measure(
     model: &mut Model,
     images: &Images,
@@ -163,9 +168,9 @@ fn measure(
     let mut readings: Vec<(Reading, View<'_>)> = Vec::new();
     let mut peaks = Vec::new();
     for image in &seen {
-        match image {
-            Seen::Tiles { peak } => peaks.push(*peak),
-            Seen::Whole(looked) => {
+        match &image.shown {
+            Shown::Tiles { peak } => peaks.push(*peak),
+            Shown::Whole(looked) => {
                 let view =
                     View { window: looked.window, area: looked.area.as_ref(), seen: looked.seen.as_ref() };
                 readings.push((looked.reading.clone(), view));
@@ -187,5 +192,11 @@ fn measure(
     };
     model.header.training.normal_scores = scores;
     model.header.training.normal_scores.sort_by(f32::total_cmp);
+    let looks: Vec<_> = seen.iter().map(|image| image.appearance).collect();
+    model.header.training.appearance = NormalAppearance::of(&looks);
+    let detector = Detector::with_backbone(model, run.backbone.clone()).map_err(TrainError::Model)?;
+    let vectors = SEEDS.iter().map(|&seed| TestVector::of(&detector, seed));
+    // A score that is no number proves nothing, and a file must not hold one.
+    model.header.test_vectors = vectors.filter(|vector| vector.score.is_finite()).collect();
     Ok(())
 }

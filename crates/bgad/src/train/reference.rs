@@ -19,7 +19,7 @@ use super::{Run, TrainError};
 use crate::dataset::Sample;
 use crate::detector::Detector;
 use crate::foreground::Foreground;
-use crate::image::{InputImage, OriginalSize, Window};
+use crate::image::{Appearance, InputImage, OriginalSize, Window};
 use crate::score::{Framing, Reading, View, quantile};
 
 /// From so many normal images on some are kept from the flows.
@@ -41,7 +41,14 @@ pub(super) fn divide(samples: &[Sample], first: usize) -> (Vec<&Sample>, Vec<&Sa
 }
 
 /// One good image under a model whose scales are not set yet.
-pub(super) enum Seen {
+pub(super) struct Seen {
+    pub shown: Shown,
+    /// How it was taken.
+    pub appearance: Appearance,
+}
+
+/// What a model shows of an image.
+pub(super) enum Shown {
     /// What the networks say of it, and what is looked at of it.
     Whole(Box<Looked>),
     /// The peak of its map, put together from tiles.
@@ -58,16 +65,17 @@ pub(super) struct Looked {
 
 impl Seen {
     fn new(detector: &Detector, image: &InputImage, original: OriginalSize, pixels: usize) -> Seen {
-        match detector.framing() {
+        let shown = match detector.framing() {
             Framing::Tiles { overlap, .. } => {
-                Seen::Tiles { peak: detector.map_of_tiles(image, original, overlap).peak(pixels) }
+                Shown::Tiles { peak: detector.map_of_tiles(image, original, overlap).peak(pixels) }
             }
             Framing::Whole(_) => detector.viewed(image, original, |reading, view| {
                 let View { window, area, seen } = *view;
                 let (area, seen) = (area.cloned(), seen.cloned());
-                Seen::Whole(Box::new(Looked { reading, window, area, seen }))
+                Shown::Whole(Box::new(Looked { reading, window, area, seen }))
             }),
-        }
+        };
+        Seen { shown, appearance: detector.appearance(image, original) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{ColorType, DynamicImage};
 
-use crate::image::{BitDepth, Decoded, ImageError, InputImage, InputSize, OriginalSize};
+use crate::image::{Appearance, BitDepth, Decoded, ImageError, InputImage, InputSize, OriginalSize};
 use crate::image::{brightest, decode_admitted, read};
 use crate::weights::sha256_hex;
 
@@ -26,12 +26,8 @@ pub(super) struct Facts {
     pub(super) colour: bool,
     pub(super) alpha: bool,
     pub(super) orientation: Orientation,
-    /// Mean of all pixels, 0 to 1.
-    pub(super) brightness: f64,
-    /// Standard deviation of all pixels.
-    pub(super) contrast: f64,
-    /// `ln` of the mean absolute Laplacian over the contrast.
-    pub(super) sharpness: f64,
+    /// How it was taken.
+    pub(super) appearance: Appearance,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -45,8 +41,6 @@ impl Facts {
         let image = InputImage::from_decoded(decoded, size).map_err(|e| e.of_file(path))?;
         let small =
             InputImage::from_decoded(decoded, InputSize::square(SIDE)).map_err(|e| e.of_file(path))?;
-        let grey = grey(&image);
-        let (brightness, contrast) = moments(&grey);
         let original = OriginalSize { height: decoded.height() as usize, width: decoded.width() as usize };
         let facts = Facts {
             sha256: sha256_hex(&bytes),
@@ -56,10 +50,8 @@ impl Facts {
             used: brightest(decoded).map(BitDepth::holding),
             alpha: decoded.color().has_alpha(),
             orientation,
-            brightness,
-            contrast,
-            sharpness: (laplacian(&grey, size) / contrast.max(1e-4)).max(1e-9).ln(),
-            fingerprint: Fingerprint::of(&self::grey(&small)),
+            appearance: Appearance::of(&image, size.window(original)),
+            fingerprint: Fingerprint::of(&grey(&small)),
         };
         Ok((facts, image))
     }
@@ -78,28 +70,6 @@ fn is_colour(image: &InputImage, decoded: &DynamicImage) -> bool {
             let (low, high) = (r.min(*g).min(*b), r.max(*g).max(*b));
             high - low > 2.5 / 255.0
         })
-}
-
-/// Mean and standard deviation.
-fn moments(values: &[f32]) -> (f64, f64) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-    let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
-    (mean, variance.sqrt())
-}
-
-/// Mean absolute value of the discrete Laplacian: what a blur takes away first.
-fn laplacian(grey: &[f32], size: InputSize) -> f64 {
-    let (h, w) = (size.height, size.width);
-    let mut sum = 0.0;
-    for y in 1..h - 1 {
-        for x in 1..w - 1 {
-            let at = |y: usize, x: usize| grey[y * w + x];
-            let edge = at(y - 1, x) + at(y + 1, x) + at(y, x - 1) + at(y, x + 1) - 4.0 * at(y, x);
-            sum += f64::from(edge.abs());
-        }
-    }
-    sum / ((h - 2) * (w - 2)) as f64
 }
 
 /// The fine structure of a picture, of length 1: brightness, contrast and shading, which pictures of one kind of part

@@ -106,33 +106,33 @@ fn exposure(read: &[(&Patient<'_>, &Facts)], findings: &mut Findings) {
     let spread =
         |value: fn(&Facts) -> f64, floor: f64| Spread::of(good.iter().map(|(_, facts)| value(facts)), floor);
     let (Some(brightness), Some(contrast), Some(sharpness)) = (
-        spread(|f| f.brightness, 0.02),
-        spread(|f| f.contrast.max(1e-4).ln(), 0.1),
-        spread(|f| f.sharpness, 0.06),
+        spread(|f| f.appearance.brightness, 0.02),
+        spread(|f| f.appearance.contrast.max(1e-4).ln(), 0.1),
+        spread(|f| f.appearance.sharpness, 0.06),
     ) else {
         return;
     };
     let mut odd: BTreeMap<&str, Vec<(&Patient<'_>, String, f64)>> = BTreeMap::new();
     for (patient, facts) in good {
-        let z = brightness.z(facts.brightness);
+        let z = brightness.z(facts.appearance.brightness);
         let (how, problem, z) = if z.abs() > FAR {
             let how = if z < 0.0 { "darker" } else { "brighter" };
-            let (mean, theirs) = (255.0 * facts.brightness, 255.0 * brightness.median);
+            let (mean, theirs) = (255.0 * facts.appearance.brightness, 255.0 * brightness.median);
             (
                 how,
                 format!("{how} than the other good images: mean {mean:.0} of 255, theirs {theirs:.0}"),
                 z.abs(),
             )
-        } else if contrast.z(facts.contrast.max(1e-4).ln()) < -FAR {
-            let (own, theirs) = (255.0 * facts.contrast, 255.0 * contrast.median.exp());
+        } else if contrast.z(facts.appearance.contrast.max(1e-4).ln()) < -FAR {
+            let (own, theirs) = (255.0 * facts.appearance.contrast, 255.0 * contrast.median.exp());
             let problem =
                 format!("flatter than the other good images: contrast {own:.1} of 255, theirs {theirs:.1}");
-            ("flatter", problem, -contrast.z(facts.contrast.max(1e-4).ln()))
-        } else if sharpness.z(facts.sharpness) < -FAR {
-            let share = 100.0 * (facts.sharpness - sharpness.median).exp();
+            ("flatter", problem, -contrast.z(facts.appearance.contrast.max(1e-4).ln()))
+        } else if sharpness.z(facts.appearance.sharpness) < -FAR {
+            let share = 100.0 * (facts.appearance.sharpness - sharpness.median).exp();
             let problem =
                 format!("less sharp than the other good images: {share:.0} % of their fine structure");
-            ("blurred", problem, -sharpness.z(facts.sharpness))
+            ("blurred", problem, -sharpness.z(facts.appearance.sharpness))
         } else {
             continue;
         };
