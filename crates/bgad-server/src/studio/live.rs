@@ -171,7 +171,7 @@ fn judge_new(studio: &Studio) {
             error: None,
             millis: 1e3 * started.elapsed().as_secs_f64(),
         };
-        match judged {
+        match &judged {
             Ok(found) => (part.score, part.verdict) = (Some(found.score), Some(found.verdict)),
             Err(error) => part.error = Some(super::engine::chain(error.as_ref())),
         }
@@ -182,6 +182,9 @@ fn judge_new(studio: &Studio) {
             return;
         }
         state.add(part);
+        if let (Some(line), Ok(found)) = (&state.line, &judged) {
+            line.drift.add(found);
+        }
         drop(state);
         studio.live.tell();
     }
@@ -224,9 +227,6 @@ impl Inner {
 
     fn add(&mut self, part: Part) {
         self.judged.insert(part.id.clone(), part.version.clone());
-        if let (Some(line), Some(score)) = (&self.line, part.score) {
-            line.drift.add(score);
-        }
         self.counts[part.verdict.map_or(3, |verdict| verdict as usize)] += 1;
         self.parts.push_front(part);
         self.parts.truncate(REMEMBERED);
@@ -264,7 +264,8 @@ async fn show(State(studio): State<Shared>) -> Reply<Json<Value>> {
             "repository": studio.root.join(SERVING).display().to_string(),
             "parts": parts,
             "counts": { "ok": ok, "review": review, "ng": ng, "fault": fault },
-            "drift": state.line.as_ref().map(|line| line.drift.state()),
+            // The score comes first.
+            "drift": state.line.as_ref().and_then(|line| line.drift.state().into_iter().next()),
         })))
     })
     .await

@@ -17,8 +17,8 @@ use bgad_kernels::convolution::{
 use bgad_kernels::gemm::Activation;
 use bgad_kernels::pool;
 
-use super::layers::{self, BlockLayers, Layers, Padding, Shortcut};
 use super::extractor::{Extractor, LevelShape, Maps, Memory};
+use super::layers::{self, BlockLayers, Layers, Padding, Shortcut};
 use super::norm::Norm;
 use super::spread::{at_least, spread};
 use super::{Family, Network};
@@ -170,11 +170,7 @@ struct Scratch {
 
 impl Layer {
     /// The convolution with the norm folded into it.
-    fn read(
-        &self,
-        weights: &Weights,
-        activation: Activation,
-    ) -> Result<layers::Convolution, WeightsError> {
+    fn read(&self, weights: &Weights, activation: Activation) -> Result<layers::Convolution, WeightsError> {
         let ConvolutionShape { kernel, stride, input, output } = self.shape;
         let norm = Norm::load(weights, &self.norm, output, EPSILON)?;
         let shape = [output, input, kernel, kernel];
