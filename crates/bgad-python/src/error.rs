@@ -123,10 +123,11 @@ impl IntoPyErr for SessionError {
 impl IntoPyErr for LearnError {
     fn into_py_err(self) -> PyErr {
         match self {
-            LearnError::Image(error)
-            | LearnError::Mask(UnsoundMask { fault: MaskFault::Unreadable(error), .. }) => {
-                error.into_py_err()
-            }
+            LearnError::Image(error) => error.into_py_err(),
+            LearnError::Mask(unsound) => match *unsound {
+                UnsoundMask { fault: MaskFault::Unreadable(error), .. } => error.into_py_err(),
+                unsound => LearningError::new_err(chain(&unsound)),
+            },
             error => LearningError::new_err(chain(&error)),
         }
     }

@@ -37,7 +37,7 @@ pub enum LearnError {
     Image(#[from] ImageError),
     /// A mask says nothing about where the defect is.
     #[error(transparent)]
-    Mask(UnsoundMask),
+    Mask(Box<UnsoundMask>),
     /// One picture was given twice.
     #[error("{}: the same picture twice: give every image once", path.display())]
     Twice {

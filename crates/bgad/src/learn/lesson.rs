@@ -129,7 +129,7 @@ fn check(detector: &Detector, sample: &Sample) -> Result<(), LearnError> {
     let size = detector.loaded_size(original);
     match check_masks(slice::from_ref(sample), Some(size)).pop() {
         None => Ok(()),
-        Some(unsound) => Err(LearnError::Mask(unsound)),
+        Some(unsound) => Err(LearnError::Mask(unsound.into())),
     }
 }
 
