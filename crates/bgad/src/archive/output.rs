@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::manifest::Entry;
@@ -81,7 +82,7 @@ impl Output {
             (false, _) => job.write(path)?,
         }
         let mut file = durable::open_to_extend(path).map_err(failed)?;
-        if file.try_lock().is_err() {
+        if !is_locked(&file) {
             return Err(ArchiveError::Busy { path: path.to_owned() });
         }
         let (whole, found) = match format {
@@ -165,6 +166,19 @@ impl Output {
 
 /// Length of the whole rows, head included, and what they are of.
 type Whole = (u64, Vec<(u64, String)>);
+
+/// How often a lock is tried, and how long to wait between.
+const LOCK: (usize, Duration) = (50, Duration::from_millis(20));
+
+/// Takes the lock of an output. A process that is just being started by this one may hold it for a moment.
+fn is_locked(file: &File) -> bool {
+    (0..LOCK.0).any(|attempt| {
+        if attempt > 0 {
+            thread::sleep(LOCK.1);
+        }
+        file.try_lock().is_ok()
+    })
+}
 
 fn whole_rows_of_csv(file: &File) -> io::Result<Whole> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(BufReader::new(file));
