@@ -251,3 +251,13 @@ pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
         result => result,
     }
 }
+/// Reads a checkpoint and forgets it: for fuzzing, since nothing but resuming a training opens one.
+///
+/// # Errors
+///
+/// As resuming from it would.
+#[doc(hidden)]
+pub fn check_checkpoint(path: &Path) -> Result<(), TrainError> {
+    checkpoint::load(path).map(|_| ())
+}
+
