@@ -39,7 +39,9 @@ impl Options<'_> {
             }
         }
         if options.sanitize && options.coverage {
-            return Err(Failure::usage("--coverage is under AddressSanitizer already: leave --sanitize out".to_owned()));
+            return Err(Failure::usage(
+                "--coverage is under AddressSanitizer already: leave --sanitize out".to_owned(),
+            ));
         }
         Ok(options)
     }
@@ -66,8 +68,13 @@ fn coverage(minutes: &str) -> Result<(), Failure> {
         let found = target.join("found").join(name);
         std::fs::create_dir_all(&found).map_err(|source| Failure::Folder { path: found.clone(), source })?;
         let program = target.join(&host).join("debug").join(name);
-        let limits = [&format!("-max_total_time={seconds}"), "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
-            .map(str::to_owned);
+        let limits = [
+            &format!("-max_total_time={seconds}"),
+            "-timeout=20",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+        ]
+        .map(str::to_owned);
         let folders = [found.to_string_lossy().into_owned(), format!("fuzz/corpus/{name}")];
         let artifacts = [format!("-artifact_prefix={}/{name}-", target.display())];
         task::run_all(&[Step::new(program.to_string_lossy(), &[])

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::backbone::{Backbone, Workspace};
 use crate::frame::Frame;
-use crate::image::{Appearance, ImageError, InputImage, InputSize, OriginalSize};
+use crate::image::{Appearance, ImageError, InputImage, InputSize, OriginalSize, decode_admitted, read};
 use crate::model::{Header, Model, ModelError};
 use crate::pyramid::Pyramid;
 use crate::score::{
@@ -178,19 +178,14 @@ impl Detector {
         self.inspect_decoding(&read(path)?, most).map_err(|error| error.of_file(path))
     }
 
-    fn inspect_decoding(
-        &self,
-        bytes: &[u8],
-        most: usize,
-    ) -> Result<(Inspection, Option<Frame>), ImageError> {
+    fn inspect_decoding(&self, bytes: &[u8], most: usize) -> Result<(Inspection, Option<Frame>), ImageError> {
         let (pixels, permit) = decode_admitted(bytes)?.held();
         let frame = Frame::of(pixels);
         let original = frame.size();
-        let depth = self.header.options.bit_depth;
-        let image = InputImage::from_decoded_at(frame.pixels(), self.loaded_size(original), depth)?;
+        let image = self.input_of(&frame)?;
         let frame = (frame.pixels().as_bytes().len() <= most).then_some(frame);
         drop(permit);
-        Ok((self.inspect_input(&image, original), frame))
+        Ok((self.on_threads(|| self.inspect_input(&image, original)), frame))
     }
 
     /// Inspects an image file held in memory.

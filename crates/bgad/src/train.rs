@@ -260,4 +260,3 @@ pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
 pub fn check_checkpoint(path: &Path) -> Result<(), TrainError> {
     checkpoint::load(path).map(|_| ())
 }
-

@@ -208,7 +208,9 @@ fn targets(folder: &Path) -> Vec<Target> {
             "settings",
             "bgad.toml",
             vec![b"[train]\ninput = \"64\"\nlevels = [1, 2]\ntiles = true\nroi = \"r.png\"\n".to_vec()],
-            Box::new(|_, bytes| drop(Settings::parse(&String::from_utf8_lossy(bytes), Path::new("bgad.toml")))),
+            Box::new(|_, bytes| {
+                drop(Settings::parse(&String::from_utf8_lossy(bytes), Path::new("bgad.toml")))
+            }),
         ),
         target(
             "image",

@@ -23,7 +23,8 @@ fn write(path: &Path) {
         image::codecs::png::FilterType::NoFilter,
     );
     let pixels = [60u8, 10, 60, 20, 60, 30].repeat(SIDE as usize * SIDE as usize);
-    image::ImageEncoder::write_image(encoder, &pixels, SIDE, SIDE, image::ExtendedColorType::Rgb16).expect("a picture");
+    image::ImageEncoder::write_image(encoder, &pixels, SIDE, SIDE, image::ExtendedColorType::Rgb16)
+        .expect("a picture");
 }
 
 #[test]
@@ -42,10 +43,19 @@ fn threads_wait_for_room_for_large_pictures() {
             "ulimit -v {LIMIT}; exec \"$BGAD\" inspect m.bgad in --threads {THREADS} --format jsonl {more}"
         );
         let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).current_dir(&scene.folder).stdin(Stdio::null()).env("SOURCE_DATE_EPOCH", EPOCH);
+        shell
+            .args(["-c", &script])
+            .current_dir(&scene.folder)
+            .stdin(Stdio::null())
+            .env("SOURCE_DATE_EPOCH", EPOCH);
         let ran = Ran::of(shell.env("BGAD", env!("CARGO_BIN_EXE_bgad")).output().expect("a shell"));
         let ran = ran.exits(1);
-        assert_eq!(ran.stdout.lines().filter(|line| line.contains("\"verdict\":")).count(), THREADS, "{}", ran.stderr);
+        assert_eq!(
+            ran.stdout.lines().filter(|line| line.contains("\"verdict\":")).count(),
+            THREADS,
+            "{}",
+            ran.stderr
+        );
     }
     let pictures = fs::read_dir(scene.path("maps")).expect("pictures").count();
     assert_eq!(pictures, THREADS);

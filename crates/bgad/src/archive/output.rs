@@ -113,7 +113,9 @@ impl Output {
         match self.found.next() {
             None => Ok(false),
             // In a CSV file names are written as cells; files of an earlier version have them as they are.
-            Some((row, file)) if row == entry.row && (file == entry.file || file == cell(&entry.file)) => Ok(true),
+            Some((row, file)) if row == entry.row && (file == entry.file || file == cell(&entry.file)) => {
+                Ok(true)
+            }
             Some((row, file)) => Err(ArchiveError::OtherManifest {
                 path: self.path.clone(),
                 found: format!("row {row}, {file}"),
