@@ -182,7 +182,14 @@ pub fn train(
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Model, TrainError> {
     let resumed = match (run.resume, run.checkpoint) {
-        (true, Some(path)) => Some(checkpoint::load(path)?),
+        (true, Some(path)) => {
+            let checkpoint = checkpoint::load(path)?;
+            // Before an image is read: options are compared in no time.
+            match checkpoint.state.options.different(options) {
+                different if different.is_empty() => Some(checkpoint),
+                different => return Err(TrainError::OtherOptions { different }),
+            }
+        }
         (true, None) => return Err(TrainError::NoCheckpoint),
         _ => None,
     };
