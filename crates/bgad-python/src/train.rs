@@ -215,6 +215,7 @@ impl Job<'_> {
 
 fn said(kept: Kept, files: &Output) -> String {
     match kept {
+        Kept::OfAnother => format!("the checkpoint {} is kept", files.checkpoint.display()),
         Kept::Nothing => "there is no checkpoint of this run yet, nothing was written".to_owned(),
         Kept::Checkpoint => {
             format!(
