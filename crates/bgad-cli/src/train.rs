@@ -69,7 +69,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         stop: &|| STOPS.load(Ordering::Relaxed) > 0,
     };
     if !args.resume
-        && let Some(secs) = train::estimate(&run, &options)?
+        && let Some(secs) = train::estimate(&run, &options)
     {
         say(format_args!("takes about {}", duration(secs)));
     }

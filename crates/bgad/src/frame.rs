@@ -13,7 +13,9 @@ use std::path::Path;
 
 use ::image::{DynamicImage, ImageBuffer, Luma, Pixel, Primitive, Rgb, Rgba};
 
-use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, decode, decode_admitted, read};
+use crate::image::{
+    BitDepth, ImageError, InputImage, InputSize, OriginalSize, decode, decode_admitted, read,
+};
 
 /// How the samples of a [`Frame`] lie in memory: `[height, width, channels]`, row-major, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

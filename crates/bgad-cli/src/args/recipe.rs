@@ -19,7 +19,7 @@ pub(crate) struct InputChoice(pub(crate) Option<InputSize>);
 #[command(next_help_heading = "How it is learned")]
 pub(crate) struct RecipeArgs {
     /// Set of options to start from: fast, quick for a first look in well under a minute, or reference for those of the paper.
-    #[arg(long, default_value = "fast", value_parser = PossibleValuesParser::new(["fast", "quick", "reference"]).map(preset))]
+    #[arg(long, default_value = "fast", hide_possible_values = true, value_parser = PossibleValuesParser::new(["fast", "quick", "reference"]).map(preset))]
     preset: Preset,
 
     /// A first look: the same as --preset quick.

@@ -17,13 +17,13 @@ use crate::options::{Checked, TrainOptions};
 /// Good images that are tried.
 const GOOD: usize = 4;
 
-/// Seconds that [`train`](super::train()) will take with these options, or nothing if the images that were tried cannot be read. It takes
-/// about as long as a hundredth of the training. Writes nothing.
-///
-/// # Errors
-///
-/// A [`TrainError`] that the training would end with too.
-pub fn estimate(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainError> {
+/// Seconds that [`train`](super::train()) will take with these options, `None` if the images that are tried cannot be used: the training
+/// says why. It takes about as long as a hundredth of the training. Writes nothing.
+pub fn estimate(run: &Run<'_>, options: &Checked) -> Option<f64> {
+    tried(run, options).ok().flatten()
+}
+
+fn tried(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainError> {
     let few = Split {
         train: run.split.train.iter().take(GOOD).cloned().collect(),
         anomalies: run.split.anomalies.iter().take(1).cloned().collect(),
@@ -44,7 +44,7 @@ pub fn estimate(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainEr
         return Ok(None);
     }
     let whitenings = images.whiten(&small, &once)?;
-    let tried = images.normal.len() as f64 / few.train.len() as f64;
+    let share = images.normal.len() as f64 / few.train.len() as f64;
     let mut trainer = Trainer::new(&small, &once, &images, roi, whitenings)?;
     let mut step = |pass: usize| -> Result<f64, TrainError> {
         let report = trainer.pass(pass, &images, &small)?;
@@ -55,7 +55,7 @@ pub fn estimate(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainEr
     let shows = !few.anomalies.is_empty() || options.pseudo.any();
     let together = if shows && first_phase < options.schedule.passes() { step(first_phase)? } else { alone };
 
-    let good = run.split.train.len() as f64 * tried;
+    let good = run.split.train.len() as f64 * share;
     let known = run.split.anomalies.len() as f64 * options.repeats as f64;
     let real = if options.repeat { known } else { 0.0 };
     let pasted = if options.cutpaste { known } else { 0.0 };

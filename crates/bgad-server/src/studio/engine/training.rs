@@ -92,7 +92,7 @@ pub(in crate::studio) fn estimate(
         cache_limit: DEFAULT_CACHE_LIMIT,
         stop: &|| control.stop(),
     };
-    let secs = train::estimate(&run, &options)?;
+    let secs = train::estimate(&run, &options);
     Ok(Estimate {
         secs: secs.ok_or("the first images cannot be read: check the images before training")?,
         good: split.train.len(),
