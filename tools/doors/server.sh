@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The server and the line against programs of others: Triton's and KServe's clients, schemathesis, mosquitto, pymodbus.
+# The server and the line against programs of others: Triton's and KServe's clients, schemathesis, curl, mosquitto, pymodbus.
+# BGAD_PARTS and BGAD_FAULTY_PARTS are how many parts go through the handshake, BGAD_IDLE how many connections idle,
+# BGAD_SLOW=1 waits until slow clients are thrown out: docs/serve.md has what they gave.
 # usage: tools/doors/server.sh PATH_OF_BGAD [ARGUMENTS OF PYTEST]
-# Needs python3 with venv and mosquitto; the clients go into the target folder.
+# Needs python3 with venv, curl, openssl and mosquitto; the clients go into the target folder.
 set -euo pipefail
 BGAD="$(realpath "${1:?the path of the bgad binary}")"
 shift

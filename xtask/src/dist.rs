@@ -9,9 +9,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::task::{self, Failure, Step};
+use crate::task::{self, Failure, Step, output};
 use crate::tool;
 
 /// What links for old systems, from PyPI.
@@ -176,17 +175,6 @@ pub(crate) fn host() -> Result<String, Failure> {
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned)
         .ok_or_else(|| Failure::Dist("expected a line `host: ` from `rustc -vV`".to_owned()))
-}
-
-/// What a program prints.
-fn output(program: &str, args: &[&str]) -> Result<String, Failure> {
-    let command = format!("{program} {}", args.join(" "));
-    let output = Command::new(program).args(args).current_dir(task::root()).output();
-    let output = output.map_err(|source| Failure::Start { command: command.clone(), source })?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(Failure::Status { command, status: output.status }),
-    }
 }
 
 #[cfg(test)]

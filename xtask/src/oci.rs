@@ -10,9 +10,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::task::{self, Failure, Step};
+use crate::task::{self, Failure, Step, output};
 
 /// Where the binary lies in the image.
 const BINARY: &str = "usr/local/bin/bgad";
@@ -165,17 +164,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 
 fn write(path: &Path, content: &str) -> Result<(), Failure> {
     fs::write(path, content).map_err(at(path))
-}
-
-/// What a command prints.
-fn output(program: &str, args: &[&str]) -> Result<String, Failure> {
-    let command = format!("{program} {}", args.join(" "));
-    let ran = Command::new(program).args(args).current_dir(task::root()).output();
-    let ran = ran.map_err(|source| Failure::Start { command: command.clone(), source })?;
-    match ran.status.success() {
-        true => Ok(String::from_utf8_lossy(&ran.stdout).into_owned()),
-        false => Err(Failure::Status { command, status: ran.status }),
-    }
 }
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {

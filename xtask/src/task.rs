@@ -85,6 +85,17 @@ impl fmt::Display for Step {
     }
 }
 
+/// What a program prints.
+pub(crate) fn output(program: &str, args: &[&str]) -> Result<String, Failure> {
+    let command = format!("{program} {}", args.join(" "));
+    let output = Command::new(program).args(args).current_dir(root()).output();
+    let output = output.map_err(|source| Failure::Start { command: command.clone(), source })?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(Failure::Status { command, status: output.status }),
+    }
+}
+
 /// Runs the steps in order and stops at the first that fails.
 pub(crate) fn run_all(steps: &[Step]) -> Result<(), Failure> {
     steps.iter().try_for_each(Step::run)

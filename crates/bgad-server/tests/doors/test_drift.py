@@ -75,6 +75,6 @@ def test_a_change_alarms_within_two_windows(line, change, signal):
 def test_nothing_changes(line):
     judge(line, "same", range(40_000, 40_000 + REFERENCE + 3 * WINDOW))
     state = drift(line, "same")
-    assert {"score", "brightness", "sharpness", "ng_share", "part_peak"} <= set(state)
+    assert {"score", "brightness", "sharpness", "ng_share", "part_whole"} <= set(state)
     assert not any(signal["alarms"] for signal in state.values()), state
     assert len(state["brightness"]["statistics"]) == 3
