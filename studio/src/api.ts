@@ -133,10 +133,12 @@ export type LiveState = {
   repository: string;
   parts: LivePart[];
   counts: { ok: number; review: number; ng: number; fault: number };
-  drift: Drift | null;
+  drift: Signal[];
 };
-/** The watch over the scores of the parts judged: `drift.rs`. */
-export type Drift = {
+/** The watch over one signal of the parts judged: `drift.rs`. */
+export type Signal = {
+  /** `score`, `brightness`, `sharpness`, `ng_share`, or `part_` and the name of a part of the score. */
+  signal: string;
   reference: number;
   reference_size: number;
   window: number;
@@ -145,6 +147,8 @@ export type Drift = {
   statistics: number[];
   alarms: number;
   last_alarm?: string;
+  reference_median?: number;
+  window_median?: number;
 };
 export type Layer = "mask" | "roi" | "ignore";
 
