@@ -58,8 +58,7 @@ fn a_resnet_trains_and_its_model_needs_no_other_file() {
     fs::remove_file(scene.path("w.safetensors")).expect("a file");
 
     let info: serde_json::Value =
-        serde_json::from_str(&scene.run(&["info", "m.bgad", "--format", "json"]).exits(0).stdout)
-            .expect("JSON");
+        serde_json::from_str(&scene.run(&["info", "m.bgad", "--json"]).exits(0).stdout).expect("JSON");
     assert_eq!(info["backbone"]["name"], "resnet18");
     let mean = |folder: &str| {
         let ran = scene.run(&["inspect", "m.bgad", folder, "--format", "jsonl"]);
