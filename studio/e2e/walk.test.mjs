@@ -48,14 +48,11 @@ function control(page, name) {
 
 /** Pictures that are still on their way would make a picture a matter of luck; those out of sight are never loaded. */
 async function settled(page) {
-  const arrived = () => {
-    const isSeen = (element) => {
-      const { top, bottom } = element.getBoundingClientRect();
-      return bottom > 0 && top < globalThis.innerHeight;
-    };
-    const maps = [...document.querySelectorAll(".heat")].filter(isSeen).every((heat) => heat.querySelector("canvas"));
-    return maps && [...document.images].filter(isSeen).every((image) => image.complete && image.naturalWidth > 0);
-  };
+  const arrived = () =>
+    [...document.images].every((image) => {
+      const { top, bottom } = image.getBoundingClientRect();
+      return image.complete || bottom < 0 || top > globalThis.innerHeight;
+    });
   await until(() => page.evaluate(arrived), "the pictures are there");
   const messages = page.locator(".toast.info");
   for (let count = await messages.count(); count > 0; count = await messages.count()) {

@@ -133,12 +133,10 @@ export type LiveState = {
   repository: string;
   parts: LivePart[];
   counts: { ok: number; review: number; ng: number; fault: number };
-  drift: Signal[];
+  drift: Drift | null;
 };
-/** The watch over one signal of the parts judged: `drift.rs`. */
-export type Signal = {
-  /** `score`, `brightness`, `sharpness`, `ng_share`, or `part_` and the name of a part of the score. */
-  signal: string;
+/** The watch over the scores of the parts judged: `drift.rs`. */
+export type Drift = {
   reference: number;
   reference_size: number;
   window: number;
@@ -147,8 +145,6 @@ export type Signal = {
   statistics: number[];
   alarms: number;
   last_alarm?: string;
-  reference_median?: number;
-  window_median?: number;
 };
 export type Layer = "mask" | "roi" | "ignore";
 

@@ -185,12 +185,9 @@ def weights(name, file):
 
     model = network(name)
     for module in model.modules():
+        # Random weights without a trained norm make activations shrink to denormal numbers, which are slow.
         if isinstance(module, torch.nn.BatchNorm2d):
-            # timm begins with residuals of nothing.
-            module.weight.data.fill_(1)
-            # Without a trained norm, activations of an EfficientNet shrink to denormal numbers, which are slow.
-            if name.startswith("tf_efficientnet"):
-                module.running_var.fill_(0.05)
+            module.running_var.fill_(0.05)
     save_file({k: v.contiguous() for k, v in model.state_dict().items() if "num_batches" not in k}, file)
     export(model, name, ["a", "b", "c"])
     return lambda: None

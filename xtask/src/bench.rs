@@ -91,12 +91,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     let plan = plan(arguments)?;
-    let mut builds = vec![Step::cargo(&["bench", "--no-run", "-p", "bgad", "--bench", "worker"])];
-    // The other groups ask the worker alone.
-    if plan.groups.iter().any(|group| matches!(*group, "train" | "inspect")) {
-        builds.push(Step::cargo(&["build", "--release", "-p", "bgad-cli"]));
-    }
-    task::run_all(&builds)?;
+    task::run_all(&[
+        Step::cargo(&["build", "--release", "-p", "bgad-cli"]),
+        Step::cargo(&["bench", "--no-run", "-p", "bgad", "--bench", "worker"]),
+    ])?;
     let scratch = task::scratch("bench");
     std::fs::create_dir_all(&scratch).map_err(|source| Failure::Folder { path: scratch.clone(), source })?;
     let mut all = Vec::new();

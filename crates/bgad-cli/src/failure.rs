@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
+use bgad::printable;
+
 /// Anything that ends a command.
 pub(crate) type Failure = Box<dyn Error>;
 
@@ -58,10 +60,11 @@ pub(crate) fn skipped(number: usize, result: &str) -> String {
     format!("{} {verb} skipped, see above; {result}", count(number, "file"))
 }
 
-/// A line on stderr.
+/// A line on stderr. Whatever names it has in it, the terminal obeys none of them.
 pub(crate) fn say(message: impl Display) {
+    let message = message.to_string();
     // A stderr that is closed leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "bgad: {message}");
+    let _ = writeln!(io::stderr(), "bgad: {}", printable::lines(&message));
 }
 
 #[cfg(test)]

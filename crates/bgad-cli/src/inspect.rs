@@ -32,6 +32,9 @@ pub(crate) use write::text as cell_text;
 /// Images per thread between two writes: results come while the work goes on, and threads seldom wait.
 const SHARE: usize = 4;
 
+/// Bytes of pixels that a thread keeps from the verdict to the picture; larger images are decoded again.
+const KEPT: usize = 64 << 20;
+
 /// What came of one image.
 struct Judged {
     entry: Entry,
@@ -156,8 +159,7 @@ impl Job<'_> {
             Ok((frame, inspection)) => {
                 capture.secs = Some(started.elapsed().as_secs_f64());
                 capture.created = Some(SystemTime::now());
-                let seen = Seen { frame: &frame, inspection: &inspection, recipe: &self.recipe };
-                let unwritten = pictures::write(&self.args.pictures, input, &seen, &mut capture);
+                let unwritten = self.pictures(input, frame.as_ref(), &inspection, &mut capture);
                 let record = Record::new(&self.recipe, &inspection, &capture);
                 Judged { entry: Entry::Judged(Box::new(record)), unwritten }
             }
@@ -169,14 +171,43 @@ impl Job<'_> {
         }
     }
 
-    fn inspected(&self, path: &Path) -> Result<(Frame, Inspection), ImageError> {
-        let frame = stdin::frame(path)?;
-        let named = |error| ImageError { path: Some(path.to_owned()), ..error };
-        let mut inspection = self.detector.inspect(&frame).map_err(named)?;
+    /// The pixels too, if they are worth keeping for a picture.
+    fn inspected(&self, path: &Path) -> Result<(Option<Frame>, Inspection), ImageError> {
+        let most = if self.args.pictures.out.is_some() { KEPT } else { 0 };
+        let (mut inspection, frame) = match stdin::frame(path)? {
+            None => self.detector.inspect_file_keeping(path, most)?,
+            Some(frame) => {
+                let named = |error| ImageError { path: Some(path.to_owned()), ..error };
+                (self.detector.inspect(&frame).map_err(named)?, Some(frame))
+            }
+        };
         let results = &self.args.results;
         let pixel_area = results.pixel_size.map_or(1.0, |side| side * side);
         inspection.regions.retain(|region| region.area * pixel_area >= results.min_area);
         Ok((frame, inspection))
+    }
+
+    /// Writes what was asked for beside the verdict; what could not be written.
+    fn pictures(
+        &self,
+        input: &Input,
+        frame: Option<&Frame>,
+        inspection: &Inspection,
+        capture: &mut Capture,
+    ) -> Vec<String> {
+        let args = &self.args.pictures;
+        if args.out.is_none() {
+            return Vec::new();
+        }
+        let mut written = |frame: &Frame| {
+            pictures::write(args, input, &Seen { frame, inspection, recipe: &self.recipe }, capture)
+        };
+        match frame {
+            Some(frame) => written(frame),
+            // It was too large to be held while others are inspected.
+            None => Frame::open_for(&input.path, written)
+                .unwrap_or_else(|error| vec![format!("{} has no picture", failure::chain(&error))]),
+        }
     }
 
     fn capture(&self, input: &Input) -> Capture {

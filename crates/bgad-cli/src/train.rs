@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bgad::calibrate::session::{fewest_images, strongest_promise};
 use bgad::dataset::{Setting, Split, SplitRecord};
+use bgad::image::BitDepth;
 use bgad::model::Model;
 use bgad::options::DEFAULT_CACHE_LIMIT;
 use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
@@ -47,6 +48,12 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
             say("note: --tiles would look closer, at the price of time");
         }
     }
+    if recipe.bit_depth.is_none() && options.bit_depth != BitDepth::FULL {
+        say(format_args!(
+            "bit depth {}: no good image of 16 bit needs more; --bit-depth 16 takes the full range",
+            options.bit_depth
+        ));
+    }
     let options = recipe::checked(options)?;
     let backbone = args.recipe.backbone()?;
 
@@ -79,6 +86,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let model = saved.map_err(|error| {
         let kept = match files.kept_after(error.as_ref(), args.resume || progress.checkpoint) {
             None => return error,
+            Some(Kept::OfAnother) => format!("the checkpoint {} is kept", files.checkpoint.display()),
             Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
             Some(Kept::Checkpoint) => format!(
                 "the checkpoint {} is kept: the same command with --resume goes on from there",

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::backbone::{Backbone, Workspace};
 use crate::frame::Frame;
-use crate::image::{Appearance, ImageError, InputImage, InputSize, OriginalSize};
+use crate::image::{Appearance, ImageError, InputImage, InputSize, OriginalSize, decode_admitted, read};
 use crate::model::{Header, Model, ModelError};
 use crate::pyramid::Pyramid;
 use crate::score::{
@@ -161,7 +161,31 @@ impl Detector {
     ///
     /// An [`ImageError`] that names the file and says what is wrong with it.
     pub fn inspect_file(&self, path: &Path) -> Result<Inspection, ImageError> {
-        self.inspect(&Frame::open(path)?).map_err(|error| error.of_file(path))
+        Ok(self.inspect_file_keeping(path, 0)?.0)
+    }
+
+    /// Inspects an image file, and gives its pixels too if these take at most `most` bytes. Larger ones are dropped as soon as they have
+    /// been brought to the size that the model looks at, so that many threads never hold many of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::inspect_file`].
+    pub fn inspect_file_keeping(
+        &self,
+        path: &Path,
+        most: usize,
+    ) -> Result<(Inspection, Option<Frame>), ImageError> {
+        self.inspect_decoding(&read(path)?, most).map_err(|error| error.of_file(path))
+    }
+
+    fn inspect_decoding(&self, bytes: &[u8], most: usize) -> Result<(Inspection, Option<Frame>), ImageError> {
+        let (pixels, permit) = decode_admitted(bytes)?.held();
+        let frame = Frame::of(pixels);
+        let original = frame.size();
+        let image = self.input_of(&frame)?;
+        let frame = (frame.pixels().as_bytes().len() <= most).then_some(frame);
+        drop(permit);
+        Ok((self.on_threads(|| self.inspect_input(&image, original)), frame))
     }
 
     /// Inspects an image file held in memory.
@@ -170,7 +194,7 @@ impl Detector {
     ///
     /// An [`ImageError`] that says what is wrong with it.
     pub fn inspect_bytes(&self, bytes: &[u8]) -> Result<Inspection, ImageError> {
-        self.inspect(&Frame::decode(bytes)?)
+        Ok(self.inspect_decoding(bytes, 0)?.0)
     }
 
     /// Inspects a picture in memory.

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ::image::{DynamicImage, ImageBuffer, Luma, Pixel, Primitive, Rgb, Rgba};
 
-use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, decode, read};
+use crate::image::{BitDepth, ImageError, InputImage, InputSize, OriginalSize, decode, decode_admitted, read};
 
 /// How the samples of a [`Frame`] lie in memory: `[height, width, channels]`, row-major, interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,22 @@ impl Frame {
     /// An [`ImageError`] that names the file.
     pub fn open(path: &Path) -> Result<Frame, ImageError> {
         Frame::decode(&read(path)?).map_err(|error| error.of_file(path))
+    }
+
+    /// Reads an image file as [`Frame::open`] does, for as long as `use_it` takes. Until then the pixels count against what all threads
+    /// may hold of decoded pictures, so that many threads with large pictures wait for each other instead of filling the memory.
+    /// `use_it` should not hand work to other threads.
+    ///
+    /// # Errors
+    ///
+    /// An [`ImageError`] that names the file.
+    pub fn open_for<T>(path: &Path, use_it: impl FnOnce(&Frame) -> T) -> Result<T, ImageError> {
+        let (pixels, _permit) = decode_admitted(&read(path)?).map_err(|error| error.of_file(path))?.held();
+        Ok(use_it(&Frame { pixels }))
+    }
+
+    pub(crate) fn of(pixels: DynamicImage) -> Frame {
+        Frame { pixels }
     }
 
     /// Rows.

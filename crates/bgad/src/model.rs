@@ -225,7 +225,7 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_with_bytes(path: &Path) -> Result<(Model, Vec<u8>), ModelError> {
         let in_file = |source| ModelError::InFile { path: path.to_owned(), source: Box::new(source) };
-        let weights = Weights::open(path).map_err(|e| in_file(ModelError::Weights(e)))?;
+        let weights = Weights::open(path).map_err(|e| in_file(e.into()))?;
         let model = Model::from_weights(&weights).map_err(in_file)?;
         Ok((model, weights.into_bytes()))
     }

@@ -262,6 +262,22 @@ impl TrainOptions {
         }
     }
 
+    /// The options that have other values in `other`: name, value here, value there.
+    pub fn different(&self, other: &TrainOptions) -> Vec<(String, String, String)> {
+        let fields = |options: &TrainOptions| match serde_json::to_value(options) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let shown = |value: Option<&serde_json::Value>| match value {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            None | Some(serde_json::Value::Null) => "none".to_owned(),
+            Some(value) => value.to_string(),
+        };
+        let (here, there) = (fields(self), fields(other));
+        let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        differing.map(|(name, value)| (name.clone(), shown(Some(value)), shown(there.get(name)))).collect()
+    }
+
     /// Accepts the options or names the first one that cannot work.
     ///
     /// # Errors
@@ -394,6 +410,15 @@ mod tests {
         for preset in [Preset::Reference, Preset::Fast, Preset::Quick] {
             assert!(TrainOptions::preset(preset).check().is_ok(), "{preset:?}");
         }
+    }
+
+    #[test]
+    fn differences_are_named_with_both_values() {
+        let fast = TrainOptions::preset(Preset::Fast);
+        assert_eq!(fast.different(&fast), []);
+        let other = TrainOptions { beta: 0.25, tile_overlap: Some(8), ..fast.clone() };
+        let text = |name: &str, was: &str, is: &str| (name.to_owned(), was.to_owned(), is.to_owned());
+        assert_eq!(fast.different(&other), [text("beta", "0.05", "0.25"), text("tile_overlap", "none", "8")]);
     }
 
     #[test]

@@ -17,12 +17,35 @@ pub fn text(text: &str) -> Shown<'_> {
 }
 
 /// A text for a cell of a CSV file: a spreadsheet takes what begins with `=`, `+`, `-`, `@`, a tabulator or a line break for a
-/// formula, so such a text gets an apostrophe in front. Not for numbers. Quotes are the business of whoever writes the file.
+/// formula, so such a text gets an apostrophe in front. What a terminal would obey is written as an escape, but for line breaks and
+/// tabulators. Not for numbers. Quotes are the business of whoever writes the file.
 pub fn cell(text: &str) -> Cow<'_, str> {
+    let text = lines(text);
     match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         true => Cow::Owned(format!("'{text}")),
-        false => Cow::Borrowed(text),
+        false => text,
     }
+}
+
+/// A text of several lines for a terminal: as [`text`], but line breaks and tabulators stay.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |letter: char| is_active(letter) && !matches!(letter, '\n' | '\r' | '\t');
+    match text.contains(is_obeyed) {
+        false => Cow::Borrowed(text),
+        true => {
+            let escaped = |letter: char| match is_obeyed(letter) {
+                true => letter.escape_default().collect(),
+                false => String::from(letter),
+            };
+            Cow::Owned(text.chars().map(escaped).collect())
+        }
+    }
+}
+
+/// Control characters, and those that turn the direction of text.
+fn is_active(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || turns
 }
 
 /// Names in the order in which a person counts: `part 2` before `part 10`, whatever the number of zeros in front.
@@ -59,10 +82,8 @@ pub struct Shown<'a>(Cow<'a, str>);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for letter in self.0.chars() {
-            let turns =
-                matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             match letter {
-                letter if letter.is_control() || turns => write!(f, "{}", letter.escape_default())?,
+                letter if is_active(letter) => write!(f, "{}", letter.escape_default())?,
                 letter => f.write_char(letter)?,
             }
         }
@@ -96,5 +117,8 @@ mod tests {
         }
         assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
         assert_eq!(cell("a=1"), "a=1");
+        assert_eq!(cell("\n=1"), "'\n=1");
+        assert_eq!(cell("a\u{1b}[2J\tb"), "a\\u{1b}[2J\tb");
+        assert_eq!(lines("a\nb\tc\u{1b}d"), "a\nb\tc\\u{1b}d");
     }
 }

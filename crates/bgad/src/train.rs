@@ -182,7 +182,14 @@ pub fn train(
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Model, TrainError> {
     let resumed = match (run.resume, run.checkpoint) {
-        (true, Some(path)) => Some(checkpoint::load(path)?),
+        (true, Some(path)) => {
+            let checkpoint = checkpoint::load(path)?;
+            // Before an image is read: options are compared in no time.
+            match checkpoint.state.options.different(options) {
+                different if different.is_empty() => Some(checkpoint),
+                different => return Err(TrainError::OtherOptions { different }),
+            }
+        }
         (true, None) => return Err(TrainError::NoCheckpoint),
         _ => None,
     };
@@ -250,4 +257,13 @@ pub fn remove_checkpoint(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+/// Reads a checkpoint and forgets it: for fuzzing, since nothing but resuming a training opens one.
+///
+/// # Errors
+///
+/// As resuming from it would.
+#[doc(hidden)]
+pub fn check_checkpoint(path: &Path) -> Result<(), TrainError> {
+    checkpoint::load(path).map(|_| ())
 }

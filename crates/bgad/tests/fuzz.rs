@@ -14,8 +14,8 @@ use bgad::backbone::Backbone;
 use bgad::dataset::{Dataset, Setting, Split, SplitOptions};
 use bgad::image::{InputImage, InputSize, Mask, OriginalSize};
 use bgad::model::Model;
-use bgad::options::{Preset, Schedule, TrainOptions};
-use bgad::train::{Material, Run, train};
+use bgad::options::{Preset, Schedule, Settings, TrainOptions};
+use bgad::train::{Material, Run, check_checkpoint, train};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -199,6 +199,20 @@ fn targets(folder: &Path) -> Vec<Target> {
             Box::new(|_, b| drop(Model::from_bytes(b.to_vec()))),
         ),
         target(
+            "checkpoint",
+            "x.checkpoint",
+            vec![fs::read(folder.join("m.checkpoint")).expect("a checkpoint")],
+            Box::new(|path, _| drop(check_checkpoint(path))),
+        ),
+        target(
+            "settings",
+            "bgad.toml",
+            vec![b"[train]\ninput = \"64\"\nlevels = [1, 2]\ntiles = true\nroi = \"r.png\"\n".to_vec()],
+            Box::new(|_, bytes| {
+                drop(Settings::parse(&String::from_utf8_lossy(bytes), Path::new("bgad.toml")))
+            }),
+        ),
+        target(
             "image",
             "image",
             images.map(|(image, format)| encoded(image, format)).to_vec(),
@@ -238,7 +252,7 @@ fn model(split: &Split, folder: &Path) -> Vec<u8> {
         split,
         backbone: &Backbone::embedded("tf_efficientnet_lite0").expect("a backbone"),
         material: &Material::default(),
-        checkpoint: None,
+        checkpoint: Some(&folder.join("m.checkpoint")),
         resume: false,
         cache_limit: u64::MAX,
         stop: &|| false,

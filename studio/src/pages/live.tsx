@@ -1,7 +1,7 @@
 /** What the promoted model says of the parts that arrive. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { api, type Label, type LivePart, type LiveState, type Signal } from "../api";
+import { api, type Drift, type Label, type LivePart, type LiveState } from "../api";
 import { scaleOf } from "../colors";
 import { clock, number, percent, t } from "../i18n";
 import { useShortcuts } from "../keys";
@@ -66,7 +66,7 @@ export function Live(): JSX.Element {
           </div>
         ))}
       </dl>
-      <Drift signals={state.drift} />
+      {state.drift && <DriftNote drift={state.drift} />}
       {state.parts.length === 0 && <p class="nothing">{state.watching ? t("live.waiting") : t("live.off")}</p>}
       <div class="live-body">
         {current && <Current part={current} model={state.serving.model} onAnswer={(to) => void answer(to)} />}
@@ -83,74 +83,34 @@ export function Live(): JSX.Element {
   );
 }
 
-/** Windows shown of a signal. */
-const WINDOWS = 40;
-
-const isOver = (signal: Signal) => (signal.statistics.at(-1) ?? 0) > signal.threshold;
-
-/** Whether the parts are still like the first ones: each signal with the distances of its windows. */
-function Drift({ signals }: { signals: readonly Signal[] }): JSX.Element | null {
-  const first = signals[0];
-  if (!first) return null;
-  const over = signals.filter(isOver);
-  const judged = signals.some((signal) => signal.statistics.length > 0);
-  const state = over.length > 0 ? "warning" : judged ? "done" : "queued";
-  const { reference, reference_size: of, window } = signals.reduce((a, b) => (b.reference > a.reference ? b : a));
-  const says =
-    over.length > 0
-      ? t("drift.yes", { signals: over.map(nameOfSignal).join(", ") })
-      : t(judged ? "drift.no" : reference < of ? "drift.reference" : "drift.window", { n: reference, of, window });
+/** Whether the scores are still those of the first parts. */
+function DriftNote({ drift }: { drift: Drift }): JSX.Element {
+  const { statistics, threshold, reference, reference_size: size } = drift;
+  const last = statistics.at(-1);
+  const [width, height, most] = [240, 44, Math.max(1.6 * threshold, ...statistics)];
+  const shown = statistics.slice(-40);
+  const y = (value: number) => height - (value / most) * height;
+  const state = last === undefined ? "queued" : last > threshold ? "warning" : "done";
+  const says = last === undefined ? t(reference < size ? "drift.reference" : "drift.window", { n: reference, of: size, window: drift.window }) : t(last > threshold ? "drift.yes" : "drift.no", { d: number(last, 2), most: number(threshold, 2) });
   return (
     <section class="drift" aria-label={t("drift")}>
-      <h2>{t("drift")}</h2>
-      <p>
-        <span class={`state ${state}`}>{t(`drift.state.${state}`)}</span> {says}
-      </p>
-      {judged && (
-        <ul class="signals">
-          {signals.map((signal) => (
-            <SignalLine key={signal.signal} signal={signal} />
+      <div>
+        <h2>{t("drift")}</h2>
+        <p>
+          <span class={`state ${state}`}>{t(`drift.state.${state}`)}</span> {says}
+        </p>
+        <p class="muted small">{t("drift.text", { window: drift.window, of: size, rate: percent(drift.false_alarms_per_window, 1) })}</p>
+        {drift.last_alarm && <p class="small">{t("drift.alarms", { n: drift.alarms, at: clock(Date.parse(drift.last_alarm)) })}</p>}
+      </div>
+      {shown.length > 0 && (
+        <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={t("drift.chart", { n: shown.length, most: number(threshold, 2) })}>
+          {shown.map((value, i) => (
+            <rect key={i} class={value > threshold ? "bar over" : "bar"} x={(i * width) / 40} width={width / 40 - 1.5} y={y(value)} height={height - y(value)} />
           ))}
-        </ul>
+          <line class="limit" x1="0" x2={width} y1={y(threshold)} y2={y(threshold)} />
+        </svg>
       )}
-      <p class="muted small">{t("drift.text", { window, of, rate: percent(first.false_alarms_per_window, 1), most: number(first.threshold, 2) })}</p>
     </section>
-  );
-}
-
-/** A signal in words; the name that the server gives it, if there are none. */
-function nameOfSignal({ signal }: Signal): string {
-  switch (signal) {
-    case "score":
-    case "brightness":
-    case "sharpness":
-    case "ng_share":
-      return t(`signal.${signal}`);
-    default:
-      return t("signal.part", { name: signal.replace(/^part_/, "") });
-  }
-}
-
-function SignalLine({ signal }: { signal: Signal }): JSX.Element {
-  const { statistics, threshold, alarms, last_alarm, reference_median: was, window_median: is } = signal;
-  const shown = statistics.slice(-WINDOWS);
-  const [width, height, most] = [160, 28, Math.max(1.4 * threshold, ...shown)];
-  const y = (value: number) => height - (value / most) * height;
-  return (
-    <li class={isOver(signal) ? "over" : ""}>
-      <span class="name">{nameOfSignal(signal)}</span>
-      <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={t("drift.chart", { n: shown.length, last: number(statistics.at(-1) ?? 0, 2), most: number(threshold, 2) })}>
-        {shown.map((value, i) => (
-          <rect key={i} class={value > threshold ? "bar over" : "bar"} x={(i * width) / WINDOWS} width={width / WINDOWS - 1} y={y(value)} height={height - y(value)} />
-        ))}
-        <line class="limit" x1="0" x2={width} y1={y(threshold)} y2={y(threshold)} />
-      </svg>
-      <span class="figure">{statistics.length > 0 ? number(statistics.at(-1)!, 2) : ""}</span>
-      <span class="muted small">
-        {was !== undefined && is !== undefined && t("drift.medians", { was: number(was, 2), is: number(is, 2) })}{" "}
-        {last_alarm && t("drift.alarms", { n: alarms, at: clock(Date.parse(last_alarm)) })}
-      </span>
-    </li>
   );
 }
 

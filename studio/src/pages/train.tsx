@@ -62,8 +62,6 @@ function NewTraining(): JSX.Element {
     setEstimate(undefined);
     say(t("train.queued", { model: (job.task as TrainTask).name }));
     await attempt(loadJobs);
-    // What was started is what one wants to see now.
-    document.querySelector(".jobs")?.closest(".panel")?.scrollIntoView({ block: "nearest" });
   };
   const changed = () => setEstimate(undefined);
 

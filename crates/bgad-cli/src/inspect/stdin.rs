@@ -39,10 +39,10 @@ pub(super) fn inputs(args: &InspectArgs) -> Result<Vec<PathBuf>, Failure> {
     Ok(inputs)
 }
 
-/// The image in a file, or on stdin.
-pub(super) fn frame(path: &Path) -> Result<Frame, ImageError> {
+/// The image on stdin, if that is what the path means.
+pub(super) fn frame(path: &Path) -> Result<Option<Frame>, ImageError> {
     if path.as_os_str() != STDIN {
-        return Frame::open(path);
+        return Ok(None);
     }
     let mut bytes = Vec::new();
     let read = io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes);
@@ -50,5 +50,5 @@ pub(super) fn frame(path: &Path) -> Result<Frame, ImageError> {
         Ok(_) => Frame::decode(&bytes),
         Err(error) => Err(ImageProblem::Unreadable(error).into()),
     };
-    decoded.map_err(|error| ImageError { path: Some("stdin".into()), ..error })
+    decoded.map(Some).map_err(|error| ImageError { path: Some("stdin".into()), ..error })
 }

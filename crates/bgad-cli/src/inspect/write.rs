@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use bgad::printable;
 use bgad::record::{FailedRecord, PART_NAMES, Record, RegionRecord};
 
 use super::table::Table;
@@ -174,11 +175,7 @@ impl<W: Write> Exporter for Csv<W> {
 /// Text from outside in a cell. A spreadsheet would compute what starts like a formula, so an apostrophe goes before it:
 /// it marks text there.
 pub(crate) fn text(text: Option<&str>) -> String {
-    let text = text.unwrap_or_default();
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
+    printable::cell(text.unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]

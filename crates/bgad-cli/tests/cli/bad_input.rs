@@ -133,7 +133,10 @@ fn a_model_of_another_version() {
 fn no_model_or_no_model_at_all() {
     let scene = Scene::new("no_model");
     scene.picture("x.png", 1, None);
-    scene.run(&["inspect", "m.bgad", "x.png"]).exits(2).says(&["m.bgad", "No such file"]);
+    scene
+        .run(&["inspect", "m.bgad", "x.png"])
+        .exits(2)
+        .says(&["bgad: cannot use the model file m.bgad: it cannot be read: No such file"]);
     scene.run(&["inspect", "x.png", "x.png"]).exits(2).says(&["cannot use the model file x.png"]);
 }
 

@@ -44,6 +44,9 @@ fn without_figures(line: &str) -> String {
         if (is_number(character) && text.ends_with('#')) || (character == ' ' && text.ends_with(' ')) {
             continue;
         }
+        if character == '#' && text.ends_with(" -") {
+            text.pop();
+        }
         text.push(character);
     }
     text.replace("hour", "time").trim_end().to_owned()
@@ -51,8 +54,13 @@ fn without_figures(line: &str) -> String {
 
 /// How far something is, and how long it took: that depends on the machine too.
 fn is_duration(line: &str) -> bool {
-    let progress =
-        ["time ", "bgad: training, pass", "bgad: reading images", "bgad: scoring images", "bgad: about "];
+    let progress = [
+        "time ",
+        "bgad: training, pass",
+        "bgad: reading images",
+        "bgad: scoring images",
+        "bgad: takes about",
+    ];
     progress.iter().any(|start| line.starts_with(start)) || line.ends_with(" per image")
 }
 

@@ -4,3 +4,5 @@
 mod scene;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
+mod memory;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::manifest::Entry;
 use super::{Job, Row};
 use crate::durable;
+use crate::printable::cell;
 
 /// Rows reach the disk at least so often; a power failure costs no more, a killed process nothing.
 const SYNC: Duration = Duration::from_secs(1);
@@ -111,7 +112,10 @@ impl Output {
     pub fn has(&mut self, entry: &Entry) -> Result<bool, ArchiveError> {
         match self.found.next() {
             None => Ok(false),
-            Some((row, file)) if row == entry.row && file == entry.file => Ok(true),
+            // In a CSV file names are written as cells; files of an earlier version have them as they are.
+            Some((row, file)) if row == entry.row && (file == entry.file || file == cell(&entry.file)) => {
+                Ok(true)
+            }
             Some((row, file)) => Err(ArchiveError::OtherManifest {
                 path: self.path.clone(),
                 found: format!("row {row}, {file}"),
@@ -134,7 +138,7 @@ impl Output {
             }),
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *file);
-                rows.iter().try_for_each(|row| writer.serialize(row)).map_err(io::Error::other)?;
+                rows.iter().try_for_each(|row| writer.serialize(in_cells(row))).map_err(io::Error::other)?;
                 writer.flush()
             }
         })?;
@@ -161,6 +165,12 @@ impl Output {
         let written = write(&mut self.file).and_then(|()| self.file.flush());
         written.map_err(|source| ArchiveError::Output { path: self.path.clone(), source })
     }
+}
+
+/// The row as a CSV file has it: no text in it is a formula to a spreadsheet.
+fn in_cells(row: &Row) -> Row {
+    let error = row.error.as_deref().map(|error| cell(error).into_owned());
+    Row { file: cell(&row.file).into_owned(), error, ..row.clone() }
 }
 
 /// Length of the whole rows, head included, and what they are of.

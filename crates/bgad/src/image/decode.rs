@@ -62,6 +62,13 @@ pub(crate) struct Decoded {
     _permit: Permit<'static>,
 }
 
+impl Decoded {
+    /// The pixels, and the leave to hold them.
+    pub(crate) fn held(self) -> (DynamicImage, Permit<'static>) {
+        (self.pixels, self._permit)
+    }
+}
+
 /// Decodes and turns upright.
 pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
     Ok(decode_admitted(bytes)?.pixels)

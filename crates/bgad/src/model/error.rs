@@ -6,6 +6,7 @@ use std::{error, fmt, io};
 use super::FORMAT_VERSION;
 use super::file::KEY;
 use crate::backbone::BackboneError;
+use crate::printable;
 use crate::weights::WeightsError;
 
 /// Why a model file was refused or not written.
@@ -19,6 +20,8 @@ pub enum ModelError {
         /// What it is.
         source: Box<ModelError>,
     },
+    /// The file could not be read.
+    Read(io::Error),
     /// The file could not be written.
     Write {
         /// The file.
@@ -65,8 +68,9 @@ pub enum ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InFile { path, .. } => write!(f, "cannot use the model file {}", path.display()),
-            Self::Write { path, .. } => write!(f, "cannot write the model file {}", path.display()),
+            Self::InFile { path, .. } => write!(f, "cannot use the model file {}", printable::path(path)),
+            Self::Write { path, .. } => write!(f, "cannot write the model file {}", printable::path(path)),
+            Self::Read(_) => write!(f, "it cannot be read"),
             Self::Weights(_) => write!(f, "not a sound safetensors file"),
             Self::NotAModel => {
                 write!(f, "a safetensors file, but not a bgad model: its metadata has no \"{KEY}\"")
@@ -90,11 +94,22 @@ impl fmt::Display for ModelError {
     }
 }
 
+/// What the system said about a file is no flaw of its content.
+impl From<WeightsError> for ModelError {
+    fn from(error: WeightsError) -> ModelError {
+        match error {
+            WeightsError::Read { source, .. } => ModelError::Read(source),
+            error => ModelError::Weights(error),
+        }
+    }
+}
+
 impl error::Error for ModelError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::InFile { source, .. } => Some(source),
             Self::Write { source, .. } => Some(source),
+            Self::Read(source) => Some(source),
             Self::Weights(source) => Some(source),
             Self::Header(source) => Some(source),
             Self::Backbone(source) => Some(source),

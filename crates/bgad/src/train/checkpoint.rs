@@ -88,7 +88,7 @@ pub(super) fn load(path: &Path) -> Result<Checkpoint, TrainError> {
 
 fn read(path: &Path) -> Result<Checkpoint, ModelError> {
     let wrong = |what: &str| ModelError::Inconsistent { what: what.to_owned() };
-    let weights = Weights::open(path).map_err(ModelError::Weights)?;
+    let weights = Weights::open(path).map_err(ModelError::from)?;
     let text = weights
         .metadata(CHECKPOINT_KEY)
         .ok_or_else(|| wrong("this is no checkpoint of a training, or one of an earlier bgad"))?;

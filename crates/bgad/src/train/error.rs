@@ -45,7 +45,12 @@ pub enum TrainError {
         /// Why.
         source: ModelError,
     },
-    /// The checkpoint is of a run with other options, images or backbone.
+    /// The checkpoint is of a run with other options.
+    OtherOptions {
+        /// Each of them: name, what it was, and what was asked for now.
+        different: Vec<(String, String, String)>,
+    },
+    /// The checkpoint is of a run with other images or another backbone.
     OtherRun {
         /// What differs.
         what: &'static str,
@@ -76,6 +81,14 @@ impl fmt::Display for TrainError {
             Self::Model(error) => write!(f, "{error}"),
             Self::NoCheckpoint => write!(f, "there is no checkpoint to resume from"),
             Self::Checkpoint { path, .. } => write!(f, "checkpoint {}", path.display()),
+            Self::OtherOptions { different } => {
+                let words = different.iter().map(|(name, was, is)| format!("{name} was {was}, is {is}"));
+                let words = words.collect::<Vec<_>>().join("; ");
+                write!(
+                    f,
+                    "the checkpoint is of a run with other options ({words}): resume with the same, or start anew without it"
+                )
+            }
             Self::OtherRun { what } => {
                 write!(
                     f,

@@ -95,7 +95,12 @@ impl Output {
     /// What a run that ended with `error` leaves behind, if that is worth a word. `written` says whether a checkpoint of
     /// this run, or of the one that it resumed, has been written.
     pub fn kept_after(&self, error: &(dyn std::error::Error + 'static), written: bool) -> Option<Kept> {
-        if written && self.checkpoint.is_file() {
+        let other = |error: &TrainError| {
+            matches!(error, TrainError::OtherOptions { .. } | TrainError::OtherRun { .. })
+        };
+        if error.downcast_ref().is_some_and(other) {
+            Some(Kept::OfAnother)
+        } else if written && self.checkpoint.is_file() {
             Some(Kept::Checkpoint)
         } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
             Some(Kept::Nothing)
@@ -135,6 +140,8 @@ pub fn is_replaceable(path: &Path) -> bool {
 pub enum Kept {
     /// [`Output::checkpoint`], from which it can be resumed.
     Checkpoint,
+    /// [`Output::checkpoint`], which is of another run and was not touched.
+    OfAnother,
     /// No checkpoint had been written yet.
     Nothing,
 }

@@ -270,7 +270,6 @@ impl<'a> Trainer<'a> {
         let Checkpoint { state, flows } = checkpoint;
         let own = self.state(0, images, run);
         let differs = [
-            ("options", state.options != own.options),
             ("scoring area", state.area != own.area),
             ("backbone", state.backbone_sha256 != own.backbone_sha256),
             ("images", state.images_sha256 != own.images_sha256),
