@@ -17,8 +17,7 @@ pytest.importorskip("pyspark")
 import bgad.spark  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 
-# docs/scale.md has a run with ten thousand.
-ROWS = int(os.environ.get("BGAD_ARCHIVE_ROWS", "1000"))
+ROWS = 1000
 
 
 @pytest.fixture(scope="module")
