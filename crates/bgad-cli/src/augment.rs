@@ -38,7 +38,22 @@ pub(crate) fn run(args: &AugmentArgs) -> Result<Outcome, Failure> {
             }
         }
     }
-    let paths: Vec<PathBuf> = split.train.iter().map(|sample| sample.path.clone()).collect();
+    let good = split.train.par_iter().map(|sample| {
+        InputImage::load_with_original_size(&sample.path, args.input).map(|_| sample.path.clone())
+    });
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for readable in good.collect::<Vec<_>>() {
+        match readable {
+            Ok(path) => paths.push(path),
+            Err(error) => {
+                skipped += 1;
+                say(format_args!("skipped: {}", chain(&error)));
+            }
+        }
+    }
+    if paths.is_empty() {
+        return Err("none of the good images could be read: there is nothing to place a defect on".into());
+    }
     let foregrounds = args.material.foreground().find(&paths, args.input)?;
     let hosts: Vec<Source> = paths.into_iter().map(|path| Source { path, corner: None }).collect();
     let textures = match &args.material.textures {

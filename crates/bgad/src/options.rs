@@ -264,9 +264,10 @@ impl TrainOptions {
 
     /// The options that have other values in `other`: name, value here, value there.
     pub fn different(&self, other: &TrainOptions) -> Vec<(String, String, String)> {
-        let fields = |options: &TrainOptions| match serde_json::to_value(options) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
+        // By way of text, which has the digits of an f32 and not those of its f64.
+        let fields = |options: &TrainOptions| -> serde_json::Map<String, serde_json::Value> {
+            let text = serde_json::to_string(options);
+            text.and_then(|text| serde_json::from_str(&text)).unwrap_or_default()
         };
         let shown = |value: Option<&serde_json::Value>| match value {
             Some(serde_json::Value::String(text)) => text.clone(),

@@ -244,7 +244,8 @@ fn targets(folder: &Path) -> Vec<Target> {
 fn model(split: &Split, folder: &Path) -> Vec<u8> {
     let options = TrainOptions {
         input: InputSize::square(32),
-        schedule: Schedule { meta_epochs: 1, sub_epochs: 1 },
+        // A checkpoint is written after each meta-epoch but the last.
+        schedule: Schedule { meta_epochs: 2, sub_epochs: 1 },
         blocks: 1,
         ..TrainOptions::preset(Preset::Fast)
     };
