@@ -6,7 +6,7 @@
 //!         gate, behind a convolution: d σ(W_e silu(W_r mean d + b_r) + b_e)
 //! ```
 //!
-//! Batch norms are folded into the convolutions before them ([`norm`](super::norm)).
+//! Batch norms are folded into the convolutions before them (`norm.rs` beside).
 
 use bgad_kernels::depthwise::Same;
 pub use bgad_kernels::gemm::Activation;
