@@ -9,7 +9,7 @@ use bgad::dataset::Role;
 use bgad::durable;
 use bgad::model::{Header, Model, NormalAppearance, Origin, TestVector};
 use bgad::options::TrainOptions;
-use bgad::record::Recipe;
+use bgad::record::{Recipe, rfc3339};
 use bgad::verdict::Thresholds;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,7 +29,10 @@ struct Info<'a> {
     sha256: &'a str,
     format: u32,
     /// When it was trained, RFC 3339; `null` if the file is of a time when models did not say.
+    /// As the model says.
     trained_at: Option<&'a str>,
+    /// Date of the file, which a copy may change.
+    file_dated: Option<String>,
     bgad_version: &'a str,
     backbone: BackboneInfo<'a>,
     trained_on: TrainedOn<'a>,
@@ -77,6 +80,7 @@ struct Previous {
     file: String,
     bytes: u64,
     trained_at: Option<String>,
+    file_dated: Option<String>,
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<Outcome, Failure> {
@@ -103,6 +107,7 @@ impl<'a> Info<'a> {
             sha256: &recipe.model.sha256,
             format: recipe.model.format,
             trained_at: training.trained_at.as_deref(),
+            file_dated: dated(path),
             bgad_version: &training.bgad_version,
             backbone: BackboneInfo { name: &header.backbone, sha256: &header.backbone_sha256 },
             trained_on: TrainedOn {
@@ -134,8 +139,8 @@ impl<'a> Info<'a> {
         let megabytes = self.bytes as f64 / 1e6;
         say("model", format!("{} ({megabytes:.1} MB, format {})", printable(&self.file), self.format));
         say("sha256", self.sha256.to_owned());
-        let time = self.trained_at.unwrap_or("at a time that the file does not say");
-        say("trained", format!("{}, with bgad {}", printable(time), printable(self.bgad_version)));
+        let time = when(self.trained_at, self.file_dated.as_deref());
+        say("trained", format!("{time}, with bgad {}", printable(self.bgad_version)));
         let TrainedOn { good_images, defective_images, kept_images, passes, images_sha256 } =
             &self.trained_on;
         say(
@@ -212,12 +217,12 @@ impl<'a> Info<'a> {
         };
         lines.push(format!("{:<11} {split}", "split"));
         if let Some(previous) = &self.previous {
-            let time = previous.trained_at.as_deref().unwrap_or("at a time that it does not say");
+            let time = when(previous.trained_at.as_deref(), previous.file_dated.as_deref());
             lines.push(format!(
                 "{:<11} {}, trained {}; bgad restore exchanges the two",
                 "previous",
                 printable(&previous.file),
-                printable(time)
+                time
             ));
         }
         lines.push(String::new());
@@ -246,5 +251,20 @@ fn previous(path: &Path) -> Option<Previous> {
     let previous = durable::previous(path);
     let metadata = fs::metadata(&previous).ok().filter(Metadata::is_file)?;
     let trained_at = Origin::of_file(&previous).and_then(|origin| origin.trained_at);
-    Some(Previous { file: previous.display().to_string(), bytes: metadata.len(), trained_at })
+    let file_dated = dated(&previous);
+    Some(Previous { file: previous.display().to_string(), bytes: metadata.len(), trained_at, file_dated })
+}
+
+/// The date of a file, RFC 3339.
+fn dated(path: &Path) -> Option<String> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok().map(rfc3339)
+}
+
+/// When a model was trained, as far as is known: a model says so itself only if a time was given, or two trainings would not make the same file.
+fn when(trained_at: Option<&str>, file_dated: Option<&str>) -> String {
+    match (trained_at, file_dated) {
+        (Some(time), _) => printable(time).to_string(),
+        (None, Some(date)) => format!("by {date} (the date of the file)"),
+        (None, None) => "at a time that the file does not say".to_owned(),
+    }
 }

@@ -114,7 +114,7 @@ pub struct LevelHeader {
 pub struct TrainingSummary {
     /// Version of bgad.
     pub bgad_version: String,
-    /// When the training, or the last learning, was done, RFC 3339; `None` in models of a time when they did not say.
+    /// When the training, or the last learning, was done, RFC 3339, as SOURCE_DATE_EPOCH gave it; `None` if it gave nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_at: Option<String>,
     /// Normal images trained on.

@@ -45,7 +45,7 @@ class _Learning:
     data: str | None
     defects: list[tuple[str, str]]
     good: list[str]
-    schedule: str
+    schedule: str | None
     learning_rate: float
     force: bool
     threads: int

@@ -78,7 +78,7 @@ impl Trainer<'_> {
             test_vectors: Vec::new(),
             training: TrainingSummary {
                 bgad_version: env!("CARGO_PKG_VERSION").to_owned(),
-                trained_at: Some(output::time_of_training()),
+                trained_at: output::time_of_training(),
                 normal_images: images.files[0],
                 anomalous_images: images.files[1],
                 kept_images: images.kept.len(),

@@ -110,18 +110,19 @@ impl Output {
     }
 }
 
-/// The variable that fixes the time in a model, for builds that are to be the same bit for bit: seconds since 1970.
+/// The variable that gives the time that a model says of itself: seconds since 1970.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
-/// The time that a model which is finished now says of itself, RFC 3339.
-pub(super) fn time_of_training() -> String {
-    let fixed = env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok()).map(Duration::from_secs);
-    let fixed = fixed.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+/// The time that a model says of itself, RFC 3339; `None` where nobody gives one: the same images, options and seed make the same file, bit for
+/// bit, whatever the clock says.
+pub(super) fn time_of_training() -> Option<String> {
+    let given = env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let given = given.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
     // Years past 9999 have no such form.
-    let fixed = fixed.filter(|time| {
+    let given = given.filter(|time| {
         time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|t| t.as_secs() < 253_402_300_800)
     });
-    record::rfc3339(fixed.unwrap_or_else(SystemTime::now))
+    given.map(record::rfc3339)
 }
 
 /// Whether nothing but a model (of any version) would be replaced.
