@@ -18,5 +18,6 @@ export default defineConfig({
     },
   },
   server: { proxy: { "/api": "http://127.0.0.1:8010" } },
-  test: { include: ["test/**/*.test.ts"] },
+  // One of the tests paints thousands of pixels one by one, beside builds that take the processor.
+  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000 },
 });

@@ -120,6 +120,10 @@ pub enum ExportError {
 /// # Errors
 ///
 /// An [`ExportError`] that says what has no ONNX form and what to do.
+///
+/// # Panics
+///
+/// If the size of images is not one that a [`bgad::Frame`] can have.
 pub fn export(source: &Source<'_>, options: &Options) -> Result<Exported, ExportError> {
     let model = source.model;
     let view = view_of(model, options)?;

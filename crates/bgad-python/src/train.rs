@@ -73,7 +73,12 @@ impl Data {
     /// The images, the folder that they are recorded from, and what should be said about them.
     fn split(self, choice: &Choice) -> PyResult<(Split, PathBuf, Vec<String>)> {
         match self {
-            Data::Samples(split) => Ok((split, PathBuf::from("."), Vec::new())),
+            Data::Samples(mut split) => {
+                if let Some(share) = choice.hold_out {
+                    split.hold_out(share, choice.seed);
+                }
+                Ok((split, PathBuf::from("."), Vec::new()))
+            }
             Data::Folder(folder) => {
                 let chosen = choice.of(&folder).or_raise()?;
                 Ok((chosen.split, folder, chosen.notes))

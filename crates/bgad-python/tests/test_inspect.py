@@ -293,7 +293,7 @@ def test_notebooks_show_verdict_score_regions_and_picture(detector):
 
 
 def test_calls_leak_nothing(model):
-    """100,000 calls are measured in docs/scale.md; here so many that a map lost at each would show."""
+    """100,000 calls are measured in docs/python.md; here so many that a map lost at each would show."""
     calls = int(os.environ.get("BGAD_LEAK_CALLS", "2000"))
     detector = bgad.Detector.load(model, threads=1)
     image = scene.picture(1, (10, 10))

@@ -18,7 +18,10 @@ os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
 ray = pytest.importorskip("ray")
 import bgad.ray  # noqa: E402
 
-ROWS = 1000
+# docs/scale.md has a run with ten thousand.
+ROWS = int(os.environ.get("BGAD_ARCHIVE_ROWS", "1000"))
+
+MODELS = int(os.environ.get("BGAD_MODELS", "4"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,7 +69,7 @@ def test_an_archive_has_every_row_once_though_a_worker_is_killed(archive, model,
 
 def test_models_are_those_of_the_command_line_though_a_worker_is_killed(tmp_path):
     table = []
-    for number in range(4):
+    for number in range(MODELS):
         scene.write_data(tmp_path / f"data{number}", seed=100 * number)
         row = {"data": str(tmp_path / f"data{number}"), "output": str(tmp_path / f"{number}.bgad"), "seed": number, "anomalies": None}
         table.append({**row, **scene.SMALL, "schedule": "30x1"})

@@ -17,7 +17,8 @@ pytest.importorskip("pyspark")
 import bgad.spark  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 
-ROWS = 1000
+# docs/scale.md has a run with ten thousand.
+ROWS = int(os.environ.get("BGAD_ARCHIVE_ROWS", "1000"))
 
 
 @pytest.fixture(scope="module")

@@ -141,12 +141,14 @@ def test_images_in_memory_train_as_their_files_do(folder, tmp_path):
             assert detector.inspect(image).score == by_file.inspect(image).score
         kept = list((tmp_path / f"{way}.images").iterdir())
         assert len(kept) == (20 + 3 + 3 if way == "arrays" else 20 + 3)
-    # What is kept is what learning needs later; it is judged by images that were held out.
-    bgad.train(ways["arrays"], tmp_path / "taught.bgad", hold_out=0.25, **scene.SMALL)
+    # What is kept is what learning needs later.
     image = scene.write_png(tmp_path / "new/1.png", scene.picture(990, (40, 8)))
     mask = scene.write_png(tmp_path / "new_mask/1.png", (scene.picture(990, (40, 8))[..., 0] > 200).astype("uint8") * 255)
-    learned = bgad.learn(tmp_path / "taught.bgad", defects=[(image, mask)], force=True, schedule="1x1")
+    trained = bgad.train(ways["arrays"], tmp_path / "kept.bgad", hold_out=0.25, **scene.SMALL)
+    assert trained.good == 15 and bgad.info(trained.model)["training"]["split"] is not None
+    learned = bgad.learn(trained.model, defects=[(image, mask)], force=True, schedule="1x1")
     assert learned.learned == (image,)
+    assert bgad.calibrate(trained.model, max_false_alarms=0.5)["thresholds"] == bgad.info(trained.model)["thresholds"]
     with pytest.raises(TypeError, match="float64"):
         bgad.train([bgad.Sample(np.zeros((8, 8)))], tmp_path / "none.bgad")
     assert not (tmp_path / "none.images").exists()

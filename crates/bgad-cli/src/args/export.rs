@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bgad::image::{InputSize, OriginalSize};
+use bgad::image::OriginalSize;
 use bgad_onnx::Profile;
 
 /// Write a model as an ONNX file that proves itself
@@ -31,8 +31,8 @@ pub(crate) struct ExportArgs {
     profile: String,
 
     /// Size of the images before they are resized (height x width), of a model under which they keep their proportions.
-    #[arg(long, value_name = "HxW")]
-    image_size: Option<InputSize>,
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    image_size: Option<OriginalSize>,
 }
 
 impl ExportArgs {
@@ -40,9 +40,16 @@ impl ExportArgs {
     pub(crate) fn options(&self) -> bgad_onnx::Options {
         // The parser lets nothing else through than the names it lists.
         let profile = if self.profile == "anomalib" { Profile::Anomalib } else { Profile::Native };
-        let image_size = self.image_size.map(|size| OriginalSize { height: size.height, width: size.width });
-        bgad_onnx::Options { profile, image_size }
+        bgad_onnx::Options { profile, image_size: self.image_size }
     }
+}
+
+/// `480x640`: height and width in pixels.
+fn size(text: &str) -> Result<OriginalSize, String> {
+    let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=16_384).contains(side));
+    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| Some((side(height)?, side(width)?)));
+    let (height, width) = sides.ok_or("expected height and width in pixels, as in 480x640".to_owned())?;
+    Ok(OriginalSize { height, width })
 }
 
 /// Check that an exported ONNX file finds what the model finds
@@ -62,4 +69,18 @@ pub(crate) struct VerifyExportArgs {
     /// The model that it was exported from.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_two_numbers() {
+        assert_eq!(size("480x640"), Ok(OriginalSize { height: 480, width: 640 }));
+        assert_eq!(size("6000X8000"), Ok(OriginalSize { height: 6000, width: 8000 }));
+        for text in ["", "480", "480x", "0x640", "480x640x3", "-1x2", "480x20000"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
 }

@@ -79,8 +79,8 @@ def train(
 ) -> Trained:
     """Learns a model from a folder of images and writes it to ``output``.
 
-    ``data`` is a folder laid out as for ``bgad train``, or samples: then all good ones are learned from and all others are shown
-    as known defects. The same data, options and seed give the same model, bit for bit, as the command line.
+    ``data`` is a folder laid out as for ``bgad train``, or samples: then all good ones are learned from, but for the share ``hold_out``,
+    and all others are shown as known defects. The same data, options and seed give the same model, bit for bit, as the command line.
 
     Samples are drawn one by one. Training reads its images several times, and :func:`learn` reads them again later, so those that are in
     memory are written, without loss, into the folder ``OUTPUT`` with ``.images`` for its extension. They may be removed once nothing
@@ -150,7 +150,7 @@ def _option(name: str, value: object) -> object:
 
 
 def _refuse_choice_of_samples(choice: dict[str, object]) -> None:
-    """Samples say themselves what is learned from: nothing is drawn from them."""
-    for name in ("anomalies", "limit_normal", "hold_out", "split"):
+    """Samples say themselves what is learned from."""
+    for name in ("anomalies", "limit_normal", "split"):
         if choice[name] is not None:
             raise _bgad.OptionError(f"{name} is for a folder: of samples all are used")

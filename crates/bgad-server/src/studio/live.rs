@@ -264,8 +264,8 @@ async fn show(State(studio): State<Shared>) -> Reply<Json<Value>> {
             "repository": studio.root.join(SERVING).display().to_string(),
             "parts": parts,
             "counts": { "ok": ok, "review": review, "ng": ng, "fault": fault },
-            // The score comes first.
-            "drift": state.line.as_ref().and_then(|line| line.drift.state().into_iter().next()),
+            // Signal by signal, the score first; none before the first part.
+            "drift": state.line.as_ref().map(|line| line.drift.state()).unwrap_or_default(),
         })))
     })
     .await
