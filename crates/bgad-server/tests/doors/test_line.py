@@ -82,7 +82,7 @@ def test_mqtt(scene):
         told = wait_for("results", lambda: len(listener.results()) == 2 and listener.results())
         kept = [{k: v for k, v in record.items() if k != "source"} for record in records(scene / "mqtt-out")]
         # Two frames of one moment may be judged in any order.
-    assert sorted(told, key=lambda r: r["id"]) == sorted(kept, key=lambda r: r["id"])
+        assert sorted(told, key=lambda r: r["id"]) == sorted(kept, key=lambda r: r["id"])
 
         # The broker is away; what was judged meanwhile comes when it is back.
         listener.stop()
