@@ -3,23 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { assertSame, browser, call, decodePng, edit, open, saved, start, stroke, temporary, until } from "./studio.mjs";
+import { test } from "node:test";
+import { assertSame, call, decodePng, edit, open, saved, scene, start, stroke, until } from "./studio.mjs";
 
-let chrome, place, studio;
-
-before(async () => {
-  chrome = await browser();
-  place = await temporary();
-  studio = await start(place.folder);
-  await call(studio.address, "/api/demo", {});
-});
-
-after(async () => {
-  await chrome?.close();
-  await studio?.stop();
-  await place?.remove();
-});
+const the = scene();
 
 async function brush(page, size) {
   // The slider is logarithmic; the keys go through whole sizes.
@@ -54,9 +41,9 @@ function expected(paths) {
 }
 
 test("the mask on the disk is the strokes, pixel by pixel, and undo leads back to no mask", async () => {
-  const page = await open(chrome, studio.address);
-  const file = join(place.folder, "masks/burr/part-100_mask.png");
-  const at = await edit(page, studio.address, "unlabelled/part-100.png");
+  const page = await open(the.chrome, the.studio.address);
+  const file = join(the.place.folder, "masks/burr/part-100_mask.png");
+  const at = await edit(page, the.studio.address, "unlabelled/part-100.png");
   await page.getByPlaceholder("Type of defect").fill("burr");
   await page.getByPlaceholder("Type of defect").blur();
   await page.locator(".stage").click({ position: { x: 2, y: 2 }, button: "middle" });
@@ -74,7 +61,7 @@ test("the mask on the disk is the strokes, pixel by pixel, and undo leads back t
   }
   await until(() => existsSync(file), "the mask is there");
   await saved(page);
-  assert.ok(existsSync(join(place.folder, "bad/burr/part-100.png")), "whoever draws a defect labels the image");
+  assert.ok(existsSync(join(the.place.folder, "bad/burr/part-100.png")), "whoever draws a defect labels the image");
   const mask = decodePng(await readFile(file));
   assertSame(mask.pixels, expected(paths));
 
@@ -89,9 +76,9 @@ test("the mask on the disk is the strokes, pixel by pixel, and undo leads back t
 });
 
 test("kill -9 in the middle of a stroke loses that stroke at most, and the page goes on after a restart", async () => {
-  const page = await open(chrome, studio.address);
-  const file = join(place.folder, "masks/stain/part-300_mask.png");
-  const at = await edit(page, studio.address, "bad/stain/part-300.png");
+  const page = await open(the.chrome, the.studio.address);
+  const file = join(the.place.folder, "masks/stain/part-300_mask.png");
+  const at = await edit(page, the.studio.address, "bad/stain/part-300.png");
   await page.getByRole("button", { name: "Clear" }).click();
   await saved(page);
   await brush(page, 5);
@@ -102,48 +89,48 @@ test("kill -9 in the middle of a stroke loses that stroke at most, and the page 
   await page.mouse.move(...at(...second.points[0]));
   await page.mouse.down();
   await page.mouse.move(...at(...second.points[1]));
-  await studio.stop("SIGKILL");
+  await the.studio.stop("SIGKILL");
   assertSame(decodePng(await readFile(file)).pixels, expected([first]));
   await page.mouse.up();
   await page.getByText("Not saved: the studio does not answer").waitFor();
-  studio = await start(place.folder, studio.port);
+  the.studio = await start(the.place.folder, the.studio.port);
   await saved(page);
   assertSame(decodePng(await readFile(file)).pixels, expected([first, second]));
   await page.context().close();
 });
 
 test("a mask that another program changed is not written over unasked", async () => {
-  const page = await open(chrome, studio.address);
-  const file = join(place.folder, "masks/scratch/part-200_mask.png");
-  const at = await edit(page, studio.address, "bad/scratch/part-200.png");
-  await writeFile(file, await readFile(join(place.folder, "masks/scratch/part-201_mask.png")));
+  const page = await open(the.chrome, the.studio.address);
+  const file = join(the.place.folder, "masks/scratch/part-200_mask.png");
+  const at = await edit(page, the.studio.address, "bad/scratch/part-200.png");
+  await writeFile(file, await readFile(join(the.place.folder, "masks/scratch/part-201_mask.png")));
   await stroke(page, at, [[100, 100], [110, 110]]);
   await page.getByText("The mask was changed elsewhere.").waitFor();
-  assert.deepEqual(await readFile(file), await readFile(join(place.folder, "masks/scratch/part-201_mask.png")));
+  assert.deepEqual(await readFile(file), await readFile(join(the.place.folder, "masks/scratch/part-201_mask.png")));
   await page.getByRole("button", { name: "Keep mine" }).click();
   await saved(page);
-  assert.notDeepEqual(await readFile(file), await readFile(join(place.folder, "masks/scratch/part-201_mask.png")));
+  assert.notDeepEqual(await readFile(file), await readFile(join(the.place.folder, "masks/scratch/part-201_mask.png")));
   await page.context().close();
 });
 
 test("other sites, other names and other paths are refused", async () => {
-  const ask = (path, headers = {}, method = "POST") => fetch(studio.address + path, { method, headers }).then((r) => r.status);
+  const ask = (path, headers = {}, method = "POST") => fetch(the.studio.address + path, { method, headers }).then((r) => r.status);
   assert.equal(await ask("/api/undo"), 403);
   assert.equal(await ask("/api/undo", { "x-bgad-studio": "1", origin: "http://evil.example" }), 403);
   for (const id of ["../secret.png", "/etc/passwd", "good/../../x.png", "bad/%2e%2e/x.png"]) {
     assert.equal(await ask(`/api/image?id=${encodeURIComponent(id)}`, {}, "GET"), 404, id);
   }
   const label = { ids: ["good/part-000.png"], label: "bad", type: "../../outside" };
-  assert.equal((await call(studio.address, "/api/label", label)).status, 400);
+  assert.equal((await call(the.studio.address, "/api/label", label)).status, 400);
 });
 
 test("a change of files is seen within a second", async () => {
-  const page = await open(chrome, studio.address);
+  const page = await open(the.chrome, the.studio.address);
   await page.locator('[role="option"]').first().waitFor();
   const label = page.getByText(/^All \d+$/);
   const count = async () => Number((await label.textContent()).replace(/\D/g, ""));
   const was = await count();
-  await writeFile(join(place.folder, "unlabelled/new.png"), await readFile(join(place.folder, "good/part-001.png")));
+  await writeFile(join(the.place.folder, "unlabelled/new.png"), await readFile(join(the.place.folder, "good/part-001.png")));
   const started = Date.now();
   await until(async () => (await count()) === was + 1, "one more", 10_000);
   const took = Date.now() - started;

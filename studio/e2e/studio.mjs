@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after, before } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
 import { chromium } from "playwright-core";
 
@@ -59,6 +60,23 @@ async function run(words) {
 export async function temporary() {
   const folder = await mkdtemp(join(tmpdir(), "bgad-studio-"));
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** What a file of tests works on: the browser, a folder, and the studio on it with the demo project; made before, taken away after. */
+export function scene() {
+  const made = {};
+  before(async () => {
+    made.chrome = await browser();
+    made.place = await temporary();
+    made.studio = await start(made.place.folder);
+    await call(made.studio.address, "/api/demo", {});
+  });
+  after(async () => {
+    await made.chrome?.close();
+    await made.studio?.stop();
+    await made.place?.remove();
+  });
+  return made;
 }
 
 export function browser() {

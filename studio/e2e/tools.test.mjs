@@ -3,25 +3,12 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { assertSame, browser, call, decodePng, edit, encodePng, open, saved, start, stroke, temporary, until } from "./studio.mjs";
+import { test } from "node:test";
+import { assertSame, decodePng, edit, encodePng, open, saved, scene, stroke, until } from "./studio.mjs";
 
-let chrome, place, studio;
+const the = scene();
 
-before(async () => {
-  chrome = await browser();
-  place = await temporary();
-  studio = await start(place.folder);
-  await call(studio.address, "/api/demo", {});
-});
-
-after(async () => {
-  await chrome?.close();
-  await studio?.stop();
-  await place?.remove();
-});
-
-const maskOf = async (file) => decodePng(await readFile(join(place.folder, file))).pixels;
+const maskOf = async (file) => decodePng(await readFile(join(the.place.folder, file))).pixels;
 
 /** Pixels for which something is so. */
 function where(is) {
@@ -41,11 +28,11 @@ function inside(points, x, y) {
 }
 
 test("polygon, rectangle, fill and eraser are the same pixels on the disk", { timeout: 120_000 }, async () => {
-  const page = await open(chrome, studio.address);
+  const page = await open(the.chrome, the.studio.address);
   const file = "masks/scratch/part-202_mask.png";
-  const at = await edit(page, studio.address, "bad/scratch/part-202.png");
+  const at = await edit(page, the.studio.address, "bad/scratch/part-202.png");
   await page.getByRole("button", { name: "Clear" }).click();
-  await until(() => !existsSync(join(place.folder, file)), "the mask is empty, so there is none");
+  await until(() => !existsSync(join(the.place.folder, file)), "the mask is empty, so there is none");
 
   // A ring drawn as a polygon that crosses itself nowhere, then filled; a rectangle; a bite out of it.
   const corners = [[40.2, 40.3], [120.4, 50.2], [110.3, 130.4], [60.6, 100.2]];
@@ -56,7 +43,7 @@ test("polygon, rectangle, fill and eraser are the same pixels on the disk", { ti
   await stroke(page, at, [[150.4, 150.4], [180.2, 190.3], [200.4, 200.4]]);
   const drawn = (x, y) => inside(corners, x + 0.5, y + 0.5) || (x >= 150 && x <= 200 && y >= 150 && y <= 200);
   await saved(page);
-  await until(() => existsSync(join(place.folder, file)), "the mask is there");
+  await until(() => existsSync(join(the.place.folder, file)), "the mask is there");
   await saved(page);
   assertSame(await maskOf(file), where(drawn));
 
@@ -87,8 +74,8 @@ test("polygon, rectangle, fill and eraser are the same pixels on the disk", { ti
 });
 
 test("the region of the project is drawn on an image and is of all images", { timeout: 120_000 }, async () => {
-  const page = await open(chrome, studio.address);
-  const at = await edit(page, studio.address, "good/part-000.png");
+  const page = await open(the.chrome, the.studio.address);
+  const at = await edit(page, the.studio.address, "good/part-000.png");
   await page.locator(".side .choice span").filter({ hasText: "Region" }).click();
   await page.getByText("only what is marked is learned and judged").waitFor();
   await saved(page);
@@ -96,23 +83,23 @@ test("the region of the project is drawn on an image and is of all images", { ti
   // The layer is read before it can be drawn on.
   await until(async () => {
     await stroke(page, at, [[20.4, 20.4], [100.2, 100.2], [235.4, 235.4]]);
-    return existsSync(join(place.folder, "roi.png"));
+    return existsSync(join(the.place.folder, "roi.png"));
   }, "the region is there");
   await saved(page);
   assertSame(await maskOf("roi.png"), where((x, y) => x >= 20 && x <= 235 && y >= 20 && y <= 235));
-  assert.ok(existsSync(join(place.folder, "good/part-000.png")), "a region is no defect: the image stays good");
-  await edit(page, studio.address, "good/part-001.png");
+  assert.ok(existsSync(join(the.place.folder, "good/part-000.png")), "a region is no defect: the image stays good");
+  await edit(page, the.studio.address, "good/part-001.png");
   await page.locator(".side .choice span").filter({ hasText: "Region" }).click();
   await page.getByText(`${(216 * 216).toLocaleString("en")} pixels marked`).waitFor();
   await page.context().close();
 });
 
 test("sixteen bits are shown through a window of greys", { timeout: 120_000 }, async () => {
-  await mkdir(join(place.folder, "good"), { recursive: true });
+  await mkdir(join(the.place.folder, "good"), { recursive: true });
   // From 1,000 to 3,000 of 65,535: all black without a window.
-  await writeFile(join(place.folder, "good/deep.png"), encodePng(256, 256, 16, (x) => 1000 + Math.round((x * 2000) / 255)));
-  const page = await open(chrome, studio.address);
-  await edit(page, studio.address, "good/deep.png");
+  await writeFile(join(the.place.folder, "good/deep.png"), encodePng(256, 256, 16, (x) => 1000 + Math.round((x * 2000) / 255)));
+  const page = await open(the.chrome, the.studio.address);
+  await edit(page, the.studio.address, "good/deep.png");
   await page.getByText("16 bit").waitFor();
   const spread = () =>
     page.evaluate(() => {

@@ -2,36 +2,24 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { browser, call, open, start, temporary, until } from "./studio.mjs";
+import { test } from "node:test";
+import { call, open, scene, start, until } from "./studio.mjs";
 
-let chrome, place, studio;
+const the = scene();
 
-before(async () => {
-  chrome = await browser();
-  place = await temporary();
-  studio = await start(place.folder);
-  await call(studio.address, "/api/demo", {});
-});
-
-after(async () => {
-  await chrome?.close();
-  await studio?.stop();
-  await place?.remove();
-});
-
-const jobs = async () => (await call(studio.address, "/api/jobs", undefined, "GET")).body.jobs;
+const jobs = async () => (await call(the.studio.address, "/api/jobs", undefined, "GET")).body.jobs;
 const job = async (id) => (await jobs()).find((one) => one.id === id);
 const SLOW = 300_000;
 
 test("a training is paused, goes on, survives kill -9, and the next one waits", { timeout: 900_000 }, async () => {
-  const task = (name) => ({ kind: "train", name, preset: "quick", input: "64", schedule: "3x2", anomalies: 4, hold_out: 0, seed: 0 });
-  const first = (await call(studio.address, "/api/jobs", task("one"))).body.id;
-  const again = await call(studio.address, "/api/jobs", task("one"));
+  // Long enough that it is still under way at each step, on a fast machine too.
+  const task = (name) => ({ kind: "train", name, preset: "quick", input: "64", schedule: "40x2", anomalies: 4, hold_out: 0, seed: 0 });
+  const first = (await call(the.studio.address, "/api/jobs", task("one"))).body.id;
+  const again = await call(the.studio.address, "/api/jobs", task("one"));
   assert.equal(again.status, 409, "a name is taken while its training is under way");
-  const second = (await call(studio.address, "/api/jobs", task("two"))).body.id;
-  let page = await open(chrome, studio.address);
-  await page.goto(`${studio.address}/#/train`);
+  const second = (await call(the.studio.address, "/api/jobs", task("two"))).body.id;
+  let page = await open(the.chrome, the.studio.address);
+  await page.goto(`${the.studio.address}/#/train`);
   const line = () => page.locator("li.job").filter({ hasText: "Train one" });
   await until(async () => (await job(first)).progress.stage === "training" && (await job(first)).progress.losses.length > 0, "a pass is done", SLOW);
 
@@ -49,21 +37,21 @@ test("a training is paused, goes on, survives kill -9, and the next one waits", 
   assert.equal((await job(second)).state, "queued", "one at a time");
   await line().getByRole("button", { name: "Go on" }).click();
   await line().getByText("running", { exact: true }).waitFor();
-  await until(async () => existsSync(join(place.folder, "models/one.bgad.checkpoint")), "a checkpoint is there", SLOW);
+  await until(async () => existsSync(join(the.place.folder, "models/one.bgad.checkpoint")), "a checkpoint is there", SLOW);
   assert.ok(["running", "paused"].includes((await job(first)).state), "it is still under way");
 
-  await studio.stop("SIGKILL");
-  studio = await start(place.folder, studio.port);
+  await the.studio.stop("SIGKILL");
+  the.studio = await start(the.place.folder, the.studio.port);
   await page.context().close();
-  page = await open(chrome, studio.address);
-  await page.goto(`${studio.address}/#/train`);
+  page = await open(the.chrome, the.studio.address);
+  await page.goto(`${the.studio.address}/#/train`);
   await line().getByText("interrupted", { exact: true }).waitFor();
-  assert.ok(!existsSync(join(place.folder, "models/one.bgad")), "no half model");
+  assert.ok(!existsSync(join(the.place.folder, "models/one.bgad")), "no half model");
   await line().getByRole("button", { name: "Go on" }).click();
   await until(async () => (await job(first)).state === "done", "it is done", SLOW);
-  assert.ok(existsSync(join(place.folder, "models/one.bgad")));
-  assert.ok(!existsSync(join(place.folder, "models/one.bgad.checkpoint")), "what it went on from is tidied away");
-  await call(studio.address, `/api/jobs/${second}/resume`, {});
+  assert.ok(existsSync(join(the.place.folder, "models/one.bgad")));
+  assert.ok(!existsSync(join(the.place.folder, "models/one.bgad.checkpoint")), "what it went on from is tidied away");
+  await call(the.studio.address, `/api/jobs/${second}/resume`, {});
   await page.locator("li.job").filter({ hasText: "Train two" }).getByRole("button", { name: "Cancel" }).click();
   await until(async () => (await job(second)).state === "cancelled", "it is cancelled", SLOW);
   assert.deepEqual(page.problems, []);

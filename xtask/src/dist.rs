@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::task::{self, Failure, Step, output};
+use crate::task::{self, Failure, Step, output, text};
 use crate::tool;
 
 /// What links for old systems, from PyPI.
@@ -37,7 +37,7 @@ pub(crate) fn make() -> Result<(), Failure> {
     let tree = folder.join(&name);
     let _ = fs::remove_dir_all(&folder);
     lay_out(&tree, &binary)?;
-    let [folder_text, tree_text] = [&folder, &tree].map(|path| path.to_string_lossy().into_owned());
+    let [folder_text, tree_text] = [&folder, &tree].map(|path| text(path));
     let archive = format!("{name}.tar.gz");
     // The same bytes for the same files, whoever packs them.
     task::run_all(&[Step::new(
@@ -57,8 +57,7 @@ pub(crate) fn make() -> Result<(), Failure> {
 fn build(target: &str) -> Result<PathBuf, Failure> {
     let environment = task::scratch("dist");
     let bin = environment.join("bin");
-    let [environment, python] =
-        [environment, bin.join("python")].map(|path| path.to_string_lossy().into_owned());
+    let [environment, python] = [environment, bin.join("python")].map(|path| text(&path));
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let glibc = format!("{target}.{}.{}", GLIBC.0, GLIBC.1);
     let build = ["zigbuild", "--release", "--locked", "-p", "bgad-cli", "--target", &glibc];

@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::task::{self, Failure, Step, output};
+use crate::task::{self, Failure, Step, output, text};
 
 /// Where the binary lies in the image.
 const BINARY: &str = "usr/local/bin/bgad";
@@ -169,10 +169,6 @@ fn write(path: &Path, content: &str) -> Result<(), Failure> {
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {
     let path = path.to_owned();
     move |source| Failure::File { path, source }
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
 }
 
+/// A path as an argument of a program.
+pub(crate) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// Where tasks may keep intermediate files.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     target().join("xtask").join(name)

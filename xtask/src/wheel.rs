@@ -1,8 +1,6 @@
 //! Builds the Python package: one wheel for all versions from 3.10 on, in `target/wheels`.
 
-use std::path::PathBuf;
-
-use crate::task::{self, Failure, Step};
+use crate::task::{self, Failure, Step, text};
 
 /// What builds it, from PyPI.
 const MATURIN: &str = "maturin==1.16.*";
@@ -41,9 +39,10 @@ pub(crate) fn make(arguments: &[String]) -> Result<(), Failure> {
     let options = Options::parse(arguments)?;
     let environment = task::scratch("wheel");
     let bin = environment.join("bin");
-    let [folder, python, maturin] = [environment, bin.join("python"), bin.join("maturin")].map(text);
+    let [folder, python, maturin] =
+        [environment, bin.join("python"), bin.join("maturin")].map(|path| text(&path));
     let mut install = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", MATURIN];
-    let wheels = text(task::target().join("wheels"));
+    let wheels = text(&task::target().join("wheels"));
     let mut build =
         vec!["build", "--locked", "--manifest-path", "crates/bgad-python/Cargo.toml", "--out", &wheels];
     build.extend(["--profile", if options.dev { "dev" } else { "release" }]);
@@ -57,10 +56,6 @@ pub(crate) fn make(arguments: &[String]) -> Result<(), Failure> {
         // Zig is found on the path.
         Step::new(maturin, &build).first_on_path(&bin),
     ])
-}
-
-fn text(path: PathBuf) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -223,6 +223,8 @@ impl Plot {
     }
 
     fn is_free(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
+        // Names that touch read as one.
+        let (left, right) = (left - LETTER[1] / 2.0, right + LETTER[1] / 2.0);
         self.taken.iter().all(|t| right < t[0] || left > t[2] || bottom < t[1] || top > t[3])
     }
 }

@@ -21,6 +21,7 @@ use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
+use bgad::model::Model;
 use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
 use bgad::overlay::{self, ColourScale, Look, Style};
 use bgad::record::Recipe;
@@ -325,7 +326,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
         let inside = folder.join(name);
         fs::create_dir_all(&inside).map_err(|error| at(&inside, error))?;
     }
-    let bytes = fs::read(folder.join("model.bgad"))?;
+    let (_, bytes) = Model::open_with_bytes(&folder.join("model.bgad"))?;
     let recipe = Recipe::of("model.bgad", &bytes, detector.header());
     let draw = |scored: &ScoredImage| -> Result<(), Box<dyn Error + Send + Sync>> {
         let frame = Frame::open(&scored.sample.path)?;

@@ -1,11 +1,11 @@
 //! `bgad export` and `bgad verify-export`: a model as an ONNX file, and the proof that it is one.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
 use bgad::detector::Detector;
 use bgad::model::Model;
+use bgad::outside;
 use bgad::weights::sha256_hex;
 use bgad_onnx::{Exported, Source, export, verify};
 
@@ -23,10 +23,9 @@ struct Opened {
 
 impl Opened {
     fn open(path: &Path) -> Result<Opened, Failure> {
-        let model = Model::open(path)?;
-        let sha256 = sha256_hex(&read(path)?);
+        let (model, bytes) = Model::open_with_bytes(path)?;
         let detector = Detector::new(&model)?;
-        Ok(Opened { model, sha256, detector })
+        Ok(Opened { model, sha256: sha256_hex(&bytes), detector })
     }
 
     fn source(&self) -> Source<'_> {
@@ -34,9 +33,8 @@ impl Opened {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| context(format!("cannot read {}", path.display()), error))
-}
+/// The largest file that ONNX's own encoding allows.
+const LARGEST: u64 = 2 << 30;
 
 pub(crate) fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     machine::use_threads(None)?;
@@ -60,23 +58,24 @@ pub(crate) fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
 
 pub(crate) fn verify_export(args: &VerifyExportArgs) -> Result<Outcome, Failure> {
     machine::use_threads(None)?;
-    let bytes = read(&args.file)?;
+    let file = args.file.display();
+    let bytes =
+        outside::read(&args.file, LARGEST).map_err(|error| context(format!("cannot read {file}"), error))?;
     let opened = args.model.as_deref().map(Opened::open).transpose()?;
     let source = opened.as_ref().map(Opened::source);
-    let file = args.file.display();
     let report =
         verify(&bytes, source.as_ref()).map_err(|error| context(format!("cannot verify {file}"), error))?;
     let certificate = &report.certificate;
     let mut text = out::text();
-    let _ = writeln!(text, "file                {file}");
-    let _ = writeln!(text, "model               {}", certificate.model_sha256);
-    let _ = writeln!(text, "profile             {}", certificate.profile);
-    let _ = writeln!(text, "engine              {}", certificate.parity.engine);
-    let _ = writeln!(text, "runtime             {}", report.runtime);
-    let _ = writeln!(text, "test images         {}", report.images);
-    let _ = writeln!(text, "largest difference  {:.1e}", report.largest_difference);
+    writeln!(text, "file                {file}")?;
+    writeln!(text, "model               {}", certificate.model_sha256)?;
+    writeln!(text, "profile             {}", certificate.profile)?;
+    writeln!(text, "engine              {}", certificate.parity.engine)?;
+    writeln!(text, "runtime             {}", report.runtime)?;
+    writeln!(text, "test images         {}", report.images)?;
+    writeln!(text, "largest difference  {:.1e}", report.largest_difference)?;
     let verdict = if report.holds() { "holds" } else { "does not hold" };
-    let _ = writeln!(text, "certificate         {verdict}");
+    writeln!(text, "certificate         {verdict}")?;
     for finding in &report.findings {
         say(format_args!("{file}: {finding}"));
     }

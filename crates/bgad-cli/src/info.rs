@@ -28,8 +28,7 @@ struct Info<'a> {
     bytes: u64,
     sha256: &'a str,
     format: u32,
-    /// When it was trained, RFC 3339; `null` if the file is of a time when models did not say.
-    /// As the model says.
+    /// When it was trained, RFC 3339, as the model says; `null` if it does not.
     trained_at: Option<&'a str>,
     /// Date of the file, which a copy may change.
     file_dated: Option<String>,

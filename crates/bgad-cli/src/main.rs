@@ -30,6 +30,7 @@ mod watch;
 mod report;
 mod page;
 mod chart;
+mod score_axis;
 mod progress;
 mod machine;
 mod shell;

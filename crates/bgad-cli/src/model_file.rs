@@ -1,6 +1,5 @@
 //! The model file of a command, and what stands beside it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use bgad::dataset::Split;
@@ -33,7 +32,7 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Failure> {
 
 /// The model of one file in another, byte for byte; nothing happens if they are the same.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let bytes = fs::read(from).map_err(|error| context(format!("cannot read {}", from.display()), error))?;
+    let (_, bytes) = Model::open_with_bytes(from)?;
     durable::replace_keeping_previous(to, &bytes)
         .map_err(|error| context(format!("cannot write {}", to.display()), error))
 }

@@ -9,7 +9,7 @@ const STYLE: &str = include_str!("page.css");
 const TERMS: [(&str, &str); 10] = [
     (
         "score",
-        "How unusual an image is for the model, in nats: 0 is as normal as training images get. It is not a percentage, and scores of two models cannot be compared.",
+        "How unusual an image is for the model, in nats: the higher, the rarer it is among good ones. It is not a percentage, and scores of two models cannot be compared.",
     ),
     (
         "OK, REVIEW, NG",

@@ -7,12 +7,12 @@ mod chart;
 mod gallery;
 mod sections;
 
-use std::fs;
 use std::path::Path;
 
 use bgad::dataset::Sample;
 use bgad::detector::Detector;
 use bgad::evaluation::{Evaluation, ScoredImage};
+use bgad::outside;
 use bgad::record::Recipe;
 use bgad::verdict::Verdict;
 use bgad::weights::sha256_hex;
@@ -88,8 +88,8 @@ impl Report<'_> {
         files.sort();
         let mut list = String::new();
         for file in files {
-            let bytes =
-                fs::read(file).map_err(|error| context(format!("cannot read {}", file.display()), error))?;
+            let bytes = outside::read(file, outside::MAX_IMAGE)
+                .map_err(|error| context(format!("cannot read {}", file.display()), error))?;
             list += &format!("{}  {}\n", sha256_hex(&bytes), self.below(file));
         }
         Ok(sha256_hex(list.as_bytes()))

@@ -1,16 +1,13 @@
 //! What the file says of itself, and what proves it: test images from a seed, and what the training engine finds in them.
 //!
-//! ```text
-//! pixel(y, x, c) = min(255, base + tint c + Σ over k in 6, 4, 2, 0 of (mix(seed·A + (y >> k)·B + (x >> k)·C + k·D) >> 24) >> calm)
-//! base = 40 + 29 seed mod 128     tint = 3 + seed mod 5     calm = 2 + seed mod 4                                   all modulo 2^32
-//! ```
+//! The images are those of [`TestVector::pixels`], which has the equations.
 //!
 //! Such images belong to no training set, so their scores can be large; of the seeds from 0 to [`SEEDS`] those are taken that the
 //! model finds least odd: there a difference of numbers shows most.
 
 use bgad::detector::Detector;
 use bgad::image::{InputImage, OriginalSize};
-use bgad::model::ModelError;
+use bgad::model::{ModelError, TestVector};
 use bgad::{Frame, Layout, PartKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -180,33 +177,6 @@ pub struct Measured {
     pub largest_difference: f64,
 }
 
-/// An image of the generator, `[height, width, 3]`.
-pub fn draw(seed: u32, height: usize, width: usize) -> Vec<u8> {
-    let mut pixels = Vec::with_capacity(3 * height * width);
-    let (base, tint, calm) = (40 + 29 * seed % 128, 3 + seed % 5, 2 + seed % 4);
-    for y in 0..height as u32 {
-        for x in 0..width as u32 {
-            let octave = |k: u32| {
-                let at = seed
-                    .wrapping_mul(0x9E37_79B1)
-                    .wrapping_add((y >> k).wrapping_mul(0x85EB_CA77))
-                    .wrapping_add((x >> k).wrapping_mul(0xC2B2_AE3D))
-                    .wrapping_add(k.wrapping_mul(0x27D4_EB2F));
-                (mix(at) >> 24) >> calm
-            };
-            let grey = base + [6, 4, 2, 0].map(octave).iter().sum::<u32>();
-            pixels.extend((0..3).map(|c| (grey + tint * c).min(255) as u8));
-        }
-    }
-    pixels
-}
-
-fn mix(mut n: u32) -> u32 {
-    n = (n ^ (n >> 15)).wrapping_mul(0x2C1B_3C6D);
-    n = (n ^ (n >> 12)).wrapping_mul(0x297A_2D39);
-    n ^ (n >> 15)
-}
-
 /// The mean of each cell of a grid of [`POOLED`] by [`POOLED`]; of fewer rows or columns some cells are shared.
 pub fn pooled(values: &[f32], h: usize, w: usize) -> Vec<f64> {
     let range = |i: usize, length: usize| {
@@ -248,7 +218,7 @@ pub(crate) fn case_of(
 ) -> (f32, Case) {
     let size = detector.input();
     let (height, width) = (size.height, size.width);
-    let rgb_hwc = draw(seed, height, width).iter().map(|&v| f32::from(v) / 255.0).collect();
+    let rgb_hwc = TestVector::pixels(seed, height, width).iter().map(|&v| f32::from(v) / 255.0).collect();
     let found = detector.inspect_input(&InputImage { height, width, rgb_hwc }, original);
     let header = detector.header();
     let label = found.verdict as u8;
@@ -405,7 +375,7 @@ pub fn middles(input: &InputImage) -> Vec<f64> {
 
 fn picture_of(detector: &Detector, profile: Profile, seed: u32, original: OriginalSize) -> Picture {
     let OriginalSize { height, width } = original;
-    let pixels = draw(seed, height, width);
+    let pixels = TestVector::pixels(seed, height, width);
     let frame = Frame::from_u8(&pixels, Layout::packed(height, width, 3)).expect("as many pixels as drawn");
     let input = detector.input_of(&frame).expect("a picture of 8 bit");
     let nats = f64::from(detector.inspect_input(&input, original).score);
@@ -423,7 +393,7 @@ mod tests {
     #[test]
     fn images_are_those_that_others_draw() {
         // By `draw` of tools/verify_export.py.
-        let image = draw(3, 70, 50);
+        let image = TestVector::pixels(3, 70, 50);
         assert_eq!(image[..3], [139, 145, 151]);
         let mean = image.iter().map(|&v| f64::from(v)).sum::<f64>() / image.len() as f64;
         assert!((mean - 144.397_429).abs() < 1e-5, "{mean}");

@@ -3,13 +3,12 @@
 use std::fmt;
 
 use bgad::image::{BitDepth, InputImage, InputSize};
+use bgad::model::TestVector;
 use bgad::{Frame, Layout};
 use rten_tensor::{AsView as _, Layout as _};
 use rten_tensor::{NdTensor, Tensor};
 
-use crate::certificate::{
-    Case, Certificate, Picture, Preprocess, case_of, draw, middles, pooled, weights_sha256,
-};
+use crate::certificate::{Case, Certificate, Picture, Preprocess, case_of, middles, pooled, weights_sha256};
 use crate::profile::Profile;
 use crate::{OPSET, Source, messages};
 
@@ -132,7 +131,7 @@ pub fn verify(bytes: &[u8], source: Option<&Source<'_>>) -> Result<Report, Verif
     let size = preprocess.height * preprocess.width;
     let mut batch = Vec::with_capacity(3 * size * certificate.parity.inputs.len());
     for case in &certificate.parity.inputs {
-        let pixels = draw(case.seed, preprocess.height, preprocess.width);
+        let pixels = TestVector::pixels(case.seed, preprocess.height, preprocess.width);
         batch.extend(planes(&pixels.iter().map(|&v| f32::from(v) / 255.0).collect::<Vec<f32>>()));
     }
     for (case, found) in certificate.parity.inputs.iter().zip(graph.run(batch)?) {
@@ -234,7 +233,7 @@ impl Check<'_> {
 
     fn picture(&mut self, picture: &Picture, graph: &Runnable) -> Result<(), VerifyError> {
         let preprocess = &self.certificate.preprocess;
-        let pixels = draw(picture.seed, picture.height, picture.width);
+        let pixels = TestVector::pixels(picture.seed, picture.height, picture.width);
         let layout = Layout::packed(picture.height, picture.width, 3);
         let frame = Frame::from_u8(&pixels, layout).map_err(|e| VerifyError::Certificate(e.to_string()))?;
         let InputSize { height, width, .. } = graph.size;

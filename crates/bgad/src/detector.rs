@@ -334,10 +334,13 @@ impl Detector {
             Framing::Tiles { overlap, .. } => {
                 self.scorer.combination.score_of_tiles(self.map_of_tiles(image, original, overlap))
             }
-            Framing::Whole(_) => {
-                self.viewed(image, original, |reading, view| self.scorer.combination.score(&reading, view))
-            }
+            Framing::Whole(_) => self.viewed(image, original, |reading, view| self.score_of(&reading, view)),
         }
+    }
+
+    /// Map and score of what the networks say of an image.
+    pub(crate) fn score_of(&self, reading: &Reading, view: &View<'_>) -> Score {
+        self.scorer.combination.score(reading, view)
     }
 
     /// What `work` makes of what the networks say of an image, and of what is looked at of it.

@@ -10,6 +10,9 @@ use std::path::Path;
 /// The largest text file that is read: lists, split files and label files, in bytes.
 pub const MAX_TEXT: u64 = 512 << 20;
 
+/// The largest image or mask file that is read, in bytes.
+pub const MAX_IMAGE: u64 = 1 << 30;
+
 /// Opens an ordinary file, following links, and says how long it is.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::parse::{finite, not_negative, positive, threads};
 
 /// Judge images: score, verdict and where the defects are
 ///
-/// Folders are searched with all folders inside. The score is in nats: 0 is as normal as training images get. Exit
+/// Folders are searched with all folders inside. The score is in nats: the higher, the rarer among good images. Exit
 /// code 1 if an image is not OK, 2 if one could not be judged; the others are judged all the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

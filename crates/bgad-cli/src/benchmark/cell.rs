@@ -1,11 +1,11 @@
 //! The result of one cell and its file.
 
-use std::fs;
 use std::path::Path;
 
 use bgad::dataset::Sample;
 use bgad::evaluation::Evaluation;
 use bgad::options::TrainOptions;
+use bgad::outside;
 use bgad::weights::sha256_hex;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl CellResult {
 
     /// The result in a file, if it is there, whole, and of this very cell.
     pub(super) fn read(path: &Path, key: &str) -> Option<CellResult> {
-        let result: CellResult = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let result: CellResult = serde_json::from_str(&outside::read_text(path).ok()?).ok()?;
         (result.key == key).then_some(result)
     }
 

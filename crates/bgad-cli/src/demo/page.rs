@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::{GOOD, KNOWN, Results, UNSEEN, label, middle, name_of, percent};
 use crate::page::{badge, capital, class, clean, document, glossary, plain, tile};
+use crate::score_axis::ScoreAxis;
 
 /// Words of this page that not everybody knows.
 const WORDS: [&str; 6] = ["score", "OK, REVIEW, NG", "false alarm", "image AUROC", "AUPRO", "known defect"];
@@ -35,7 +36,7 @@ fn head(results: &Results<'_>) -> Markup {
     };
     let ((known, of_known), (never, of_never)) =
         (noticed(&KNOWN.map(|d| d.name())), noticed(&[UNSEEN.name()]));
-    let (false_alarms, of_good) = noticed(&[GOOD]);
+    let [passed, looked_at, stopped] = results.verdicts(GOOD);
     let shown = [(KNOWN[0].name(), "known"), (UNSEEN.name(), "never shown")];
     html! {
         header {
@@ -45,8 +46,8 @@ fn head(results: &Results<'_>) -> Markup {
                 " with a " (b) (format!(", in {:.0} seconds. ", results.train_secs))
                 "Tested on parts that it had not seen, it noticed " b { (known) " of " (of_known) }
                 " with a known kind of defect, and " b { (never) " of " (of_never) }
-                " with a kind that it was never shown: a " (unseen) ". Of good parts it stopped "
-                b { (false_alarms) " of " (of_good) } "."
+                " with a kind that it was never shown: a " (unseen) ". Of " (passed + looked_at + stopped)
+                " good parts it stopped " b { (stopped) } " and would have had " b { (looked_at) } " looked at."
             }
             div.triple { @for (kind, what) in shown {
                 @if let Some(scored) = middle(&results.of(kind)) {
@@ -97,21 +98,18 @@ fn figures(results: &Results<'_>) -> Markup {
 /// Every score as a dot, a row for each kind.
 fn scores(results: &Results<'_>) -> Markup {
     let thresholds = results.detector.header().thresholds;
-    let finite =
-        results.evaluation.images.iter().map(|scored| scored.score).filter(|score| score.is_finite());
-    let (low, high) = finite.fold((thresholds.ok, thresholds.ng), |(low, high), s| (low.min(s), high.max(s)));
-    let margin = 0.04 * (high - low).max(0.1);
-    let (low, high) = (low - margin, high + margin);
-    let across = |nats: f32| (100.0 * ((nats - low).max(0.0) / (high - low)).sqrt()).clamp(0.0, 100.0);
+    let axis =
+        ScoreAxis::of(results.detector.header(), results.evaluation.images.iter().map(|scored| scored.score));
+    let across = |nats: f32| 100.0 * axis.share(nats);
     let (ok, ng) = (across(thresholds.ok), across(thresholds.ng));
-    let left = |share: f32| format!("left:{share:.1}%");
+    let left = |share: f64| format!("left:{share:.1}%");
     html! {
         section {
             h2 { "Scores" }
             p {
                 (format!(
                     "Each dot is a part. Up to {:.2} nats the verdict is OK; above {:.2} it is NG; between them a person should \
-                     look. The axis is of square roots, since scores reach far.",
+                     look. The axis is even around good parts and logarithmic beyond, since scores reach far.",
                     thresholds.ok, thresholds.ng
                 ))
             }
@@ -139,7 +137,7 @@ fn scores(results: &Results<'_>) -> Markup {
                 }
                 div.row {
                     span {}
-                    div.ends { span { (format!("{low:.1} nats")) } span { (format!("{high:.1} nats")) } }
+                    div.ends { span { (format!("{:.1} nats", axis.nats(0.0))) } span { (format!("{:.0} nats", axis.nats(1.0))) } }
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! The charts of the report.
 
-use bgad::evaluation::ScoredImage;
 use bgad::metrics::{OperatingPoint, Ranking};
 use maud::{Markup, html};
 
 use super::{Report, percent};
 use crate::chart::{Plot, Rule, Size, Table, some};
+use crate::score_axis::ScoreAxis;
 
 /// On a narrow screen a unit is about a pixel.
 const SIZE: Size = Size { width: 440.0, height: 300.0, frame: [48.0, 14.0, 426.0, 258.0] };
@@ -43,8 +43,9 @@ fn shares() -> Vec<(f64, String)> {
 fn histogram(report: &Report<'_>) -> Markup {
     let thresholds = report.detector.header().thresholds;
     let [b_n, b_a] = report.boundary_scores();
-    let axis = Axis::of(report, [thresholds.ok, thresholds.ng, b_n, b_a]);
     let images = &report.evaluation.images;
+    let scores = images.iter().map(|image| image.score).chain([b_n, b_a]);
+    let axis = ScoreAxis::of(report.detector.header(), scores);
     let count = |bad: bool| -> Vec<usize> {
         let mut bins = vec![0; BINS];
         for image in images.iter().filter(|image| image.sample.kind.defect().is_some() == bad) {
@@ -92,7 +93,7 @@ fn histogram(report: &Report<'_>) -> Markup {
         rules.push(rule(b_a, "boundary", "edge of defective".to_owned(), true));
     }
     plot.rules(&rules);
-    plot.across(&axis.ticks(), "image score, nats (scale of square roots)");
+    plot.across(&axis.ticks(), "image score, nats (even around good parts, then logarithmic)");
     let rows = (0..BINS)
         .filter(|&bin| good[bin] + bad[bin] > 0)
         .map(|bin| {
@@ -111,43 +112,6 @@ fn histogram(report: &Report<'_>) -> Markup {
     };
     let words = format!("How good and defective images score. Bars are shares of their own kind.{dashed}");
     plot.figure(html! { "Scores" }, &words, &table)
-}
-
-/// Scores on a scale of square roots, since they reach far.
-struct Axis {
-    low: f64,
-    high: f64,
-}
-
-impl Axis {
-    fn of(report: &Report<'_>, more: [f32; 4]) -> Axis {
-        let scores = report.evaluation.images.iter().map(|image: &ScoredImage| image.score);
-        let finite = scores.chain(more).filter(|score| score.is_finite()).map(f64::from);
-        let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), s| (low.min(s), high.max(s)));
-        let margin = 0.03 * (high - low).max(0.1);
-        Axis { low: low - margin, high: high + margin }
-    }
-
-    fn share(&self, score: f32) -> f64 {
-        ((f64::from(score) - self.low).max(0.0) / (self.high - self.low)).sqrt().clamp(0.0, 1.0)
-    }
-
-    fn nats(&self, share: f64) -> f64 {
-        self.low + share * share * (self.high - self.low)
-    }
-
-    /// Round numbers that do not crowd.
-    fn ticks(&self) -> Vec<(f64, String)> {
-        let mut ticks: Vec<(f64, String)> = Vec::new();
-        let round = (-1..6).flat_map(|power| [1.0, 2.0, 3.0, 5.0, 7.0].map(|n| n * 10f64.powi(power)));
-        for nats in std::iter::once(0.0).chain(round).filter(|n| (self.low..=self.high).contains(n)) {
-            let x = self.share(nats as f32);
-            if ticks.last().is_none_or(|(last, _)| x - last > 0.08) && x < 0.985 {
-                ticks.push((x, format!("{nats}")));
-            }
-        }
-        ticks
-    }
 }
 
 /// What an alarm at REVIEW or NG, and at NG alone, gives: false-positive rate, recall, precision.
@@ -290,20 +254,4 @@ fn passes_of_table(passes: usize) -> Vec<usize> {
     let mut shown = some(&(0..passes).collect::<Vec<_>>(), ROWS);
     shown.dedup();
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_axis_of_square_roots_goes_both_ways() {
-        let axis = Axis { low: -0.5, high: 30.0 };
-        for share in [0.0, 0.1, 0.5, 1.0] {
-            assert!((axis.share(axis.nats(share) as f32) - share).abs() < 1e-5);
-        }
-        assert_eq!((axis.share(-9.0), axis.share(f32::INFINITY), axis.share(f32::NAN)), (0.0, 1.0, 0.0));
-        let ticks = axis.ticks();
-        assert!(ticks.len() > 4 && ticks.windows(2).all(|pair| pair[1].0 - pair[0].0 > 0.05), "{ticks:?}");
-    }
 }

@@ -36,8 +36,8 @@ pub(super) fn head(report: &Report<'_>) -> Markup {
                     " (" (percent(noticed, c.defective)) "); " b { (escapes) } " would pass as OK. "
                 }
                 @if c.good > 0 {
-                    "Of " (counted(c.good, "good image")) " it would stop " b { (false_alarms) }
-                    " (" (percent(false_alarms, c.good)) ")."
+                    "Of " (counted(c.good, "good image")) " it would stop " b { (c.good_ng) } " and have "
+                    b { (false_alarms - c.good_ng) } " looked at (" (percent(false_alarms, c.good)) " together)."
                 }
             }
             p {
@@ -130,7 +130,7 @@ pub(super) fn operating_point(report: &Report<'_>) -> Markup {
     html! {
         section {
             h2 { "Operating point" }
-            p { "The score is in nats: 0 is as normal as training images get." }
+            p { "The score is in nats: the higher, the rarer such an image is among good ones." }
             (promise(report.detector.header()))
             div.scroll { table {
                 thead { tr {
@@ -151,8 +151,8 @@ pub(super) fn operating_point(report: &Report<'_>) -> Markup {
 fn promise(header: &Header) -> Markup {
     let Some(calibration) = &header.calibration else {
         return html! { p {
-            "Both thresholds come from the scores of the training images by the default rule and promise no rate. What they do on \
-             these images is in the table; other images may differ. " code { "bgad calibrate" } " makes a promise."
+            "Both thresholds are the default and promise no rate. What they do on these images is in the table; other images may \
+             differ. " code { "bgad calibrate" } " makes a promise."
         } };
     };
     let images = counted(calibration.images_sha256.len(), "image");

@@ -7,7 +7,7 @@
 >>> found.verdict, found.score                          # doctest: +SKIP
 ('NG', 23.4)
 
-Scores are in nats: about 0 is as normal as training images get. The command line ``bgad`` and this package are two doors of one
+Scores are in nats: the higher, the rarer among good images. The command line ``bgad`` and this package are two doors of one
 library: the same image and model give the same bits.
 """
 

@@ -46,7 +46,7 @@ class Inspection:
     """What was found in an image."""
 
     score: float
-    """Anomaly of the image, nats: about 0 is as normal as training images get."""
+    """Anomaly of the image, nats: the higher, the rarer among good images."""
     verdict: Verdict
     """``"OK"``, ``"REVIEW"`` (a person should look) or ``"NG"``."""
     regions: tuple[Region, ...]

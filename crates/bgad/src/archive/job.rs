@@ -1,7 +1,6 @@
 //! What an output was begun with, in a file beside it.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shard;
 use super::output::ArchiveError;
-use crate::durable;
+use crate::{durable, outside};
 
 /// What decides the rows of an output, besides the manifest, with which they are compared one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +39,7 @@ impl Job {
     pub(super) fn check(&self, output: &Path) -> Result<(), ArchiveError> {
         let path = beside(output);
         let no_job = |source| ArchiveError::NoJob { path: path.clone(), source };
-        let text = fs::read_to_string(&path).map_err(no_job)?;
+        let text = outside::read_text(&path).map_err(no_job)?;
         let begun: Job = serde_json::from_str(&text).map_err(|error| no_job(io::Error::other(error)))?;
         let other = |what, found: String, expected: String| {
             Err(ArchiveError::OtherJob { path: output.to_owned(), what, found, expected })

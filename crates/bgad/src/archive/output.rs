@@ -83,7 +83,7 @@ impl Output {
             (false, _) => job.write(path)?,
         }
         let mut file = durable::open_to_extend(path).map_err(failed)?;
-        if !is_locked(&file) {
+        if !take_lock(&file) {
             return Err(ArchiveError::Busy { path: path.to_owned() });
         }
         let (whole, found) = match format {
@@ -180,8 +180,8 @@ type Whole = (u64, Vec<(u64, String)>);
 /// How often a lock is tried, and how long to wait between.
 const LOCK: (usize, Duration) = (50, Duration::from_millis(20));
 
-/// Takes the lock of an output. A process that is just being started by this one may hold it for a moment.
-fn is_locked(file: &File) -> bool {
+/// Takes the lock of an output, if nobody else keeps it. A process that is just being started by this one may hold it for a moment.
+fn take_lock(file: &File) -> bool {
     (0..LOCK.0).any(|attempt| {
         if attempt > 0 {
             thread::sleep(LOCK.1);

@@ -35,40 +35,76 @@ impl Appearance {
     /// If the window does not lie within.
     pub fn of(image: &InputImage, window: Window) -> Appearance {
         let Window { top, left, height, width } = window;
-        let mut grey = Vec::with_capacity(height * width);
-        for y in top..top + height {
-            let row = &image.rgb_hwc[3 * (y * image.width + left)..][..3 * width];
-            grey.extend(row.as_chunks::<3>().0.iter().map(|rgb| rgb.iter().sum::<f32>() / 3.0));
+        let mut sums = Sums::default();
+        // Three rows at a time: an image that is cut into tiles may be a large one.
+        let mut rows = [const { Vec::new() }; 3];
+        for y in 0..height {
+            rows.rotate_left(1);
+            let rgb = &image.rgb_hwc[3 * ((top + y) * image.width + left)..][..3 * width];
+            let grey = rgb.as_chunks::<3>().0.iter().map(|rgb| rgb.iter().sum::<f32>() / 3.0);
+            let [above, here, below] = &mut rows;
+            below.clear();
+            below.extend(grey);
+            sums.add_greys(below);
+            if y >= 2 {
+                sums.add_edges(above, here, below);
+            }
         }
-        let (brightness, contrast) = moments(&grey);
-        let structure = laplacian(&grey, (height, width)) / contrast.max(FLAT);
-        Appearance { brightness, contrast, sharpness: structure.max(NO_STRUCTURE).ln() }
+        let contrast = sums.deviation();
+        let structure = sums.edge() / contrast.max(FLAT);
+        Appearance { brightness: sums.mean(), contrast, sharpness: structure.max(NO_STRUCTURE).ln() }
     }
 }
 
-/// Mean and standard deviation.
-fn moments(values: &[f32]) -> (f64, f64) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-    let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
-    (mean, variance.sqrt())
+/// What is added up over the pixels.
+#[derive(Default)]
+struct Sums {
+    /// The first grey: differences to it lose no digits in a picture that is nearly flat.
+    first: Option<f32>,
+    pixels: usize,
+    differences: f64,
+    squares: f64,
+    edges: f64,
+    inner: usize,
 }
 
-/// Mean absolute value of the discrete Laplacian; 0 of an image without an inner pixel.
-fn laplacian(grey: &[f32], (h, w): (usize, usize)) -> f64 {
-    if h < 3 || w < 3 {
-        return 0.0;
+impl Sums {
+    fn add_greys(&mut self, greys: &[f32]) {
+        let Some(&start) = greys.first() else { return };
+        let first = f64::from(*self.first.get_or_insert(start));
+        self.pixels += greys.len();
+        for grey in greys {
+            let difference = f64::from(*grey) - first;
+            self.differences += difference;
+            self.squares += difference * difference;
+        }
     }
-    let mut sum = 0.0;
-    for y in 1..h - 1 {
-        let row = |y: usize| &grey[y * w..][..w];
-        let (above, here, below) = (row(y - 1), row(y), row(y + 1));
-        for x in 1..w - 1 {
+
+    /// The discrete Laplacian of the inner pixels of the middle row.
+    fn add_edges(&mut self, above: &[f32], here: &[f32], below: &[f32]) {
+        for x in 1..here.len().saturating_sub(1) {
             let edge = above[x] + below[x] + here[x - 1] + here[x + 1] - 4.0 * here[x];
-            sum += f64::from(edge.abs());
+            self.edges += f64::from(edge.abs());
+            self.inner += 1;
         }
     }
-    sum / ((h - 2) * (w - 2)) as f64
+
+    fn mean_difference(&self) -> f64 {
+        self.differences / self.pixels.max(1) as f64
+    }
+
+    fn mean(&self) -> f64 {
+        f64::from(self.first.unwrap_or(0.0)) + self.mean_difference()
+    }
+
+    fn deviation(&self) -> f64 {
+        (self.squares / self.pixels.max(1) as f64 - self.mean_difference().powi(2)).max(0.0).sqrt()
+    }
+
+    /// Mean absolute Laplacian; 0 of an image without an inner pixel.
+    fn edge(&self) -> f64 {
+        self.edges / self.inner.max(1) as f64
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,7 @@ use super::LearnError;
 use crate::dataset::{ImageRecord, Kind, Role, Sample, Split, check_masks, content_hash};
 use crate::detector::Detector;
 use crate::model::Header;
-use crate::outside;
-
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 1 << 30;
+use crate::outside::{self, MAX_IMAGE};
 
 /// What the line has found, as files.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +47,7 @@ impl Lesson {
         for (image, mask) in defects.chain(found.good.iter().map(|image| (image, None))) {
             let unreadable = |path: &Path, source| LearnError::Unreadable { path: path.to_owned(), source };
             let hash =
-                content_hash(&outside::read(image, LARGEST).map_err(|error| unreadable(image, error))?);
+                content_hash(&outside::read(image, MAX_IMAGE).map_err(|error| unreadable(image, error))?);
             if seen.contains(&hash) {
                 return Err(LearnError::Twice { path: image.clone() });
             }
@@ -58,7 +55,7 @@ impl Lesson {
             let of_mask = match mask {
                 None => None,
                 Some(mask) => Some(content_hash(
-                    &outside::read(mask, LARGEST).map_err(|error| unreadable(mask, error))?,
+                    &outside::read(mask, MAX_IMAGE).map_err(|error| unreadable(mask, error))?,
                 )),
             };
             if is_learned(detector.header(), image, &hash, of_mask.as_deref())? {
@@ -95,7 +92,7 @@ impl Lesson {
     pub(super) fn add_to(&self, split: &mut Split) {
         for list in [&mut split.test_good, &mut split.test_bad, &mut split.hold_out] {
             list.retain(|sample| {
-                !outside::read(&sample.path, LARGEST).is_ok_and(|bytes| self.has(&content_hash(&bytes)))
+                !outside::read(&sample.path, MAX_IMAGE).is_ok_and(|bytes| self.has(&content_hash(&bytes)))
             });
         }
         split.anomalies.extend(self.defects.iter().cloned());

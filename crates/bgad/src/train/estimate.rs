@@ -9,8 +9,8 @@
 use std::time::Instant;
 
 use super::images::Images;
-use super::trainer::Trainer;
-use super::{Event, Run, TrainError};
+use super::trainer::{Trainer, shown_with_anomalies};
+use super::{Event, Run, TrainError, reference};
 use crate::dataset::Split;
 use crate::options::{Checked, TrainOptions};
 
@@ -55,16 +55,12 @@ fn tried(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainError> {
     let shows = !few.anomalies.is_empty() || options.pseudo.any();
     let together = if shows && first_phase < options.schedule.passes() { step(first_phase)? } else { alone };
 
-    let good = run.split.train.len() as f64 * share;
-    let known = run.split.anomalies.len() as f64 * options.repeats as f64;
-    let real = if options.repeat { known } else { 0.0 };
-    let pasted = if options.cutpaste { known } else { 0.0 };
-    let made = if options.pseudo.any() { f64::from(options.pseudo_share) * good } else { 0.0 };
+    // What a file gives: one image, or its tiles.
+    let shown = |files: usize| (files as f64 * share).round() as usize;
+    let (learned, _) = reference::divide(&run.split.train, run.split.train.len());
+    let (normal, anomalies) = (shown(learned.len()), run.split.anomalies.len());
+    let second = shown_with_anomalies(options, normal, shown(anomalies), anomalies);
     let second_phase = options.schedule.passes() - first_phase;
-    let all = (run.split.train.len() + run.split.anomalies.len()) as f64;
-    Ok(Some(
-        encode * all
-            + alone * good * first_phase as f64
-            + together * (good + real + pasted + made) * second_phase as f64,
-    ))
+    let all = (run.split.train.len() + anomalies) as f64;
+    Ok(Some(encode * all + alone * (normal * first_phase) as f64 + together * (second * second_phase) as f64))
 }

@@ -170,11 +170,7 @@ fn measure(
     for image in &seen {
         match &image.shown {
             Shown::Tiles { peak } => peaks.push(*peak),
-            Shown::Whole(looked) => {
-                let view =
-                    View { window: looked.window, area: looked.area.as_ref(), seen: looked.seen.as_ref() };
-                readings.push((looked.reading.clone(), view));
-            }
+            Shown::Whole(looked) => readings.push((looked.reading.clone(), looked.view())),
         }
     }
     let scores = match model.scorer.framing {

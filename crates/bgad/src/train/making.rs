@@ -46,30 +46,36 @@ pub struct FromHost {
     pub defect: Option<usize>,
 }
 
+/// Anomalies that a pass makes of so many known defects and normal images: pasted ones, and those that need no real one.
+pub(super) fn made_per_pass(options: &TrainOptions, defects: usize, hosts: usize) -> [usize; 2] {
+    let share = options.pseudo_share * hosts as f32;
+    [
+        if options.cutpaste { defects * options.repeats } else { 0 },
+        if options.pseudo.any() { share.ceil() as usize } else { 0 },
+    ]
+}
+
 impl Maker<'_> {
     /// Anomalies of a pass.
     pub fn per_pass(&self) -> usize {
-        self.pastes() + self.pseudo()
+        let [pasted, pseudo] = self.of_each_kind();
+        pasted + pseudo
     }
 
-    fn pastes(&self) -> usize {
-        if self.options.cutpaste { self.defects.len() * self.options.repeats } else { 0 }
-    }
-
-    fn pseudo(&self) -> usize {
-        let share = self.options.pseudo_share * self.hosts.len() as f32;
-        if self.options.pseudo.any() { share.ceil() as usize } else { 0 }
+    fn of_each_kind(&self) -> [usize; 2] {
+        made_per_pass(self.options, self.defects.len(), self.hosts.len())
     }
 
     /// Anomaly `index` of pass `pass`; `None` if nothing visible came out in several tries, or no host can be read.
     pub fn make(&self, pass: usize, index: usize) -> Option<FromHost> {
         let mut rng = ChaCha8Rng::from_seed(stream(self.options.seed, Purpose::Paste, pass, index));
+        let [pasted, _] = self.of_each_kind();
         let load = |index: usize| self.hosts[index].load(self.options.input, self.options.bit_depth).ok();
         (0..TRIES).find_map(|_| {
             let host = rng.random_range(0..self.hosts.len());
             let image = load(host)?;
             let on = Host { image: &image, foreground: &self.foregrounds[host] };
-            if index < self.pastes() {
+            if index < pasted {
                 let defect = index % self.defects.len();
                 let (source, mask) = &self.defects[defect];
                 let pasting = Pasting { strength: self.options.augment_strength, blend: self.options.blend };
@@ -77,7 +83,7 @@ impl Maker<'_> {
                 return Some(FromHost { made, host, defect: Some(defect) });
             }
             let kinds = self.options.pseudo;
-            let made = if kinds.nsa && !(kinds.perlin && (index - self.pastes()) % 2 == 1) {
+            let made = if kinds.nsa && !(kinds.perlin && (index - pasted) % 2 == 1) {
                 let other = rng.random_range(0..self.hosts.len());
                 let source = load(other)?;
                 nsa(Host { image: &source, foreground: &self.foregrounds[other] }, on, &mut rng)?

@@ -55,12 +55,28 @@ pub(super) enum Shown {
     Tiles { peak: f32 },
 }
 
+impl Shown {
+    /// The score of the image under a model whose scales are not set yet.
+    fn nats(&self, detector: &Detector) -> f32 {
+        match self {
+            Shown::Tiles { peak } => *peak,
+            Shown::Whole(looked) => detector.score_of(&looked.reading, &looked.view()).nats,
+        }
+    }
+}
+
 /// A [`View`] with what it looks at.
 pub(super) struct Looked {
     pub reading: Reading,
     pub window: Window,
     pub area: Option<Foreground>,
     pub seen: Option<Foreground>,
+}
+
+impl Looked {
+    pub(super) fn view(&self) -> View<'_> {
+        View { window: self.window, area: self.area.as_ref(), seen: self.seen.as_ref() }
+    }
 }
 
 impl Seen {
@@ -109,7 +125,7 @@ fn stand_ins(
     let mut paths: Vec<&Path> = learned.iter().map(PathBuf::as_path).collect();
     paths.dedup();
     let chosen: Vec<_> = paths.iter().step_by(paths.len().div_ceil(MOST).max(1)).enumerate().collect();
-    let each: Vec<Vec<(f32, Seen)>> = chosen
+    let each: Vec<Vec<Seen>> = chosen
         .par_iter()
         .filter_map(|(i, path)| {
             if (run.stop)() {
@@ -120,19 +136,19 @@ fn stand_ins(
             let step = detector.finest_stride();
             let of_kind = |kind: StandIn| {
                 let image = kind.of((*i, step), &image, window);
-                (detector.score(&image, original).nats, Seen::new(detector, &image, original, pixels))
+                Seen::new(detector, &image, original, pixels)
             };
             Some(Ok(StandIn::ALL.map(of_kind).into_iter().collect()))
         })
         .collect::<Result<_, _>>()?;
     let median = |kind: usize| {
-        let mut scores: Vec<f32> = each.iter().map(|kinds| kinds[kind].0).collect();
+        let mut scores: Vec<f32> = each.iter().map(|kinds| kinds[kind].shown.nats(detector)).collect();
         scores.sort_by(f32::total_cmp);
         quantile(&scores, 0.5).unwrap_or(f64::INFINITY)
     };
     let kinds = (0..StandIn::ALL.len()).map(|kind| (kind, median(kind)));
     let (calmest, _) = kinds.min_by(|a, b| a.1.total_cmp(&b.1)).expect("kinds");
-    Ok(each.into_iter().map(|mut kinds| kinds.swap_remove(calmest).1).collect())
+    Ok(each.into_iter().map(|mut kinds| kinds.swap_remove(calmest)).collect())
 }
 
 /// One kind of stand-in.

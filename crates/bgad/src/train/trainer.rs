@@ -11,7 +11,7 @@ use super::cache::{self, Encoded, Marks};
 use super::checkpoint::{self, Checkpoint, FlowState, State};
 use super::images::Images;
 use super::level::{LevelImage, LevelReport, LevelTrainer, Pass};
-use super::making::{FromHost, Maker};
+use super::making::{FromHost, Maker, made_per_pass};
 use super::order::{Purpose, ordered, stream};
 use super::{Event, PassReport, Run, TrainError, schedule};
 use crate::dataset::{ForegroundSource, Foregrounds, textures};
@@ -19,7 +19,7 @@ use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::InputImage;
 use crate::model::Model;
-use crate::options::{Checked, Normalizer, Stepping};
+use crate::options::{Checked, Normalizer, Stepping, TrainOptions};
 use crate::score::ScoringArea;
 use crate::weights::sha256_hex;
 
@@ -123,19 +123,11 @@ impl<'a> Trainer<'a> {
 
     /// Images of pass `pass`.
     fn pass_len(&self, pass: usize, images: &Images) -> usize {
-        let normal = images.normal.len();
-        if pass < self.first_phase {
-            return normal;
+        let real = images.anomalous.len() + images.weak.len();
+        match pass < self.first_phase {
+            true => images.normal.len(),
+            false => shown_with_anomalies(self.options, images.normal.len(), real, images.defects.len()),
         }
-        let anomalous =
-            self.repeats() * (images.anomalous.len() + images.weak.len()) + self.maker(images).per_pass();
-        // Anomalies that could not be made are missing here.
-        if self.options.balance && anomalous > 0 { 2 * normal } else { normal + anomalous }
-    }
-
-    /// How often a pass shows each real anomaly.
-    fn repeats(&self) -> usize {
-        if self.options.repeat { self.options.repeats } else { 0 }
     }
 
     pub(super) fn pass(
@@ -159,7 +151,7 @@ impl<'a> Trainer<'a> {
         let shown = |encoded| Shown { encoded, candidates: None };
         let mut anomalous: Vec<Shown<'_>> = Vec::new();
         if second_phase {
-            for _ in 0..self.repeats() {
+            for _ in 0..repeats(self.options) {
                 anomalous.extend(images.anomalous.iter().map(shown));
                 let weak = images.weak.iter().zip(&self.candidates);
                 anomalous.extend(weak.map(|(encoded, marks)| Shown { encoded, candidates: Some(marks) }));
@@ -315,6 +307,24 @@ impl<'a> Trainer<'a> {
     pub(super) fn losses(&self) -> &[Vec<f32>] {
         &self.losses
     }
+}
+
+/// How often a pass shows each real anomaly.
+fn repeats(options: &TrainOptions) -> usize {
+    if options.repeat { options.repeats } else { 0 }
+}
+
+/// Images of a pass that shows anomalies: of so many normal images, anomalous ones, and anomalies that can be pasted. Those that cannot be made
+/// will be missing.
+pub(super) fn shown_with_anomalies(
+    options: &TrainOptions,
+    normal: usize,
+    anomalous: usize,
+    defects: usize,
+) -> usize {
+    let [pasted, pseudo] = made_per_pass(options, defects, normal);
+    let anomalous = repeats(options) * anomalous + pasted + pseudo;
+    if options.balance && anomalous > 0 { 2 * normal } else { normal + anomalous }
 }
 
 /// Flows that have learned nothing, one a level.

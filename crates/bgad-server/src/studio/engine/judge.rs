@@ -8,6 +8,7 @@ use std::time::Instant;
 use bgad::calibrate::Objective;
 use bgad::dataset::content_hash;
 use bgad::image::OriginalSize;
+use bgad::model::Model;
 use bgad::verdict::{Thresholds, Verdict};
 use bgad::{Detector, Inspection};
 use rayon::prelude::*;
@@ -63,7 +64,8 @@ pub(in crate::studio) type SharedJudge = Arc<Judge>;
 
 /// Opens a model.
 pub(in crate::studio) fn open(path: &Path) -> Result<Judge, Failure> {
-    Ok(Judge { detector: Detector::open(path)?, sha256: content_hash(&fs::read(path)?) })
+    let (model, bytes) = Model::open_with_bytes(path)?;
+    Ok(Judge { detector: Detector::new(&model)?, sha256: content_hash(&bytes) })
 }
 
 impl Judge {
