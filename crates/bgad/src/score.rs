@@ -7,6 +7,8 @@
 //! How parts are combined is a [`Rule`]: by `surprise` in models of today, by `sum` in model files of format 1.
 
 mod area;
+mod background;
+mod combination;
 mod head;
 mod level;
 mod map;
@@ -21,10 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::{Flow, Whitening};
 use crate::foreground::Foreground;
-use crate::image::{InputSize, Window};
+use crate::image::InputSize;
 use crate::pyramid::{FeatureMap, Pyramid};
 
 pub use area::{ScoringArea, area_of};
+pub use background::{Background, half};
+pub use combination::Score;
+pub(crate) use combination::{Combination, Reading, View};
 pub use head::LinearHead;
 pub(crate) use head::deviation;
 pub(crate) use level::ScoringLevel;
@@ -138,202 +143,6 @@ pub struct Scorer {
     pub(crate) combination: Combination,
 }
 
-/// From a [`Reading`] to a [`Score`]: constants and scales, no network.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Combination {
-    pub rule: Rule,
-    /// Size of the map.
-    pub size: InputSize,
-    /// Rows and columns of each level.
-    pub grids: Vec<(usize, usize)>,
-    /// `K`: pixels of the map, the highest ones, that a score is made of.
-    pub pixels: usize,
-    /// `M` of each level, nats per channel.
-    pub constants: ScoreConstants,
-    /// `M` of the companion.
-    pub companion_max: Option<f32>,
-    /// The parts and what each is worth; the peak is the first.
-    pub parts: Vec<(PartKind, Scale)>,
-    /// What the linear head is worth in the map.
-    pub head_weight: f32,
-    /// What the sum of all is worth.
-    pub total: Scale,
-}
-
-/// What the networks say of an image.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Reading {
-    /// Log-likelihood per channel of every position, level by level.
-    pub levels: Vec<Vec<f32>>,
-    /// The same of the companion.
-    pub companion: Option<Vec<f32>>,
-    /// Distance of each region, of each part of regions.
-    pub regional: Vec<Vec<f32>>,
-    /// Grid and values of each linear head.
-    pub heads: Vec<((usize, usize), Vec<f32>)>,
-}
-
-/// What is looked at of an image.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
-    /// The part of the input that shows the image.
-    pub window: Window,
-    /// The pixels that are scored; `None` for all.
-    pub area: Option<&'a Foreground>,
-    /// The pixels of the image that are scored; `None` for all of the input.
-    pub seen: Option<&'a Foreground>,
-}
-
-impl View<'_> {
-    /// What is looked at of a map; what is not scored counts as `calm`.
-    fn limited(&self, mut map: AnomalyMap, calm: f32) -> AnomalyMap {
-        if let Some(area) = self.area {
-            map.limit_to(area, calm);
-        }
-        map.cropped(self.window)
-    }
-}
-
-/// One map and one number that agree.
-#[derive(Clone, Debug)]
-pub struct Score {
-    /// Nats. Of models of today the rarity of the image: about e^−score of good images score higher.
-    pub nats: f32,
-    /// What each part adds to it at most, nats before the last scale.
-    pub parts: Vec<(PartKind, f32)>,
-    /// Anomaly per pixel, in the unit of the score.
-    pub map: AnomalyMap,
-    /// Whether the score is the highest value of the map. Otherwise no place stands out: what is odd is the image as a whole.
-    pub is_of_a_place: bool,
-}
-
-impl Combination {
-    /// Map and score of an image.
-    pub(crate) fn score(&self, reading: &Reading, view: &View<'_>) -> Score {
-        match self.rule {
-            Rule::Sum => sum::score(self, reading, view),
-            Rule::Surprise => surprise::score(self, reading, view),
-        }
-    }
-
-    /// The map of a tile, to be blended with others.
-    pub(crate) fn tile_map(&self, levels: &[Vec<f32>]) -> AnomalyMap {
-        let mut map = self.map(levels);
-        if let Some(peak) = self.scale(PartKind::Peak).filter(|_| self.rule == Rule::Surprise) {
-            map.nats.iter_mut().for_each(|m| *m = peak.nats_of(*m));
-        }
-        map
-    }
-
-    /// Map and score of an image from the map that its tiles make.
-    pub(crate) fn score_of_tiles(&self, map: AnomalyMap) -> Score {
-        let places = map.peak(self.pixels);
-        match self.rule {
-            Rule::Sum => Score { nats: places, parts: Vec::new(), map, is_of_a_place: true },
-            Rule::Surprise => surprise::Raw { map, places, image: 0.0 }.scored(self.total, Vec::new()),
-        }
-    }
-
-    /// The score of an image of these likelihoods in which nothing else is odder than in the middle good image.
-    pub(crate) fn score_of_places(&self, levels: &[Vec<f32>]) -> f32 {
-        let reading = Reading { levels: levels.to_vec(), ..Reading::default() };
-        let InputSize { height, width, .. } = self.size;
-        let view = View { window: Window { top: 0, left: 0, height, width }, area: None, seen: None };
-        match self.rule {
-            Rule::Sum => self.score(&reading, &view).nats,
-            Rule::Surprise => {
-                let parts = self.parts.iter().filter(|(kind, _)| *kind == PartKind::Peak).copied().collect();
-                Combination { parts, ..self.clone() }.score(&reading, &view).nats
-            }
-        }
-    }
-
-    /// What counts as calm where a map is not looked at.
-    pub(crate) fn calm(&self, map: &AnomalyMap) -> f32 {
-        match self.rule {
-            Rule::Sum => 0.0,
-            Rule::Surprise => map.nats.iter().copied().fold(f32::INFINITY, f32::min),
-        }
-    }
-
-    /// `−ln(S / L)`: the map of all levels.
-    pub(crate) fn map(&self, levels: &[Vec<f32>]) -> AnomalyMap {
-        self.map_with(levels, &self.constants)
-    }
-
-    /// The same with other constants.
-    pub(crate) fn map_with(&self, levels: &[Vec<f32>], constants: &ScoreConstants) -> AnomalyMap {
-        let levels = levels.iter().zip(&self.grids);
-        let levels: Vec<_> = levels.map(|(l, &(h, w))| LevelLogp { logp_per_channel: l, h, w }).collect();
-        anomaly_map(&levels, constants, self.size.height, self.size.width)
-    }
-
-    /// What a part is worth, if the score has it.
-    pub(crate) fn scale(&self, kind: PartKind) -> Option<Scale> {
-        self.parts.iter().find(|(part, _)| *part == kind).map(|(_, scale)| *scale)
-    }
-
-    fn coarsest_grid(&self) -> (usize, usize) {
-        *self.grids.last().expect("one level at least")
-    }
-
-    fn coarsest_max(&self) -> f32 {
-        *self.constants.max_logp_per_level().last().expect("one level at least")
-    }
-
-    /// Sets all scales from good images that were not learned from; `distances` are those of training images, each held out, of each part of
-    /// regions. A part in which good images do not differ tells nothing and is left out, of the readings too; which parts of regions are left is
-    /// returned.
-    pub(crate) fn fit(&mut self, reference: &mut [(Reading, View<'_>)], distances: &[Vec<f32>]) -> Vec<bool> {
-        let mut kept = Vec::new();
-        let mut parts = Vec::new();
-        for &(kind, _) in &self.parts {
-            let of = |(reading, view): &(Reading, View<'_>)| surprise::value(self, kind, reading, view);
-            let mut values: Vec<f32> = reference.iter().filter_map(of).collect();
-            let is_regional = kind.regions().is_some();
-            if is_regional {
-                values.extend(distances.get(kept.len()).into_iter().flatten());
-            }
-            let scale = match (kind, Scale::of_good(&values)) {
-                (PartKind::Peak, scale) => Some(scale.unwrap_or(Scale::IDENTITY)),
-                (_, scale) => scale,
-            };
-            if is_regional {
-                kept.push(scale.is_some());
-            }
-            parts.extend(scale.map(|scale| (kind, scale)));
-        }
-        self.parts = parts;
-        for (reading, _) in reference.iter_mut() {
-            let mut kept = kept.iter();
-            reading.regional.retain(|_| *kept.next().unwrap_or(&false));
-        }
-        let total = |(reading, view): &(Reading, View<'_>)| {
-            let (raw, _) = surprise::raw(self, reading, view);
-            raw.places + raw.image
-        };
-        let totals: Vec<f32> = reference.iter().map(total).collect();
-        self.set_total(&totals);
-        kept
-    }
-
-    /// Sets all scales of a score of tiles from the peaks of the maps of good images; their scores.
-    pub(crate) fn fit_tiles(&mut self, peaks: &[f32]) -> Vec<f32> {
-        let scale = Scale::of_good(peaks).unwrap_or(Scale::IDENTITY);
-        self.parts = vec![(PartKind::Peak, scale)];
-        let totals: Vec<f32> = peaks.iter().map(|peak| scale.nats_of(*peak)).collect();
-        self.set_total(&totals);
-        totals.into_iter().map(|total| self.total.nats_of(total)).collect()
-    }
-
-    /// Sets the last scale from what good images that were not learned from come to.
-    fn set_total(&mut self, values: &[f32]) {
-        let scale = Scale::of_good(values).unwrap_or(Scale::IDENTITY);
-        // Half of the good images lie above the median: ln 2 nats of rarity.
-        self.total = Scale { usual: scale.usual - std::f32::consts::LN_2 / scale.gain, ..scale };
-    }
-}
-
 /// A [`Scorer`], packed. Shared between threads as it is.
 #[derive(Debug)]
 pub(crate) struct PreparedScorer {
@@ -384,6 +193,11 @@ impl Scorer {
     /// `M` of each level.
     pub fn constants(&self) -> &ScoreConstants {
         &self.combination.constants
+    }
+
+    /// What the likelihoods of an image are measured from, a level each and the companion last; empty if it is not.
+    pub fn backgrounds(&self) -> &[Background] {
+        &self.combination.backgrounds
     }
 
     /// `ω`: what the linear head is worth in the map.

@@ -9,7 +9,7 @@
 
 use bgad::foreground::Foreground;
 use bgad::image::{InputSize, Window};
-use bgad::score::{Between, LinearHead, RegionalGaussians, Regions, aligned, positions};
+use bgad::score::{Background, Between, LinearHead, RegionalGaussians, Regions, aligned, half, positions};
 
 use super::{Builder, Fixed, Value};
 
@@ -161,20 +161,39 @@ impl Builder {
 
     /// The mean of the highest positions of the coarsest level, `[N]`; `None` if none is looked at. `a` is `[N, 1, h, w]`.
     pub(crate) fn coarsest(&mut self, a: &OnGrid, view: &View, pixels: usize) -> Option<Value> {
-        let all = a.grid.0 * a.grid.1;
-        let count = positions(pixels, view.size.pixels(), all);
-        let values = self.flat(&a.value);
+        let count = positions(pixels, view.size.pixels(), a.grid.0 * a.grid.1);
+        let (values, all) = self.seen(a, view)?;
+        Some(self.mean_of_highest(&values, count.min(all)))
+    }
+
+    /// The values at the positions that are looked at, `[N, positions]`, and how many these are; `None` if there is none.
+    fn seen(&mut self, on_grid: &OnGrid, view: &View) -> Option<(Value, usize)> {
+        let values = self.flat(&on_grid.value);
         let Some(seen) = &view.seen else {
-            return Some(self.mean_of_highest(&values, count.min(all)));
+            return Some((values, on_grid.grid.0 * on_grid.grid.1));
         };
-        let seen = seen.on_grid(a.grid).into_iter().enumerate();
+        let seen = seen.on_grid(on_grid.grid).into_iter().enumerate();
         let seen: Vec<usize> = seen.filter(|(_, inside)| *inside).map(|(position, _)| position).collect();
         if seen.is_empty() {
             return None;
         }
         let at = self.whole_numbers(&seen);
-        let values = self.op_with("Gather", &[&values, &at], &[Fixed::Int("axis", 1)]);
-        Some(self.mean_of_highest(&values, count.min(seen.len())))
+        Some((self.op_with("Gather", &[&values, &at], &[Fixed::Int("axis", 1)]), seen.len()))
+    }
+
+    /// The likelihood of a level, measured from the image's own background: the least of the higher half of its values.
+    pub(crate) fn levelled(&mut self, l: OnGrid, background: Option<&Background>, view: &View) -> OnGrid {
+        let Some(background) = background else { return l };
+        let Some((values, all)) = self.seen(&l, view) else { return l };
+        let count = self.whole_numbers(&[half(all)]);
+        let [higher, _] = self.node("TopK", &[&values, &count], &[Fixed::Int("axis", 1)]);
+        let middle = self.reduce("ReduceMin", &higher, &[1], false);
+        let shift = self.op_number("Sub", &middle, background.usual);
+        let (low, high) = (self.number(-background.reach), self.number(background.reach));
+        let shift = self.op("Clip", &[&shift, &low, &high]);
+        let axes = self.whole_numbers(&[1, 2, 3]);
+        let shift = self.op("Unsqueeze", &[&shift, &axes]);
+        OnGrid { value: self.op("Sub", &[&l.value, &shift]), ..l }
     }
 
     /// `d` of the oddest region, `[N]`; `features` are those of the coarsest level.

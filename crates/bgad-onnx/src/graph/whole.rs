@@ -65,6 +65,7 @@ impl Builder {
         let grids = scorer.levels().iter().map(|level| level.grid);
         let features: Vec<OnGrid> =
             maps.into_iter().zip(grids).map(|(value, grid)| OnGrid { value, grid }).collect();
+        let backgrounds = scorer.backgrounds();
         let mut shifted = Vec::new();
         let mut companion = None;
         let maxima = scorer.constants().max_logp_per_level();
@@ -73,11 +74,13 @@ impl Builder {
             self.scope(format!("level{i}"));
             let white = self.whitened(level.whitening.as_ref(), &features[i].value);
             let l = self.likelihood(&level.flow, &white, level.grid);
-            shifted.push(OnGrid { value: self.op_number("Sub", &l, *max), grid: level.grid });
+            let l = self.levelled(OnGrid { value: l, grid: level.grid }, backgrounds.get(i), view);
+            shifted.push(OnGrid { value: self.op_number("Sub", &l.value, *max), ..l });
             if let Some((flow, max)) = scorer.companion().filter(|_| i == last) {
                 self.scope("companion");
                 let l = self.likelihood(flow, &white, level.grid);
-                companion = Some(self.op_number("Sub", &l, max));
+                let l = self.levelled(OnGrid { value: l, grid: level.grid }, backgrounds.get(i + 1), view);
+                companion = Some(self.op_number("Sub", &l.value, max));
             }
         }
         Read { features, levels: shifted, companion }

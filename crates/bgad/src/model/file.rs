@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT_VERSION, Header, Model};
 use crate::flow::{Flow, FlowShape, Whitening};
-use crate::score::{PartKind, Rule, Scale};
+use crate::score::{Background, PartKind, Rule, Scale};
 
 /// Key of the JSON text in the file's metadata.
 pub(crate) const KEY: &str = "bgad";
@@ -30,6 +30,9 @@ pub(super) struct ScoreHeader {
     /// `M` of the companion; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub companion_max: Option<f32>,
+    /// A level each and the companion last; empty if likelihoods are taken as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backgrounds: Vec<Background>,
     pub parts: Vec<PartHeader>,
     /// What the linear head is worth in the map.
     #[serde(default)]
@@ -114,6 +117,7 @@ impl Model {
             score: ScoreHeader {
                 rule: combination.rule,
                 companion_max: combination.companion_max,
+                backgrounds: combination.backgrounds.clone(),
                 parts: parts.collect(),
                 head_weight: combination.head_weight,
                 total: combination.total,

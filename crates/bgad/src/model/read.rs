@@ -39,6 +39,7 @@ impl FirstFormat {
         ScoreHeader {
             rule: Rule::Sum,
             companion_max: self.companion_max,
+            backgrounds: Vec::new(),
             parts: parts.map(|(part, scale)| PartHeader { part, scale }).collect(),
             head_weight: 0.0,
             total: Scale::IDENTITY,
@@ -82,6 +83,7 @@ impl Model {
             pixels: header.options.score_pixels,
             constants: header.constants.clone(),
             companion_max: score.companion_max,
+            backgrounds: score.backgrounds,
             parts: score.parts.iter().map(|part| (part.part, part.scale)).collect(),
             head_weight: score.head_weight,
             total: score.total,
@@ -125,7 +127,7 @@ fn headers(weights: &Weights) -> Result<(Header, ScoreHeader), ModelError> {
     };
     let header = with_strides(header);
     header.check()?;
-    score.check(header.options.tile_overlap.is_some())?;
+    score.check(&header)?;
     Ok((header, score))
 }
 
@@ -140,10 +142,18 @@ fn with_strides(mut header: Header) -> Header {
 }
 
 impl ScoreHeader {
-    fn check(&self, tiles: bool) -> Result<(), ModelError> {
+    fn check(&self, header: &Header) -> Result<(), ModelError> {
+        let tiles = header.options.tile_overlap.is_some();
         let wrong = |what: &str| Err(ModelError::Inconsistent { what: what.to_owned() });
         if self.companion_max.is_some_and(|max| !max.is_finite()) {
             return wrong("the score constant of a companion is finite");
+        }
+        let levels = header.levels.len() + usize::from(self.companion_max.is_some());
+        if !self.backgrounds.is_empty() && self.backgrounds.len() != levels {
+            return wrong("a score has a background for each level, or none");
+        }
+        if !self.backgrounds.iter().all(|background| background.is_sound()) {
+            return wrong("the background of a level is finite");
         }
         let scales = self.parts.iter().map(|part| part.scale).chain([self.total]);
         if !scales
@@ -160,7 +170,7 @@ impl ScoreHeader {
         if kinds.first() != Some(&PartKind::Peak) || distinct.len() != kinds.len() {
             return wrong("a score has the peak of its map first, and no part twice");
         }
-        if tiles && kinds.len() > 1 {
+        if tiles && (kinds.len() > 1 || !self.backgrounds.is_empty()) {
             return wrong("a score of tiles is made of their map alone");
         }
         Ok(())

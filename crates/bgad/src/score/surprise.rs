@@ -12,6 +12,8 @@
 //! t(x)     = ln 2 + (x − median) / e of S + E over good images that were not learned from
 //! ```
 //!
+//! Likelihoods are those of `background`: measured from the image's own middle.
+//!
 //! The map of all levels and the linear head say where. The coarsest level, the cells and the whole image say whether: too coarsely for a
 //! place, so what they find is put where the image's own map is highest, steeply enough that other places keep their order.
 //! The highest value of the map is then the score: an image is flagged if and only if its map reaches the threshold somewhere, or it
@@ -146,7 +148,7 @@ fn above(value: f32, floor: f32) -> f32 {
 
 /// `a` of each position of the coarsest level, as odd as its flow or its companion finds it; `None` where it is not looked at.
 fn coarsest(combination: &Combination, reading: &Reading, view: &View<'_>) -> Vec<Option<f32>> {
-    let seen = view.seen.map(|seen| seen.on_grid(combination.coarsest_grid()));
+    let seen = view.on_grid(combination.coarsest_grid());
     let l = reading.levels.last().expect("one level at least");
     let own = combination.coarsest_max();
     let companion = reading.companion.as_ref().zip(combination.companion_max);
