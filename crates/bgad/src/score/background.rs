@@ -4,7 +4,7 @@
 //! b    = the value that half of the positions looked at reach        likelihood of a level of an image, nats per channel
 //! B    = median of b over good images that were not learned from
 //! σ    = 1.4826 · median of |b − B| over them
-//! l'   = l − min(max(b − B, −2σ), 2σ)
+//! l'   = l − min(max(b − B, −σ), σ)
 //! ```
 //!
 //! Light, soil and focus move the likelihood of all positions of an image together, and good images differ by that more than by anything at one
@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::quantile;
 
-/// How far an image is followed, in spreads of good images.
-const REACH: f32 = 2.0;
 /// From the median distance to the standard deviation of a normal distribution.
 const OF_MEDIAN_DISTANCE: f64 = 1.4826;
 
@@ -25,7 +23,7 @@ const OF_MEDIAN_DISTANCE: f64 = 1.4826;
 pub struct Background {
     /// `B`, nats per channel.
     pub usual: f32,
-    /// `2σ`: by so much an image is followed at most, nats per channel; 0 or more.
+    /// `σ`: by so much an image is followed at most, nats per channel; 0 or more.
     pub reach: f32,
 }
 
@@ -40,7 +38,7 @@ impl Background {
         let mut distances: Vec<f32> = middles.iter().map(|b| (f64::from(*b) - usual).abs() as f32).collect();
         distances.sort_by(f32::total_cmp);
         let spread = OF_MEDIAN_DISTANCE * quantile(&distances, 0.5)?;
-        let background = Background { usual: usual as f32, reach: REACH * spread as f32 };
+        let background = Background { usual: usual as f32, reach: spread as f32 };
         background.is_sound().then_some(background)
     }
 
@@ -90,8 +88,8 @@ mod tests {
         let image = |shift: f32| -> Vec<f32> { (0..9).map(|i| shift - i as f32 / 10.0).collect() };
         let good: Vec<_> = [-0.2, -0.1, 0.0, 0.1, 0.2].map(image).into();
         let background = of_good(&good);
-        assert!((background.usual + 0.4).abs() < 1e-6 && (background.reach - 2.0 * 0.14826).abs() < 1e-5);
-        let mut new = image(0.15);
+        assert!((background.usual + 0.4).abs() < 1e-6 && (background.reach - 0.14826).abs() < 1e-5);
+        let mut new = image(0.1);
         background.level(&mut new, None);
         new.iter().zip(image(0.0)).for_each(|(a, b)| assert!((a - b).abs() < 1e-6, "{a} for {b}"));
     }
