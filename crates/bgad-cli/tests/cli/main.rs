@@ -26,4 +26,5 @@ mod failures;
 #[cfg(unix)]
 mod first_hour;
 mod proposals;
+mod words;
 mod source;
