@@ -26,5 +26,4 @@ mod failures;
 #[cfg(unix)]
 mod first_hour;
 mod proposals;
-mod words;
 mod source;
