@@ -154,12 +154,19 @@ fn parts(target: &str, to: &Path) -> Result<(), Failure> {
     task::run_all(&[Step::cargo(&words).first_on_path(&tool::folder(SBOM)?)])?;
     let root = task::root();
     let of_cli = root.join("crates/bgad-cli/parts.json");
-    fs::copy(&of_cli, to).map_err(|source| Failure::File { path: of_cli, source })?;
+    let list = fs::read_to_string(&of_cli).map_err(|source| Failure::File { path: of_cli, source })?;
+    let list = without_place(&list, &root);
+    fs::write(to, list).map_err(|source| Failure::File { path: to.to_owned(), source })?;
     let crates = root.join("crates");
     let entries = fs::read_dir(&crates).map_err(|source| Failure::File { path: crates, source })?;
     let written = entries.flatten().map(|entry| entry.path().join("parts.json"));
     written.chain([root.join("xtask/parts.json")]).for_each(|path| drop(fs::remove_file(path)));
     Ok(())
+}
+
+/// The list of parts with the project's own ones named from its root: where it was built is nobody's concern.
+fn without_place(list: &str, root: &Path) -> String {
+    list.replace(&format!("file://{}/", root.display()), "file:///bgad/")
 }
 
 /// `SHA256SUMS`, as `sha256sum -c` reads it.
@@ -186,6 +193,13 @@ mod tests {
             "0 DF *UND* 0 (GLIBC_2.9) a\n0 DF *UND* 0 (GLIBC_2.17) b\n0 DF *UND* 0 (GLIBC_2.2.5) c\n";
         assert_eq!(newest_glibc(symbols), Some((2, 17)));
         assert_eq!(newest_glibc("no symbols"), None);
+    }
+
+    #[test]
+    fn the_list_of_parts_does_not_say_where_it_was_built() {
+        let list = r#"{"bom-ref": "path+file:///home/ada/bgad/crates/bgad#0.2.0"}"#;
+        let list = without_place(list, Path::new("/home/ada/bgad"));
+        assert_eq!(list, r#"{"bom-ref": "path+file:///bgad/crates/bgad#0.2.0"}"#);
     }
 
     #[test]

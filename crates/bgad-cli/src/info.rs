@@ -238,6 +238,10 @@ fn options(options: &TrainOptions) -> Vec<String> {
         let value = match value {
             Value::String(text) => text.clone(),
             Value::Null => "none".to_owned(),
+            // As it was typed: a JSON value keeps more digits than the option has.
+            Value::Number(number) if number.is_f64() => {
+                number.as_f64().map_or_else(String::new, |value| (value as f32).to_string())
+            }
             other => other.to_string(),
         };
         format!("  {:<18} {}", name.replace('_', "-"), printable(&value))

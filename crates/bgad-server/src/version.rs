@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use bgad::model::{ModelError, TestVectorError};
 use bgad::record::Recipe;
-use bgad::{Detector, Frame, Layout};
+use bgad::{Detector, Frame, Layout, outside};
 
 use crate::drift::Drift;
 use crate::picture::Judged;
@@ -96,9 +96,10 @@ impl Version {
     pub(crate) fn open(model: &str, number: u64, path: &Path) -> Result<Version, VersionError> {
         let read = |source| VersionError::Read { path: path.to_owned(), source };
         let stamp = Stamp::of(path).map_err(read)?;
-        let bytes = fs::read(path).map_err(read)?;
+        let bytes = outside::read(path, outside::MAX_MODEL).map_err(read)?;
         let detector = Detector::open(path)?;
-        if Stamp::of(path).map_err(read)? != stamp || fs::read(path).map_err(read)? != bytes {
+        let again = outside::read(path, outside::MAX_MODEL).map_err(read)?;
+        if Stamp::of(path).map_err(read)? != stamp || again != bytes {
             return Err(VersionError::Changing { path: path.to_owned() });
         }
         verify(&detector, path)?;

@@ -36,7 +36,7 @@ pub use admission::limit_memory;
 pub(crate) use annotation::{Labels, labels};
 pub use appearance::Appearance;
 pub use content::Content;
-pub(crate) use content::{FORMATS, extension};
+pub(crate) use content::{FORMATS, extension, is_result, marked_as_result};
 pub(crate) use decode::{Decoded, MAX_SIDE, decode, decode_admitted, read, size_of};
 pub(crate) use depth::brightest;
 pub use depth::{BitDepth, BitDepthChoice, BitDepthError};

@@ -13,6 +13,9 @@ pub const MAX_TEXT: u64 = 512 << 20;
 /// The largest image or mask file that is read, in bytes.
 pub const MAX_IMAGE: u64 = 1 << 30;
 
+/// The largest model file that is read, in bytes: one that carries its backbone has less than a tenth of it.
+pub const MAX_MODEL: u64 = 4 << 30;
+
 /// Opens an ordinary file, following links, and says how long it is.
 ///
 /// # Errors

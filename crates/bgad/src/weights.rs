@@ -14,9 +14,6 @@ use sha2::{Digest, Sha256};
 
 use crate::outside;
 
-/// The largest file that is read, bytes: a model that carries its backbone has less than a tenth of it.
-const MAX_BYTES: u64 = 4 << 30;
-
 /// The tensors of one safetensors file, in memory.
 pub struct Weights {
     bytes: Cow<'static, [u8]>,
@@ -34,7 +31,7 @@ impl Weights {
     /// safetensors file.
     pub fn open(path: impl AsRef<Path>) -> Result<Weights, WeightsError> {
         let path = path.as_ref();
-        let bytes = outside::read(path, MAX_BYTES)
+        let bytes = outside::read(path, outside::MAX_MODEL)
             .map_err(|source| WeightsError::Read { path: path.to_path_buf(), source })?;
         Weights::from_bytes(bytes)
     }

@@ -37,8 +37,8 @@ impl Inputs {
         for (folder, error) in &unsearched {
             say(format_args!("skipped: {}: cannot be read: {error}", printable::path(folder)));
         }
-        note(&passed, "file", "no picture of a part (text, or an overlay)");
-        note(&hidden, "name", "hidden or of the system, and not judged unless it is named");
+        note(&passed, "file", "no picture of a part (text, or a result of bgad)");
+        note(&hidden, "name", "hidden or of the system, and judged only if named as an argument");
         let mut taken = HashSet::new();
         // Overlays of a single folder keep its own structure; otherwise whole paths keep them apart.
         let single = arguments.len() == 1;

@@ -12,7 +12,7 @@ const FAILURES: [(&str, usize); 3] = [("missing", 2), ("damaged", 3), ("unwritab
 /// The words with another input in place of the first one.
 fn without_input(words: &[&'static str]) -> Vec<&'static str> {
     let mut words = words.to_vec();
-    let input = words.iter().position(|word| matches!(*word, "data" | "data/bad" | "m.bgad"));
+    let input = words.iter().position(|word| matches!(*word, "data" | "data/bad" | "m.bgad" | "m.onnx"));
     words[input.expect("an input")] = "nowhere";
     words
 }
@@ -25,6 +25,7 @@ fn damage(scene: &Scene, words: &[&str]) {
     };
     match words {
         ["restore", ..] => cut(&scene.path("m.bgad.previous")),
+        ["verify-export", ..] => cut(&scene.path("m.onnx")),
         words if words.contains(&"m.bgad") => cut(&scene.path("m.bgad")),
         _ => {
             for entry in fs::read_dir(scene.path("data/good")).expect("pictures").take(36) {

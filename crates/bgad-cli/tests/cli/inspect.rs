@@ -151,6 +151,8 @@ fn info_says_what_a_model_is() {
         "none: the thresholds are the default",
         "split       32 good to train, 4 known defects",
         "schedule           4x1",
+        // As it was typed, not what the nearest number of 32 bits is.
+        "beta               0.05\n",
         // Said by the model itself: a copy of the file is no younger.
         "trained     2025-01-01T00:00:00",
     ] {

@@ -54,6 +54,9 @@ pub(crate) fn words_and_products(command: &str) -> (Vec<&'static str>, Vec<&'sta
             (vec![&["foreground", "data", "--out", "fg", "-n", "2", "--input", "64"]], &["fg/sheet.png"])
         }
         "export" => (vec![&["export", "m.bgad", "-o", "m.onnx"]], &["m.onnx"]),
+        "verify-export" => (vec![&["verify-export", "m.onnx"]], &[]),
+        "completions bash" => (vec![&["completions", "bash"]], &[]),
+        "man" => (vec![&["man"]], &[]),
         "info" => (vec![&["info", "m.bgad"]], &[]),
         "restore" => (vec![&["restore", "m.bgad"]], &["m.bgad.previous"]),
         "help train" => (vec![&["help", "train"]], &[]),
@@ -69,6 +72,9 @@ pub(crate) fn scene(name: &str) -> Scene {
     fs::copy(trained().path("m.bgad"), scene.path("m.bgad")).expect("a model");
     scene.run(&["calibrate", "m.bgad", "--ok", "1", "--ng", "2"]).exits(0);
     scene.picture("new.png", 5000, None);
+    if name.contains("verify-export") {
+        scene.run(&["export", "m.bgad", "-o", "m.onnx"]).exits(0);
+    }
     scene
 }
 
@@ -89,7 +95,7 @@ fn copy_folder(from: &Path, to: &Path) {
 #[cfg(unix)]
 fn what_becomes_of_stdout_changes_neither_work_nor_verdict() {
     let documented = documented();
-    assert_eq!(documented.len(), 14, "every command is in the table: {documented:?}");
+    assert_eq!(documented.len(), 17, "every command is in the table: {documented:?}");
     for (command, cells) in documented {
         let (words, products) = words_and_products(&command);
         let codes = cells.iter().map(|cell| cell.parse::<i32>().expect("an exit code"));

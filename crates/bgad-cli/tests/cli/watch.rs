@@ -102,6 +102,31 @@ fn each_picture_is_judged_once_also_when_killed() {
 }
 
 #[test]
+fn no_part_is_passed_over_for_its_name_or_size() {
+    let scene = scene("watched_names");
+    let _running = watch(&scene, &[]);
+    arrive(&scene, "data/bad/spot/000.png", "IMG_0001");
+    arrive(&scene, "data/bad/stain/001.png", "b.jfif");
+    fs::write(scene.path("frames/c.gif"), b"GIF89a").unwrap();
+    // Larger than any picture that is read, and no reason for the line to stand still.
+    fs::File::create(scene.path("d.tmp")).unwrap().set_len(2 << 30).unwrap();
+    fs::rename(scene.path("d.tmp"), scene.path("frames/d.png")).unwrap();
+    let found = wait_for_records(&scene, 4);
+    let of = |file: &str| found.iter().find(|record| record["file"] == file).expect("a record");
+    for file in ["IMG_0001", "b.jfif"] {
+        assert_eq!(of(file)["state"].as_str(), Some("completed"));
+        assert!(of(file)["verdict"].as_str().is_some_and(|verdict| verdict != "OK"), "{}", of(file));
+    }
+    for (file, says) in [("c.gif", "a GIF file"), ("d.png", "a file of at most 1024 MiB")] {
+        assert_eq!((of(file)["state"].as_str(), &of(file)["verdict"]), (Some("failed"), &Value::Null));
+        assert!(of(file)["error"].as_str().is_some_and(|error| error.contains(says)), "{}", of(file));
+    }
+    // The line goes on.
+    arrive(&scene, "data/good/000.png", "e");
+    wait_for_records(&scene, 5);
+}
+
+#[test]
 fn a_trigger_gets_its_own_frame_or_a_fault() {
     let scene = scene("triggered");
     arrive(&scene, "data/good/000.png", "old.png");

@@ -3,19 +3,26 @@
 //! A file is whole when it was renamed into the folder, or when its size and time have not changed for a while. Events of
 //! the system make that quick; a share sends none, so the folder is listed again and again as well. What was judged is told
 //! by name, size and time, so that a name that is used again is a new part.
+//!
+//! What is a picture is told by content, as everywhere ([`is_judged`]). Text is passed over, and so are results of bgad; the
+//! log says so. Anything else is given, and has a record, if only of a fault: so a part is never passed over for its name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
+use bgad::dataset::{is_clutter, is_judged};
+use bgad::outside;
 use notify::event::{EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use serde::{Deserialize, Serialize};
 
-/// Ends of the names of images.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
+/// Ends of the names of files that are still being written; a dot in front says so too.
+const UNFINISHED: [&str; 7] = [".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", "~"];
+/// How long a file may be empty: a camera creates it before it writes.
+const EMPTY: Duration = Duration::from_secs(10);
 
 /// What tells a file from another one of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +40,8 @@ pub(crate) struct Folder {
     path: PathBuf,
     settle: Duration,
     judged: HashSet<Identity>,
+    /// Files whose names are no UTF-8, by the names that stand for them.
+    odd: HashMap<String, PathBuf>,
     /// Since when a name has been there, whatever became of its content.
     seen: BTreeMap<String, Instant>,
     /// Since when a file has been as it is.
@@ -72,6 +81,7 @@ impl Folder {
             path: path.to_owned(),
             settle,
             judged,
+            odd: HashMap::new(),
             seen: BTreeMap::new(),
             waiting: BTreeMap::new(),
             relist,
@@ -94,7 +104,10 @@ impl Folder {
         let now = Instant::now();
         for entry in fs::read_dir(&self.path)? {
             // A file may go while the folder is listed.
-            let Some(found) = entry.ok().and_then(|entry| identity(&entry)) else { continue };
+            let Some((found, odd)) = entry.ok().and_then(|entry| identity(&entry)) else { continue };
+            if let Some(path) = odd {
+                self.odd.insert(found.name.clone(), path);
+            }
             if !self.judged.contains(&found) {
                 let since = self.waiting.get(&found).copied().unwrap_or(now);
                 there.insert(found, since);
@@ -106,10 +119,23 @@ impl Folder {
             .map(|found| (found.name.clone(), self.seen.get(&found.name).copied().unwrap_or(now)))
             .collect();
         self.waiting = there;
-        let is_whole = |(found, since): &(&Identity, &Instant)| {
-            found.size > 0 && (self.arrived.contains(&found.name) || now - **since >= self.settle)
+        let is_whole = |(found, since): &(&Identity, &Instant)| match found.size {
+            0 => now - **since >= self.settle.max(EMPTY),
+            _ => self.arrived.contains(&found.name) || now - **since >= self.settle,
         };
-        Ok(self.waiting.iter().filter(is_whole).map(|(found, _)| found.clone()).collect())
+        let whole: Vec<Identity> =
+            self.waiting.iter().filter(is_whole).map(|(found, _)| found.clone()).collect();
+        let (judged, passed): (Vec<_>, Vec<_>) =
+            whole.into_iter().partition(|found| is_judged(&self.path_of(found)));
+        for found in passed {
+            tracing::info!(file = found.name, "not judged: text, or a result of bgad");
+            self.done(found);
+        }
+        Ok(judged)
+    }
+
+    fn path_of(&self, file: &Identity) -> PathBuf {
+        self.odd.get(&file.name).cloned().unwrap_or_else(|| self.path.join(&file.name))
     }
 
     /// Whether there were any.
@@ -149,10 +175,10 @@ impl Folder {
         self.waiting.keys().filter(before).cloned().collect()
     }
 
-    /// The content of a file, if it is still the one that was found.
+    /// The content of a file, if it is still the one that was found. One that is too large has the kind of error that says so.
     pub(crate) fn read(&self, file: &Identity) -> io::Result<Vec<u8>> {
-        let path = self.path.join(&file.name);
-        let bytes = fs::read(&path)?;
+        let path = self.path_of(file);
+        let bytes = outside::read(&path, outside::MAX_IMAGE)?;
         let now = fs::metadata(&path)?;
         if bytes.len() as u64 != file.size || now.len() != file.size || modified(&now) != Some(file.modified)
         {
@@ -166,18 +192,22 @@ impl Folder {
         self.waiting.remove(&file);
         self.arrived.remove(&file.name);
         self.seen.remove(&file.name);
+        self.odd.remove(&file.name);
         self.judged.insert(file);
     }
 }
 
-fn identity(entry: &fs::DirEntry) -> Option<Identity> {
-    let name = entry.file_name().into_string().ok()?;
-    let extension = Path::new(&name).extension()?.to_str()?.to_ascii_lowercase();
-    if name.starts_with('.') || !EXTENSIONS.contains(&extension.as_str()) {
+/// A file that may be a picture, behind a link too, and its path if the name does not say it.
+fn identity(entry: &fs::DirEntry) -> Option<(Identity, Option<PathBuf>)> {
+    let (path, name) = (entry.path(), entry.file_name());
+    let odd = name.to_str().is_none().then(|| path.clone());
+    let name = name.to_string_lossy().into_owned();
+    let lower = name.to_ascii_lowercase();
+    if is_clutter(&name) || UNFINISHED.iter().any(|end| lower.ends_with(end)) {
         return None;
     }
-    let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-    Some(Identity { modified: modified(&about)?, name, size: about.len() })
+    let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((Identity { modified: modified(&about)?, name, size: about.len() }, odd))
 }
 
 fn modified(about: &fs::Metadata) -> Option<u64> {
@@ -218,9 +248,10 @@ mod tests {
             assert_eq!(folder.whole().unwrap(), []);
             std::thread::sleep(SETTLE / 4);
         }
-        for ignored in ["b.txt", ".c.png", "d.png.part", "empty.png"] {
+        for ignored in [".c.png", "d.png.part", "d.TMP", "empty.png"] {
             fs::write(dir.path().join(ignored), vec![0; usize::from(ignored != "empty.png")]).unwrap();
         }
+        fs::write(dir.path().join("b.txt"), "a note").unwrap();
         let found = wait_for(&mut folder, &["a.png"]);
         assert_eq!(folder.read(&found[0]).unwrap().len(), 7000);
         folder.done(found[0].clone());
@@ -232,6 +263,33 @@ mod tests {
         fs::write(&path, b"another").unwrap();
         assert!(again.read(&found[0]).is_err(), "no longer the file that was found");
         wait_for(&mut again, &["a.png"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn no_file_is_passed_over_for_its_name() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::watch(dir.path(), SETTLE, SETTLE, HashSet::new()).unwrap();
+        let png = b"\x89PNG\r\n\x1a\n....";
+        fs::write(dir.path().join("0.jfif"), png).unwrap();
+        let far = tempfile::tempdir().unwrap();
+        fs::write(far.path().join("x"), png).unwrap();
+        for (name, bytes) in
+            [("1", &png[..]), ("2.webp", png), ("3.gif", b"GIF89a"), ("4.bin", b"\0\x01"), ("5.txt", b"text")]
+        {
+            fs::write(dir.path().join(name), bytes).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"6\xff.png")), png).unwrap();
+        let found = wait_for(&mut folder, &["0.jfif", "1", "2.webp", "3.gif", "4.bin", "6\u{fffd}.png"]);
+        assert_eq!(folder.read(&found[5]).unwrap(), png);
+        for file in found {
+            folder.done(file);
+        }
+        std::os::unix::fs::symlink(far.path().join("x"), dir.path().join("7")).unwrap();
+        wait_for(&mut folder, &["7"]);
     }
 
     #[test]

@@ -273,15 +273,12 @@ impl Station {
             let reason = format!("{}: {error}", file.name);
             match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::Other => Unread::Gone(reason),
+                io::ErrorKind::FileTooLarge => Unread::Part(reason),
                 _ => Unread::Fault(reason),
             }
         })?;
         let image = bytes::Bytes::from(image);
-        let part = PartInfo {
-            part_id: Some(part_id.unwrap_or_else(|| part_id_of(&file.name))),
-            station: self.station.clone(),
-            file: Some(file.name.clone()),
-        };
+        let part = self.part(file, part_id);
         let (server, picture, about) =
             (Arc::clone(&self.server), Picture::Encoded(image.clone()), part.clone());
         let judging = self.runtime.spawn(async move {
@@ -291,10 +288,24 @@ impl Station {
         Ok((image, part, judging))
     }
 
+    fn part(&self, file: &Identity, part_id: Option<String>) -> PartInfo {
+        PartInfo {
+            part_id: Some(part_id.unwrap_or_else(|| part_id_of(&file.name))),
+            station: self.station.clone(),
+            file: Some(file.name.clone()),
+        }
+    }
+
     /// Waits for the result. An error is one of the line, not of the part.
     fn end(&self, file: &Identity, begun: Begun) -> Result<(bytes::Bytes, Outcome), String> {
-        let (image, part, judging) =
-            begun.map_err(|(Unread::Gone(reason) | Unread::Fault(reason))| reason)?;
+        let (image, part, judging) = match begun {
+            Ok(begun) => begun,
+            Err(Unread::Part(reason)) => {
+                let part = self.part(file, None);
+                return Ok((bytes::Bytes::new(), Outcome::Fault(Fault::new(part, reason))));
+            }
+            Err(Unread::Gone(reason) | Unread::Fault(reason)) => return Err(reason),
+        };
         let judged = self.runtime.block_on(judging).map_err(|error| format!("judging failed: {error}"))?;
         let outcome = match judged {
             Ok(record) => Outcome::Judged(Box::new(record)),
@@ -354,6 +365,8 @@ enum Unread {
     Gone(String),
     /// The system refuses.
     Fault(String),
+    /// It cannot be the picture of a part.
+    Part(String),
 }
 
 /// The name of a file without its extension.

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{post, put};
 use axum::{Json, Router};
-use bgad::durable;
+use bgad::{durable, outside};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn bring(root: &Path, file: &engine::Import, by_link: bool) -> Result<Vec<String
     let id = changes::free_name(root, &folder, name);
     match by_link {
         true => link(&file.image, &root.join(&id))?,
-        false => durable::replace(&root.join(&id), &fs::read(&file.image)?)?,
+        false => durable::replace(&root.join(&id), &outside::read(&file.image, outside::MAX_IMAGE)?)?,
     }
     let mut made = vec![id.clone()];
     if let (Some(png), Some(to)) = (mask, mask_path(&id)) {

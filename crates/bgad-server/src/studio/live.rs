@@ -15,8 +15,8 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bgad::dataset::content_hash;
-use bgad::durable;
 use bgad::verdict::Verdict;
+use bgad::{durable, outside};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -307,7 +307,7 @@ async fn promote(State(studio): State<Shared>, Json(request): Json<Promote>) -> 
         };
         // What cannot be opened is not promoted.
         super::engine::open(&path)?;
-        let bytes = fs::read(&path)?;
+        let bytes = outside::read(&path, outside::MAX_MODEL)?;
         let version = history.last().map_or(1, |last| last.version + 1);
         let to = served(&studio.root, version);
         if let Some(folder) = to.parent() {

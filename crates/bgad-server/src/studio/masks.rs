@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bgad::dataset::content_hash;
-use bgad::durable;
+use bgad::{durable, outside};
 
 use super::bitmask::{Bitmask, Tiles};
 use super::engine::{self, Failure};
@@ -100,7 +100,7 @@ impl Masks {
 
 impl Place<'_> {
     fn bytes(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.current.unwrap_or(self.target)) {
+        match outside::read(self.current.unwrap_or(self.target), outside::MAX_IMAGE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.map(Some),
         }

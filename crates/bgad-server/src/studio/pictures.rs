@@ -5,6 +5,7 @@ use std::io::{self, Cursor};
 use std::path::Path;
 
 use bgad::image::{InputImage, InputSize};
+use bgad::outside;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::metadata::Orientation;
@@ -81,7 +82,7 @@ pub(super) fn picture(path: &Path, window: Option<[f32; 2]>) -> io::Result<Encod
             _ => None,
         };
         if let Some(kind) = kind {
-            return Ok((fs::read(path)?, kind));
+            return Ok((outside::read(path, outside::MAX_IMAGE)?, kind));
         }
     }
     let [low, high] = window.unwrap_or([0.0, 1.0]);

@@ -173,7 +173,8 @@ pub(super) fn not_a_picture(path: &Path) -> String {
     }
 }
 
-pub(super) fn is_clutter(name: &str) -> bool {
+/// Whether a name is hidden, or what file managers and storage servers leave behind.
+pub fn is_clutter(name: &str) -> bool {
     name.starts_with('.') || CLUTTER.contains(&name)
 }
 

@@ -141,6 +141,7 @@ impl fmt::Display for InputChoice {
             ImageShapes::One(original) => write!(f, "for images of about {original}")?,
         }
         match self.smallest_defect {
+            Some(0) => write!(f, "; the smallest known defects cover less than a pixel of it"),
             Some(pixels) => write!(f, "; the smallest known defects cover {pixels} pixels of it"),
             None => Ok(()),
         }

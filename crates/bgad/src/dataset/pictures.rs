@@ -3,7 +3,7 @@
 //! ```text
 //! judged    pictures by their content, whatever their names; also what cannot be a picture of a part but is no text either,
 //!           or has the name of a picture: reading it then fails, and names it
-//! passed    text, and overlays that an earlier run wrote
+//! passed    text, and pictures and maps of results that an earlier run wrote, which carry its mark
 //! hidden    names that begin with a dot, and what file managers and storage servers leave behind: not looked into, but
 //!           named if they are pictures, or folders with anything in them
 //! ```
@@ -16,15 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::folder::{is_clutter, may_hold_a_picture, promises_picture};
-use crate::image::Content;
+use crate::image::{self, Content};
 use crate::outside;
 use crate::printable::natural;
 
 /// End of the name of every overlay.
 pub const OVERLAY: &str = ".overlay.png";
-
-/// What else `inspect` writes beside a picture, after the picture's own name.
-const BESIDE: [&str; 5] = [".side-by-side.png", ".heat.png", ".map.tiff", ".map.npy", ".mask.png"];
 
 /// A file to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +37,7 @@ pub struct Picture {
 pub struct Pictures {
     /// In the order of the arguments; within a folder by name, numbers counted.
     pub images: Vec<Picture>,
-    /// Files that hold no picture: text, and overlays of earlier runs.
+    /// Files that hold no picture: text, and results of earlier runs.
     pub passed: Vec<PathBuf>,
     /// Hidden folders, and hidden files that are pictures by their content: not judged.
     pub hidden: Vec<PathBuf>,
@@ -103,22 +100,14 @@ fn list(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((entries, hidden))
 }
 
-fn is_judged(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if is_written_beside(&name.to_ascii_lowercase()) {
-        return false;
-    }
+/// Whether a file that a search finds is to be judged: a picture, or what only reading it can tell.
+pub fn is_judged(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     match Content::of_file(path) {
         Ok(Content::Text) => promises_picture(&name),
         // Whatever else it is: only reading it tells, and what cannot be read is named.
-        _ => true,
+        _ => !image::is_result(path),
     }
-}
-
-/// Whether a file of this name, in lower case, is what `inspect` writes beside a picture: `x.png.overlay.png`, `x.png.mask.png`.
-fn is_written_beside(name: &str) -> bool {
-    let of_a_picture = |stem: &str| promises_picture(stem);
-    name.ends_with(OVERLAY) || BESIDE.iter().any(|ending| name.strip_suffix(ending).is_some_and(of_a_picture))
 }
 
 /// Whether a path is an ordinary file that holds a picture by its content.
@@ -135,7 +124,10 @@ mod tests {
     fn content_decides_what_is_judged() {
         let folder = tempfile::tempdir().expect("a folder");
         let png = b"\x89PNG\r\n\x1a\n....";
-        let files: [(&str, &[u8]); 11] = [
+        let mut result = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        result.resize(33 + 8, 0);
+        let result = image::marked_as_result(result);
+        let files: [(&str, &[u8]); 13] = [
             ("part 10.png", png),
             ("part 2.jfif", b"\xff\xd8\xff\xe0"),
             ("IMG_0001", png),
@@ -143,7 +135,10 @@ mod tests {
             ("empty.bin", b""),
             ("lying.png", b"text"),
             ("notes.txt", b"text"),
-            ("x.png.overlay.png", png),
+            ("x.png.overlay.png", &result),
+            ("y.png.map.npy", b"\x93NUMPY\x01\0"),
+            // Of that name, but no result: nothing is left out for its name.
+            ("z.png.overlay.png", png),
             (".hidden.png", png),
             ("Thumbs.db", b"\0\0"),
             ("in/deep.webp", b"RIFF....WEBP"),
@@ -165,11 +160,19 @@ mod tests {
         let name =
             |path: &Path| path.strip_prefix(folder.path()).expect("below").to_string_lossy().into_owned();
         let images: Vec<String> = found.images.iter().map(|image| name(&image.path)).collect();
-        let want =
-            ["IMG_0001", "a.gif", "empty.bin", "in/deep.webp", "lying.png", "part 2.jfif", "part 10.png"];
+        let want = [
+            "IMG_0001",
+            "a.gif",
+            "empty.bin",
+            "in/deep.webp",
+            "lying.png",
+            "part 2.jfif",
+            "part 10.png",
+            "z.png.overlay.png",
+        ];
         assert_eq!(images, want);
         let passed: Vec<String> = found.passed.iter().map(|path| name(path)).collect();
-        assert_eq!(passed, ["notes.txt", "x.png.overlay.png"]);
+        assert_eq!(passed, ["notes.txt", "x.png.overlay.png", "y.png.map.npy"]);
         let hidden: Vec<String> = found.hidden.iter().map(|path| name(path)).collect();
         assert_eq!(hidden, [".batch", ".git", ".hidden.png"]);
     }

@@ -1,14 +1,21 @@
 //! What a file is, told by its first bytes and never by its name.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Seek as _};
 use std::path::Path;
 
 use ::image::ImageFormat;
 
+use super::tiff_kind;
 use crate::outside;
 
-/// Bytes that are looked at.
+/// Bytes that are enough for a picture.
 const HEAD: usize = 512;
+/// Bytes that are looked at before a file is taken for text: some formats have long headers of text before their data.
+const TEXT: usize = 64 << 10;
+/// The chunk behind the header of every PNG file that bgad writes of a result: `Software` is `bgad`.
+const RESULT: &[u8; 25] = b"\0\0\0\x0dtEXtSoftware\0bgad\xd0\x21\xba\x01";
+/// Where it stands: behind the signature and the header.
+const RESULT_AT: usize = 33;
 
 /// The formats that are read, for messages.
 pub(crate) const FORMATS: &str = "PNG, JPEG, BMP, TIFF, WebP or PNM";
@@ -36,13 +43,19 @@ impl Content {
     ///
     /// If it cannot be opened, or is no ordinary file: pipes, devices and sockets are not opened.
     pub fn of_file(path: &Path) -> io::Result<Content> {
-        let (file, _) = outside::open(path)?;
+        let (mut file, _) = outside::open(path)?;
         let mut head = Vec::with_capacity(HEAD);
-        file.take(HEAD as u64).read_to_end(&mut head)?;
-        Ok(Content::of(&head))
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        match Content::of(&head) {
+            Content::Text => {
+                file.take((TEXT - HEAD) as u64).read_to_end(&mut head)?;
+                Ok(Content::of(&head))
+            }
+            found => Ok(found),
+        }
     }
 
-    /// What begins with these bytes; 32 of them are enough for a picture.
+    /// What begins with these bytes; 32 of them are enough for a picture that is read.
     pub fn of(head: &[u8]) -> Content {
         if head.is_empty() {
             return Content::Empty;
@@ -53,7 +66,7 @@ impl Content {
         if let Some(name) = other(head) {
             return Content::OtherPicture(name);
         }
-        let cut = &head[..head.len().min(HEAD)];
+        let cut = &head[..head.len().min(TEXT)];
         // A letter may be cut in two at the end; UTF-16 begins with its mark.
         let is_text = match std::str::from_utf8(cut) {
             Ok(_) => true,
@@ -66,6 +79,30 @@ impl Content {
             Content::Unknown
         }
     }
+}
+
+/// Whether a file is a picture of a result that bgad wrote itself, or the map of one, which no picture of a part can be.
+pub(crate) fn is_result(path: &Path) -> bool {
+    let Ok((mut file, _)) = outside::open(path) else { return false };
+    let mut head = Vec::with_capacity(HEAD);
+    if file.by_ref().take(HEAD as u64).read_to_end(&mut head).is_err() {
+        return false;
+    }
+    match format(&head) {
+        Some(ImageFormat::Png) => is_marked(&head),
+        Some(ImageFormat::Tiff) => file.rewind().is_ok() && tiff_kind::is_map(BufReader::new(file)),
+        _ => head.starts_with(b"\x93NUMPY"),
+    }
+}
+
+fn is_marked(png: &[u8]) -> bool {
+    png.get(RESULT_AT..RESULT_AT + RESULT.len()) == Some(&RESULT[..])
+}
+
+/// A PNG file with the mark of a result.
+pub(crate) fn marked_as_result(mut png: Vec<u8>) -> Vec<u8> {
+    png.splice(RESULT_AT..RESULT_AT, RESULT.iter().copied());
+    png
 }
 
 /// The format of a picture that is read.
@@ -103,7 +140,7 @@ fn is_pnm(byte: u8) -> bool {
 
 /// The name of a picture format that is not read.
 fn other(head: &[u8]) -> Option<&'static str> {
-    const STARTS: [(&[u8], &str); 14] = [
+    const STARTS: [(&[u8], &str); 20] = [
         (b"GIF8", "GIF"),
         (b"\0\0\0\x0cjP  ", "JPEG 2000"),
         (b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -118,8 +155,17 @@ fn other(head: &[u8]) -> Option<&'static str> {
         (b"PF\n", "PFM"),
         (b"Pf\n", "PFM"),
         (b"%PDF", "PDF"),
+        (b"%!PS", "PostScript"),
+        (b"SIMPLE  =", "FITS"),
+        (b"NRRD0", "NRRD"),
+        (b"ObjectType = Image", "MetaImage"),
+        (b"/* XPM */", "XPM"),
+        (b"<svg", "SVG"),
     ];
     let found = STARTS.iter().find(|(start, _)| head.starts_with(start)).map(|(_, name)| *name);
+    // A declaration, a type and comments may come before it.
+    let is_svg = || head.starts_with(b"<?xml") && head.windows(4).take(HEAD).any(|word| word == b"<svg");
+    let found = found.or_else(|| is_svg().then_some("SVG"));
     found.or_else(|| match (head.get(4..8), head.get(8..12)) {
         (Some(b"ftyp"), Some(b"avif" | b"avis")) => Some("AVIF"),
         (Some(b"ftyp"), Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc")) => Some("HEIC"),
@@ -137,7 +183,7 @@ mod tests {
         let mut bmp = [0u8; 32];
         bmp[..2].copy_from_slice(b"BM");
         bmp[14] = 40;
-        let cases: [(&[u8], Content); 16] = [
+        let cases: [(&[u8], Content); 20] = [
             (b"\x89PNG\r\n\x1a\n....", Content::Picture),
             (b"\xff\xd8\xff\xe0....", Content::Picture),
             (&bmp, Content::Picture),
@@ -149,6 +195,10 @@ mod tests {
             (b"GIF89a....", Content::OtherPicture("GIF")),
             (b"\0\0\0\x0cjP  \r\n", Content::OtherPicture("JPEG 2000")),
             (b"\0\0\0\x1cftypavif", Content::OtherPicture("AVIF")),
+            (b"SIMPLE  =                    T", Content::OtherPicture("FITS")),
+            (b"<?xml version=\"1.0\"?>\n<svg width=\"10\"/>", Content::OtherPicture("SVG")),
+            (b"<?xml version=\"1.0\"?>\n<annotation/>", Content::Text),
+            (b"%!PS-Adobe-3.0", Content::OtherPicture("PostScript")),
             (b"P1 is the first part", Content::Text),
             (b"BMW.csv: a list of parts to look at", Content::Text),
             (b"{\"shapes\": []}", Content::Text),
@@ -161,5 +211,35 @@ mod tests {
         // A letter of two bytes that the look ends within.
         assert_eq!(Content::of("ä".repeat(300).as_bytes()), Content::Text);
         assert_eq!(Content::of(&"aä".repeat(300).as_bytes()[..512]), Content::Text);
+    }
+
+    #[test]
+    fn a_long_header_of_text_does_not_make_data_a_text() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x");
+        let header = "LINES = 4096\r\n".repeat(300);
+        std::fs::write(&path, [header.as_bytes(), &[0, 200, 3, 255]].concat()).expect("written");
+        assert_eq!(Content::of_file(&path).expect("a file"), Content::Unknown);
+        std::fs::write(&path, header).expect("written");
+        assert_eq!(Content::of_file(&path).expect("a file"), Content::Text);
+    }
+
+    #[test]
+    fn a_result_is_told_by_its_mark_and_stays_a_sound_png() {
+        use ::image::{GrayImage, ImageDecoder as _, codecs::png::PngDecoder};
+        let mut png = std::io::Cursor::new(Vec::new());
+        GrayImage::new(3, 2).write_to(&mut png, ImageFormat::Png).expect("a PNG");
+        let plain = png.into_inner();
+        let marked = marked_as_result(plain.clone());
+        assert!(is_marked(&marked) && !is_marked(&plain));
+        let decoder = PngDecoder::new(std::io::Cursor::new(&marked)).expect("a PNG");
+        assert_eq!(decoder.dimensions(), (3, 2));
+        // The checksum of the PNG specification, over name and text.
+        let (text, sum) = RESULT[4..].split_at(17);
+        let crc = !text.iter().fold(!0u32, |crc, byte| {
+            (0..8)
+                .fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+        });
+        assert_eq!(sum, crc.to_be_bytes());
     }
 }

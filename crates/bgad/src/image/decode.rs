@@ -114,6 +114,10 @@ pub(crate) fn decode_admitted(bytes: &[u8]) -> Result<Decoded, ImageError> {
         let found = format!("{found} pixels (height x width), {} MiB decoded", total >> 20);
         return Err(ImageProblem::TooLarge { found }.into());
     }
+    if format == ImageFormat::Tiff && tiff_kind::has_channels_that_are_not_read(&bytes) {
+        let found = tiff_kind::in_words(&bytes).unwrap_or_else(|| "a TIFF with further channels".to_owned());
+        return Err(ImageProblem::Unsupported { found }.into());
+    }
     let orientation = decoder.orientation().map_err(classify)?;
     let permit = PIXELS.admit(total.saturating_mul(copies(format, orientation, &decoder)));
     let mut pixels = DynamicImage::from_decoder(decoder).map_err(classify)?;
@@ -136,7 +140,7 @@ fn copies(format: ImageFormat, orientation: Orientation, decoder: &impl ImageDec
 /// may fill the last rows with grey.
 fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
     match jpeg::check(bytes) {
-        Ok(jpeg::Whole { end, marked: true }) => match pages::second_jpeg(bytes, end) {
+        Ok(jpeg::Whole { end, marked: true }) => match pages::behind(bytes, end + 2) {
             None => Ok(Cow::Borrowed(bytes)),
             Some(found) => Err(ImageProblem::Pages { found }.into()),
         },

@@ -2,14 +2,16 @@
 
 use std::io::Cursor;
 
-use ::image::ImageFormat;
+use ::image::{ImageFormat, ImageReader};
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-use super::jpeg;
+use super::{content, jpeg};
 
 /// Pages that are counted at most.
 const MOST: usize = 1000;
+/// What is found where one picture follows another.
+const BEHIND: &str = "another one behind the first";
 /// Bits of a TIFF page's kind: a smaller copy of another page, and a mask of transparency.
 const COPY_OR_MASK: u32 = 0b101;
 
@@ -21,32 +23,105 @@ pub(super) fn more_than_one(bytes: &[u8], format: ImageFormat) -> Option<String>
             // The bit for animation in the extended header.
             let animated =
                 bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0);
-            animated.then(|| "an animation".to_owned())
+            animated.then(|| "an animation".to_owned()).or_else(|| behind(bytes, webp_end(bytes)?))
         }
-        ImageFormat::Pnm => another_pnm(bytes).then(|| "another one behind the first".to_owned()),
-        ImageFormat::Png => is_animated_png(bytes).then(|| "an animation".to_owned()),
+        // A stream of them is a thing of the format: whatever their sizes, they are several.
+        ImageFormat::Pnm => {
+            another_pnm(bytes).then(|| BEHIND.to_owned()).or_else(|| behind(bytes, pnm_raster(bytes)?))
+        }
+        ImageFormat::Png => is_animated_png(bytes)
+            .then(|| "an animation".to_owned())
+            .or_else(|| behind(bytes, png_end(bytes)?)),
+        ImageFormat::Bmp => behind(bytes, bmp_end(bytes)?),
         _ => None,
     }
+}
+
+/// A further picture behind the end of the first, of any format that is read and at least as large: previews that cameras put
+/// there are smaller.
+pub(super) fn behind(bytes: &[u8], end: usize) -> Option<String> {
+    let behind = bytes.get(end..)?;
+    let is_padding = |byte: &&u8| matches!(**byte, 0 | 0xff) || byte.is_ascii_whitespace();
+    let padding = behind.iter().take_while(is_padding).count();
+    // The marker of a JPEG begins with 0xff, as padding does.
+    let second = [padding, padding.saturating_sub(1)].into_iter().map(|start| &behind[start..]);
+    let second = second.into_iter().find(|second| content::format(second).is_some())?;
+    let ((width, height), (first_width, first_height)) = (sides(second)?, sides(bytes)?);
+    (width >= first_width && height >= first_height).then(|| BEHIND.to_owned())
+}
+
+/// Columns and rows, as the header says.
+fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    match content::format(bytes)? {
+        ImageFormat::Jpeg => jpeg::size(bytes).map(|(height, width)| (u32::from(width), u32::from(height))),
+        format => ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok(),
+    }
+}
+
+/// Behind the last chunk.
+fn png_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 8usize;
+    loop {
+        let [a, b, c, d, ref name @ ..] = *bytes.get(at..)?.first_chunk::<8>()?;
+        at = at.checked_add(12)?.checked_add(u32::from_be_bytes([a, b, c, d]) as usize)?;
+        if name == b"IEND" {
+            return Some(at);
+        }
+    }
+}
+
+/// As its own header says.
+fn bmp_end(bytes: &[u8]) -> Option<usize> {
+    let size = u32::from_le_bytes(*bytes.get(2..)?.first_chunk()?) as usize;
+    // Some programs leave the size out.
+    (size >= 26).then_some(size)
+}
+
+/// As its own header says; an odd size is padded.
+fn webp_end(bytes: &[u8]) -> Option<usize> {
+    let size = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
+    size.checked_next_multiple_of(2)?.checked_add(8)
 }
 
 /// `None` also if the pages cannot be listed: decoding then says why.
 fn tiff_pages(bytes: &[u8]) -> Option<String> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
-    let kind = |decoder: &mut Decoder<Cursor<&[u8]>>| -> u32 {
-        decoder.find_tag_unsigned(Tag::NewSubfileType).ok().flatten().unwrap_or(0)
-    };
     let first_is_copy = kind(&mut decoder) & COPY_OR_MASK != 0;
-    let (mut pages, mut pictures) = (1, 1);
+    let (below, pictures_below) = pages_below(&mut decoder);
+    let (mut pages, mut pictures) = (1 + below, 1 + pictures_below);
     while pages < MOST && decoder.more_images() {
         decoder.next_image().ok()?;
-        pages += 1;
-        pictures += usize::from(kind(&mut decoder) & COPY_OR_MASK == 0);
+        let (below, pictures_below) = pages_below(&mut decoder);
+        pages += 1 + below;
+        pictures += usize::from(kind(&mut decoder) & COPY_OR_MASK == 0) + pictures_below;
     }
     match (pictures, first_is_copy) {
         (1, _) => None,
         (_, true) => Some(format!("{pages} pages, the first a thumbnail")),
         _ => Some(format!("{pages} pages")),
     }
+}
+
+type TiffDecoder<'a> = Decoder<Cursor<&'a [u8]>>;
+
+/// The kind of the page at which the decoder stands.
+fn kind(decoder: &mut TiffDecoder<'_>) -> u32 {
+    decoder.find_tag_unsigned(Tag::NewSubfileType).ok().flatten().unwrap_or(0)
+}
+
+/// Pages in directories below the one at which the decoder stands, and how many of them are pictures of their own. Cameras put
+/// what they took there and show a preview instead; microscopes put smaller copies there.
+fn pages_below(decoder: &mut TiffDecoder<'_>) -> (usize, usize) {
+    let value = decoder.find_tag(Tag::SubIfd).ok().flatten();
+    let Some(Ok(pointers)) = value.map(|value| value.into_ifd_vec()) else { return (0, 0) };
+    let mut pictures = 0;
+    for pointer in pointers.iter().take(MOST) {
+        let Ok(directory) = decoder.read_directory(*pointer) else { continue };
+        let kind = decoder.read_directory_tags(&directory).find_tag(Tag::NewSubfileType);
+        let kind = kind.ok().flatten().and_then(|value| value.into_u32().ok()).unwrap_or(0);
+        pictures += usize::from(kind & COPY_OR_MASK == 0);
+    }
+    (pointers.len().min(MOST), pictures)
 }
 
 /// Whether the chunk that announces an animation comes before the pixels.
@@ -62,18 +137,11 @@ fn is_animated_png(bytes: &[u8]) -> bool {
     false
 }
 
-/// A second picture of the first one's size behind its end marker. Previews that cameras put there are smaller.
-pub(super) fn second_jpeg(bytes: &[u8], end: usize) -> Option<String> {
-    let behind = bytes.get(end + 2..)?;
-    let padding = behind.iter().take_while(|byte| matches!(byte, 0 | 0xff)).count();
-    // The marker of a picture begins with 0xff, as padding does.
-    let start = (0..=padding).rev().find(|at| behind[*at..].starts_with(b"\xff\xd8\xff"))?;
-    let (first, second) = (jpeg::size(bytes)?, jpeg::size(&behind[start..])?);
-    (second.0 >= first.0 && second.1 >= first.1).then(|| "another one behind the first".to_owned())
-}
-
-/// Whether binary PNM data go on with the header of a further picture.
+/// Whether PNM data go on with the header of a further picture.
 fn another_pnm(bytes: &[u8]) -> bool {
+    if matches!(bytes, [b'P', b'1'..=b'3', ..]) {
+        return another_in_numbers(&bytes[2..]);
+    }
     let Some(raster) = pnm_raster(bytes) else { return false };
     let behind = bytes.get(raster..).unwrap_or_default();
     let space = behind.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -81,9 +149,33 @@ fn another_pnm(bytes: &[u8]) -> bool {
         || behind[space..].starts_with(b"P7\n")
 }
 
-/// Where the pixels of the first picture end, for P4 to P6.
+/// Whether pixels that are written as numbers go on with a further picture: nothing but comments has letters.
+fn another_in_numbers(pixels: &[u8]) -> bool {
+    pixels.split(|byte| *byte == b'\n').any(|line| {
+        let numbers = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        numbers.contains(&b'P')
+    })
+}
+
+/// Where the pixels of the first picture end, for P7.
+fn pam_raster(bytes: &[u8]) -> Option<usize> {
+    const END: &[u8] = b"ENDHDR\n";
+    let end = bytes.windows(END.len()).position(|window| window == END)?;
+    let header = std::str::from_utf8(&bytes[..end]).ok()?;
+    let number = |name: &str| -> Option<usize> {
+        header.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
+    let bytes = if number("MAXVAL")? > 255 { 2 } else { 1 };
+    let values = number("WIDTH")?.checked_mul(number("HEIGHT")?)?.checked_mul(number("DEPTH")?)?;
+    values.checked_mul(bytes)?.checked_add(end + END.len())
+}
+
+/// Where the pixels of the first picture end, for P4 to P7.
 fn pnm_raster(bytes: &[u8]) -> Option<usize> {
     let kind = *bytes.get(1)?;
+    if kind == b'7' {
+        return pam_raster(bytes);
+    }
     let (mut at, mut numbers) = (2, Vec::new());
     let wanted = match kind {
         b'4' => 2,

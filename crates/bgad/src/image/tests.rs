@@ -542,6 +542,68 @@ fn a_file_of_several_pictures_is_refused() {
     assert!(matches!(problem(&webp), ImageProblem::Pages { .. }));
 }
 
+/// A TIFF with a page of `side` pixels of kind `first`, and one of twice the side and of kind `below` in a directory below it.
+fn tiff_with_a_page_below(side: u16, first: u16, below: u16) -> Vec<u8> {
+    let directory = |side: u16, kind: u16, pixels: u32, more: &[[u16; 6]]| -> Vec<u8> {
+        let entry = |tag: u16, value: u32| [tag, 4, 1, 0, value as u16, (value >> 16) as u16];
+        let bytes = u32::from(side) * u32::from(side);
+        let mut entries = vec![entry(254, kind.into()), entry(256, side.into()), entry(257, side.into())];
+        entries.extend([entry(258, 8), entry(259, 1), entry(262, 1), entry(273, pixels), entry(277, 1)]);
+        entries.extend([entry(278, side.into()), entry(279, bytes)]);
+        entries.extend(more);
+        let mut file = (entries.len() as u16).to_le_bytes().to_vec();
+        file.extend(entries.concat().iter().flat_map(|value| value.to_le_bytes()));
+        file.extend([0; 4]);
+        file
+    };
+    // The header, the pixels of both, the directory below, the first directory.
+    let pixels = usize::from(side) * usize::from(side) * 5;
+    let lower = directory(2 * side, below, 8, &[]);
+    let at = (8 + pixels) as u32;
+    let upper = directory(side, first, 8, &[[330, 4, 1, 0, at as u16, (at >> 16) as u16]]);
+    let start = at + lower.len() as u32;
+    [b"II*\0", &start.to_le_bytes()[..], &vec![90; pixels], &lower, &upper].concat()
+}
+
+#[test]
+fn pages_below_a_page_count_unless_they_are_copies() {
+    let found = problem(&tiff_with_a_page_below(4, 1, 0));
+    assert!(
+        matches!(&found, ImageProblem::Pages { found } if found == "2 pages, the first a thumbnail"),
+        "{found:?}"
+    );
+    let found = problem(&tiff_with_a_page_below(4, 0, 0));
+    assert!(matches!(&found, ImageProblem::Pages { found } if found == "2 pages"), "{found:?}");
+    let pyramid = tiff_with_a_page_below(4, 0, 1);
+    assert!(InputImage::decode(&pyramid, size(4, 4)).is_ok(), "smaller copies of microscopes");
+}
+
+#[test]
+fn channels_that_are_not_read_are_refused() {
+    use tiff::encoder::{TiffEncoder, colortype::RGB8};
+    use tiff::tags::ExtraSamples;
+    let with = |extra: &[ExtraSamples]| {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut file = TiffEncoder::new(&mut bytes).expect("a TIFF");
+        let mut image = file.new_image::<RGB8>(2, 2).expect("an image");
+        image.extra_samples(extra).expect("extra samples");
+        image.write_data(&vec![9; 4 * (3 + extra.len())]).expect("pixels");
+        bytes.into_inner()
+    };
+    assert!(InputImage::decode(&with(&[]), size(2, 2)).is_ok());
+    assert!(InputImage::decode(&with(&[ExtraSamples::UnassociatedAlpha]), size(2, 2)).is_ok());
+    for extra in
+        [&[ExtraSamples::Unspecified][..], &[ExtraSamples::UnassociatedAlpha, ExtraSamples::Unspecified]]
+    {
+        let found = problem(&with(extra));
+        let channels = format!("{} channels", 3 + extra.len());
+        assert!(
+            matches!(&found, ImageProblem::Unsupported { found } if found.contains(&channels)),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn pictures_one_behind_the_other_are_refused() {
     let jpeg = |side: u32| {
@@ -554,6 +616,15 @@ fn pictures_one_behind_the_other_are_refused() {
         let found = problem(&[&whole[..], between, &jpeg(40)].concat());
         assert!(matches!(found, ImageProblem::Pages { .. }), "{between:?}: {found:?}");
     }
+    // Of any format, behind any other.
+    let formats = [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Pnm];
+    for (first, second) in formats.iter().flat_map(|first| formats.map(|second| (*first, second))) {
+        let whole = encode(gradient(40, 30), first);
+        let found = problem(&[&whole[..], b"\0\0", &encode(gradient(40, 30), second)].concat());
+        assert!(matches!(found, ImageProblem::Pages { .. }), "{first:?}, {second:?}: {found:?}");
+        let preview = [&whole[..], b"\0", &encode(gradient(8, 6), ImageFormat::Png)].concat();
+        assert!(InputImage::decode(&preview, size(40, 40)).is_ok(), "{first:?}");
+    }
     // A preview or a camera's trailer behind the picture is no second one.
     for behind in [&jpeg(16)[..], b"\0\0\0", b"CAMTRAILER"] {
         assert!(InputImage::decode(&[&whole[..], behind].concat(), size(40, 40)).is_ok());
@@ -563,6 +634,9 @@ fn pictures_one_behind_the_other_are_refused() {
         let found = problem(&[&grey[..], second].concat());
         assert!(matches!(found, ImageProblem::Pages { .. }), "{found:?}");
     }
+    let numbers = b"P2\n# Plant 3\n2 1 255\n0 255\n";
+    assert!(InputImage::decode(numbers, size(1, 2)).is_ok());
+    assert!(matches!(problem(&numbers.repeat(2)), ImageProblem::Pages { .. }));
     for behind in [&b"\n"[..], b"made by a camera"] {
         assert!(InputImage::decode(&[&grey[..], behind].concat(), size(1, 2)).is_ok());
     }

@@ -2,11 +2,17 @@
 //!
 //! The decoder reads no tag of a file that it does not support, so the first directory is read here: numbers only.
 
+use std::io::{Read, Seek};
+
+use tiff::decoder::Decoder;
+use tiff::tags::Tag;
+
 /// Tags that tell.
 const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
 const COLOURS: u16 = 262;
 const SAMPLES: u16 = 277;
+const EXTRA: u16 = 338;
 const FORMAT: u16 = 339;
 
 /// Bits, samples, colours and compression of the first page; `None` if its tags cannot be read.
@@ -27,6 +33,28 @@ pub(super) fn in_words(bytes: &[u8]) -> Option<String> {
         colours_in_words(tags.first(COLOURS).unwrap_or(1)),
         compression_in_words(tags.first(COMPRESSION).unwrap_or(1))
     ))
+}
+
+/// Whether it has one channel of 32-bit floats, as maps of results have: such a file is no picture of a part.
+pub(super) fn is_map(file: impl Read + Seek) -> bool {
+    let Ok(mut decoder) = Decoder::new(file) else { return false };
+    let mut number = |tag| decoder.find_tag_unsigned_vec::<u16>(tag).ok().flatten();
+    let kind = [Tag::BitsPerSample, Tag::SampleFormat].map(&mut number);
+    matches!(&kind, [Some(bits), Some(sort)] if *bits == [32] && *sort == [3])
+}
+
+/// Whether it has channels beside its colours and their transparency: a decoder would leave them out.
+pub(super) fn has_channels_that_are_not_read(bytes: &[u8]) -> bool {
+    let Some(tags) = Tags::of(bytes) else { return false };
+    let colours = match tags.first(COLOURS) {
+        Some(2 | 6) => 3,
+        Some(5) => 4,
+        _ => 1,
+    };
+    let extra = tags.first(SAMPLES).unwrap_or(1).saturating_sub(colours);
+    // One that is transparency: said to be so, or not said to be anything else.
+    let transparent = u64::from(matches!(tags.first(EXTRA), None | Some(1 | 2)));
+    extra > transparent
 }
 
 /// The first directory of a file.

@@ -8,6 +8,7 @@ use tiff::encoder::{TiffEncoder, colortype::Gray32Float};
 
 use super::picture::PictureError;
 use crate::detector::Inspection;
+use crate::image::marked_as_result;
 use crate::score::AnomalyMap;
 use crate::verdict::{Thresholds, Verdict};
 
@@ -67,5 +68,5 @@ pub fn mask(inspection: &Inspection, thresholds: Thresholds) -> Result<Vec<u8>, 
     PngEncoder::new(&mut bytes)
         .write_image(&pixels, width as u32, height as u32, ExtendedColorType::L8)
         .map_err(|source| PictureError { width, height, source })?;
-    Ok(bytes)
+    Ok(marked_as_result(bytes))
 }

@@ -4,6 +4,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageError};
 
+use crate::image::marked_as_result;
+
 /// A finished picture, 8 bit RGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -26,7 +28,7 @@ pub struct PictureError {
 }
 
 impl Picture {
-    /// The bytes of a PNG file.
+    /// The bytes of a PNG file, whose text `Software` says `bgad`: so no command takes it for a picture of a part.
     ///
     /// # Errors
     ///
@@ -34,7 +36,7 @@ impl Picture {
     pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
         let mut bytes = Vec::new();
         self.encoded(PngEncoder::new(&mut bytes))?;
-        Ok(bytes)
+        Ok(marked_as_result(bytes))
     }
 
     /// The bytes of a JPEG file; `quality` is from 1 to 100.

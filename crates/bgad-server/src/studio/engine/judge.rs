@@ -1,6 +1,5 @@
 //! A model that judges: scores, maps, proposals, and what is shown about it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +9,7 @@ use bgad::dataset::content_hash;
 use bgad::image::OriginalSize;
 use bgad::model::Model;
 use bgad::verdict::{Thresholds, Verdict};
-use bgad::{Detector, Inspection};
+use bgad::{Detector, Inspection, outside};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +187,7 @@ impl Judge {
     }
 
     fn score(&self, id: &str, version: &str, path: &Path) -> Result<Scored, Failure> {
-        let bytes = fs::read(path)?;
+        let bytes = outside::read(path, outside::MAX_IMAGE)?;
         let found = self.detector.inspect_bytes(&bytes)?;
         let sha256 = content_hash(&bytes);
         Ok(Scored { id: id.to_owned(), version: version.to_owned(), sha256, score: found.score })
