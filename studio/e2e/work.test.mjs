@@ -1,6 +1,7 @@
-/** Training is paused and goes on; after kill -9 it goes on from where it was; one waits for the other. */
+/** Saved thresholds are undone. Training is paused and goes on; after kill -9 it goes on from where it was; one waits for the other. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { call, open, scene, start, until } from "./studio.mjs";
@@ -54,6 +55,33 @@ test("a training is paused, goes on, survives kill -9, and the next one waits", 
   await call(the.studio.address, `/api/jobs/${second}/resume`, {});
   await page.locator("li.job").filter({ hasText: "Train two" }).getByRole("button", { name: "Cancel" }).click();
   await until(async () => (await job(second)).state === "cancelled", "it is cancelled", SLOW);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("saved thresholds are undone, unless somebody else has set others", { timeout: 120_000 }, async () => {
+  const model = join(the.place.folder, "models/one.bgad");
+  const thresholds = async () => (await call(the.studio.address, "/api/models", undefined, "GET")).body.models.find((one) => one.name === "one").facts.thresholds;
+  const set = async (ok, ng) => assert.equal((await call(the.studio.address, "/api/thresholds", { model: "one", wanted: { by_hand: { ok, ng } } })).status, 200);
+  const first = await thresholds();
+  const page = await open(the.chrome, the.studio.address);
+  await set(2.5, 7.5);
+  assert.deepEqual(await thresholds(), { ok: 2.5, ng: 7.5 });
+  await page.locator('[role="option"]').first().waitFor();
+  await page.keyboard.press("Control+z");
+  await page.getByText("Undone").waitFor();
+  assert.deepEqual(await thresholds(), first);
+
+  await set(2.5, 7.5);
+  await copyFile(model, `${model}.copy`);
+  await set(3, 8);
+  await copyFile(`${model}.copy`, model);
+  const refused = await call(the.studio.address, "/api/undo", {});
+  assert.equal(refused.status, 422);
+  assert.match(refused.body.error, /set elsewhere meanwhile/);
+  assert.deepEqual(await thresholds(), { ok: 2.5, ng: 7.5 });
+  assert.equal((await call(the.studio.address, "/api/undo", {})).body.undone.what, "thresholds");
+  assert.deepEqual(await thresholds(), first, "what was changed before can still be undone");
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });

@@ -240,6 +240,7 @@ export async function undo(): Promise<void> {
   if (!answer) return;
   say(answer.undone ? t("said.undone") : t("said.nothing"));
   await loadItems(new Map(answer.undone?.moved));
+  if (answer.undone?.what === "thresholds") await attempt(loadScores);
 }
 
 export function go(page: Page, id = ""): void {

@@ -3,9 +3,10 @@
 usage: onnx_runtimes.py BGAD MODEL FOLDER [--all] [--limit N] [--image-size HxW]
 
 Prints a table: the largest difference of score and map among images of up to 50 nats; of the scores of the others relative to them; the largest
-share of the pixels of a map that are off by more than 1e-3 nats and 2e-5 of their value; how many verdicts differ. `pixels`: bgad gets the
+share of the pixels of a map that are off by more than 1e-3 nats and 1e-4 of their value; how many verdicts differ. `pixels`: bgad gets the
 pixels that pillow decoded, as a PNG, and resizes them itself, the runtime gets them by tools/verify_export.py. `files`: bgad gets the file, and
-decodes JPEG by itself. Fails on the same pixels if a score is off by more than 1e-3 nats and 2e-5 of it, more than 1 % of a map, or a verdict differs.
+decodes JPEG by itself. Fails on the same pixels if a score of up to 50 nats is off by more than 1e-3 nats, one above by more than 1e-4 of it, more than
+1 % of a map, or a verdict differs.
 With --all also: the certificate in every runtime, bf16 that is caught, a changed weight, wrong preprocessing, any batch,
 anomalib's profile and its OpenVINOInferencer.
 """
@@ -27,7 +28,11 @@ from PIL import Image, ImageOps
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import verify_export  # noqa: E402
 
-BAR, RELATIVE = 1e-3, 2e-5
+# Nats; and, above 50 nats, of the number. A score of thousands is half the square of features that are some hundred deviations from what is usual.
+# Rounded to 32 bit after each of some sixty layers they are off by about 1e-5 of that, in bgad as in the runtime, and the square by twice as much: measured
+# 2.6e-5 (docs/decisions/onnx.md). Four times that is allowed; computing in 16 bit is off by 1e-2.
+BAR, RELATIVE = 1e-3, 1e-4
+# Share of pixels of a map: single ones near a peak of an image that is odd as a whole.
 FEW = 0.01
 ORDINARY = 50.0
 VERDICTS = ["OK", "REVIEW", "NG"]
@@ -61,6 +66,16 @@ def picture(file):
     return np.asarray(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
 
 
+def as_pixels(files):
+    """PNGs of what pillow decodes."""
+    folder = Path("pixels")
+    folder.mkdir(exist_ok=True)
+    decoded = [folder / f"{source.stem}.png" for source in files]
+    for source, path in zip(files, decoded):
+        Image.fromarray(picture(source)).save(path, compress_level=1)
+    return decoded
+
+
 class Worst:
     """The largest differences of a row of the table."""
 
@@ -75,7 +90,7 @@ class Worst:
         self.largest = max(self.largest, record["score"])
         self.flips += VERDICTS[int(found["verdict"][0])] != record["verdict"]
         score, off = abs(float(found["score"][0]) - record["score"]), np.abs(found["map"][0] - want)
-        self.scores_hold &= bool(score <= BAR + RELATIVE * abs(record["score"]))
+        self.scores_hold &= bool(score <= (BAR if record["score"] <= ORDINARY else RELATIVE * record["score"]))
         self.beyond = max(self.beyond, float((off > BAR + RELATIVE * np.abs(want)).mean()))
         if record["score"] <= ORDINARY:
             self.score, self.map = max(self.score, score), max(self.map, float(off.max()))
@@ -88,11 +103,7 @@ class Worst:
 
 def compare(file, files, how):
     """The table of the native profile."""
-    pixels = Path("pixels")
-    pixels.mkdir(exist_ok=True)
-    decoded = [pixels / f"{source.stem}.png" for source in files]
-    for source, path in zip(files, decoded):
-        Image.fromarray(picture(source)).save(path, compress_level=1)
+    decoded = as_pixels(files)
     inputs = [verify_export.preprocess(picture(path), how).astype(np.float32) for path in decoded]
     runtimes = {name: verify_export.runtime_of(str(file), *which)[0] for name, which in RUNTIMES.items() if asked.all or name == "ONNX Runtime"}
     rows = {f"{name}, pixels": Worst() for name in runtimes} | {"ONNX Runtime, files": Worst()}
@@ -114,7 +125,6 @@ def compare(file, files, how):
 
 
 def near(name, worst):
-    # 32 bits hold seven digits, and where an image as a whole is odd its map rises by a power of 16 towards its peak, which multiplies roundings.
     assert worst.scores_hold and worst.beyond <= FEW, f"{name}: {worst.__dict__}"
     assert worst.flips == 0, f"{name}: {worst.flips} verdicts differ"
 
@@ -248,6 +258,7 @@ def arguments():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--image-size")
+    parser.add_argument("--worst", type=int, default=5, help="of onnx_rounding.py")
     return parser.parse_args()
 
 

@@ -29,8 +29,9 @@ pub const POOLED: usize = 8;
 /// The name of the generator in the header.
 const GENERATOR: &str = "bgad-1";
 
-/// Largest difference of a score or a pooled map, nats: one part of it whatever its size, and one in proportion to it.
-const NATS: Tolerance = Tolerance { absolute: 1e-3, relative: 2e-5 };
+/// Largest difference of a score or a pooled map, nats: one part of it whatever its size, and one in proportion to it: four times what 32 bits
+/// were measured to cost scores of thousands of nats (docs/decisions/onnx.md).
+const NATS: Tolerance = Tolerance { absolute: 1e-3, relative: 1e-4 };
 
 /// The same of numbers from 0 to 1.
 const UNIT: Tolerance = Tolerance { absolute: 1e-4, relative: 0.0 };
@@ -410,7 +411,8 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_never_near_enough() {
-        assert!(NATS.allows(1.0009, 1.0) && !NATS.allows(1.002, 1.0) && NATS.allows(1000.01, 1000.0));
+        assert!(NATS.allows(1.0009, 1.0) && !NATS.allows(1.002, 1.0));
+        assert!(NATS.allows(1000.1, 1000.0) && !NATS.allows(1000.2, 1000.0));
         assert!(
             !NATS.allows(f64::NAN, 1.0) && !NATS.allows(1.0, f64::NAN) && !NATS.allows(f64::INFINITY, 1.0)
         );

@@ -88,7 +88,7 @@ function Judged({ found }: { found: Scores }): JSX.Element {
   const shared = { found, draft, scale, opacity };
   const dirty = draft.ok !== found.thresholds.ok || draft.ng !== found.thresholds.ng;
   const save = async () => {
-    if (await attempt(() => api.setThresholds(found.model, draft.ok, draft.ng))) say(t("judge.saved"));
+    if (await attempt(() => api.setThresholds(found.model, draft.ok, draft.ng))) say(t("judge.saved"), "info", true);
     await attempt(loadScores);
   };
   return (
@@ -269,7 +269,7 @@ function Promise({ found }: { found: Scores }): JSX.Element {
   const run = async () => {
     const done = await attempt(() => api.promise(found.model, Number(share), Number(confidence)));
     if (!done) return;
-    say(t("judge.promised", { share: percent(Number(share)), sure: percent(Number(confidence), 0) }));
+    say(t("judge.promised", { share: percent(Number(share)), sure: percent(Number(confidence), 0) }), "info", true);
     await attempt(loadScores);
   };
   const promised = calibration && typeof calibration.objective === "object" && "max_false_alarms" in calibration.objective ? Number(calibration.objective.max_false_alarms) : undefined;

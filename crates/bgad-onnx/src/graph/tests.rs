@@ -1,9 +1,11 @@
 //! Pieces of the graph, run, against the functions of bgad that they stand for.
 
+use bgad::backbone::Backbone;
 use bgad::flow::{Flow, FlowShape, Whitening};
 use bgad::foreground::Foreground;
 use bgad::image::{InputSize, Window};
 use bgad::score::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
+use bgad::weights::Weights;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rten_tensor::{AsView as _, NdTensor, Tensor};
@@ -114,6 +116,106 @@ fn a_peak_is_that_of_what_is_looked_at() {
                 builder.peak(&map, &view, pixels)
             });
             near(&found, &[want], 1e-6);
+        }
+    }
+}
+
+/// A safetensors file.
+fn file(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Weights {
+    let (mut header, mut bytes) = (serde_json::Map::new(), Vec::new());
+    for (name, shape, values) in tensors {
+        let first = bytes.len();
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [first, bytes.len()]});
+        header.insert(name.clone(), entry);
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    Weights::from_bytes([&length[..], header.as_bytes(), &bytes].concat()).expect("a file")
+}
+
+/// Random weights of a ResNet-18 up to stride 16.
+fn resnet18() -> Weights {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut tensors = Vec::new();
+    let mut layer = |convolution: String, norm: String, shape: [usize; 4]| {
+        let bound = (6.0 / (shape[1] * shape[2] * shape[3]) as f32).sqrt();
+        let mut values = |shape: &[usize], low: f32, high: f32| -> Vec<f32> {
+            (0..shape.iter().product()).map(|_| rng.random_range(low..high)).collect()
+        };
+        let of = [
+            ("weight", 0.4, 0.8),
+            ("bias", -0.3, 0.7),
+            ("running_mean", -0.2, 0.2),
+            ("running_var", 0.5, 1.5),
+        ];
+        for (part, low, high) in of {
+            tensors.push((format!("{norm}.{part}"), vec![shape[0]], values(&shape[..1], low, high)));
+        }
+        tensors.push((format!("{convolution}.weight"), shape.to_vec(), values(&shape, -bound, bound)));
+    };
+    layer("conv1".into(), "bn1".into(), [64, 3, 7, 7]);
+    for (level, channels) in [(1, 64), (2, 128), (3, 256)] {
+        for block in 0..2 {
+            let input = if level > 1 && block == 0 { channels / 2 } else { channels };
+            let at = |part: &str| format!("layer{level}.{block}.{part}");
+            layer(at("conv1"), at("bn1"), [channels, input, 3, 3]);
+            layer(at("conv2"), at("bn2"), [channels, channels, 3, 3]);
+            if input != channels {
+                layer(at("downsample.0"), at("downsample.1"), [channels, input, 1, 1]);
+            }
+        }
+    }
+    file(&tensors)
+}
+
+/// Random weights of an EfficientNet with gates, as they were recorded.
+fn b0() -> Weights {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/backbone_b0_random.safetensors");
+    let recorded = Weights::open(&path).expect("the recording");
+    let read = |recorded_name: String| {
+        let name = recorded_name.strip_prefix("w.")?.to_owned();
+        let shape = recorded.shape(&recorded_name)?.to_vec();
+        Some((name, shape.clone(), recorded.tensor_f32(&recorded_name, &shape).ok()?))
+    };
+    let tensors: Vec<_> = recorded.names().into_iter().filter_map(read).collect();
+    file(&tensors)
+}
+
+#[test]
+fn every_family_gives_the_features_of_the_engine() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    // An odd number of columns on every level: paddings differ on the two sides.
+    let (h, w) = (64, 75);
+    let pixels: Vec<f32> = (0..3 * h * w).map(|_| rng.random_range(0.0f32..1.0)).collect();
+    let weights =
+        [("tf_efficientnet_lite0", None), ("tf_efficientnet_b0", Some(b0())), ("resnet18", Some(resnet18()))];
+    for (name, weights) in weights {
+        let layers = Backbone::layers(name, weights.as_ref()).expect("layers");
+        let backbone = match &weights {
+            None => Backbone::embedded(name),
+            Some(weights) => Backbone::load(name, weights),
+        }
+        .expect("a network");
+        let (mean, std) = layers.mean_std;
+        let hwc: Vec<f32> =
+            (0..h * w).flat_map(|i| [0, 1, 2].map(|c| (pixels[c * h * w + i] - mean[c]) / std[c])).collect();
+        let mut workspace = backbone.workspace();
+        let pyramid = backbone.features(&hwc, h, w, &mut workspace);
+        for (level, want) in ["1", "2", "3"].iter().zip(&pyramid.levels) {
+            let found = run([3, h, w], &pixels, |builder, image| {
+                builder.backbone(&layers, level.parse().expect("a level"), image, (h, w)).remove(0)
+            });
+            let size = want.height * want.width;
+            let planes: Vec<f32> = (0..want.channels)
+                .flat_map(|c| (0..size).map(move |i| (c, i)))
+                .map(|(c, i)| want.hwc[i * want.channels + c])
+                .collect();
+            assert_eq!(found.len(), planes.len(), "{name}, level {level}");
+            let largest = planes.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let off = found.iter().zip(&planes).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(off <= 3e-5 * largest, "{name}, level {level}: {off} of {largest}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Changes to a project's files: every one is a list of moves, so every one can be undone.
+//! Changes to a project's files: every one is a list of moves, or new thresholds of a model, so every one can be undone.
 //!
 //! Nothing is deleted: what leaves the project goes to `runs/removed/`. A move never replaces a file. The journal
 //! `runs/undo.json` survives a restart.
@@ -10,6 +10,7 @@ use std::path::Path;
 use bgad::durable;
 use serde::{Deserialize, Serialize};
 
+use super::engine::Recalibrated;
 use super::listing::{Item, Label, mask_path};
 
 /// Changes that can be undone at most.
@@ -30,6 +31,9 @@ pub(super) struct Change {
     pub images: usize,
     /// From and to, below the project. Without `from` the file was made.
     pub moves: Vec<(Option<String>, String)>,
+    /// New thresholds of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrated: Option<Recalibrated>,
 }
 
 /// A label to be given.
@@ -67,7 +71,7 @@ pub(super) fn label(root: &Path, items: &[Item], target: &Target) -> io::Result<
         (Label::Bad, None | Some(super::listing::NO_TYPE)) => "bad".to_owned(),
         (Label::Bad, Some(kind)) => format!("bad/{kind}"),
     };
-    let mut change = Change { what: "label".to_owned(), images: items.len(), moves: Vec::new() };
+    let mut change = Change::new("label", items.len());
     let mut ids = Vec::with_capacity(items.len());
     for item in items {
         let name = item.id.rsplit_once('/').map_or(item.id.as_str(), |(_, name)| name);
@@ -105,7 +109,7 @@ pub(super) fn label(root: &Path, items: &[Item], target: &Target) -> io::Result<
 
 /// Takes an image and its mask out of the project.
 pub(super) fn remove(root: &Path, item: &Item) -> io::Result<Change> {
-    let mut change = Change { what: "remove".to_owned(), images: 1, moves: Vec::new() };
+    let mut change = Change::new("remove", 1);
     for file in [Some(&item.id), item.mask.as_ref()].into_iter().flatten() {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
         change.shift(root, file, &format!("{REMOVED}/{folder}"), name)?;
@@ -115,7 +119,7 @@ pub(super) fn remove(root: &Path, item: &Item) -> io::Result<Change> {
 
 /// Takes an image out and puts other bytes in its place, under the same stem.
 pub(super) fn replace(root: &Path, item: &Item, name: &str, bytes: &[u8], what: &str) -> io::Result<Change> {
-    let mut change = Change { what: what.to_owned(), images: 1, moves: Vec::new() };
+    let mut change = Change::new(what, 1);
     let (folder, old) = item.id.rsplit_once('/').unwrap_or(("", &item.id));
     change.shift(root, &item.id, &format!("{REMOVED}/{folder}"), old)?;
     let to = free_name(root, folder, name);
@@ -131,13 +135,18 @@ pub(super) fn replace(root: &Path, item: &Item, name: &str, bytes: &[u8], what: 
 
 /// Takes a file that is no image of the list, such as a model, out of the project.
 pub(super) fn set_aside(root: &Path, file: &str, what: &str) -> io::Result<Change> {
-    let mut change = Change { what: what.to_owned(), images: 0, moves: Vec::new() };
+    let mut change = Change::new(what, 0);
     let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
     change.shift(root, file, &format!("{REMOVED}/{folder}"), name)?;
     Ok(change)
 }
 
 impl Change {
+    /// Nothing yet, about so many images.
+    pub(super) fn new(what: &str, images: usize) -> Change {
+        Change { what: what.to_owned(), images, moves: Vec::new(), recalibrated: None }
+    }
+
     /// Moves a file into a folder, under this name or the next free one, and remembers it.
     fn shift(&mut self, root: &Path, from: &str, folder: &str, name: &str) -> io::Result<String> {
         fs::create_dir_all(root.join(folder))?;
@@ -156,8 +165,11 @@ impl Change {
         Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("no free name for {name} in {folder}")))
     }
 
-    /// Undoes every move, the last first.
+    /// Undoes all of it, the last move first.
     pub(super) fn revert(&self, root: &Path) -> io::Result<()> {
+        if let Some(recalibrated) = &self.recalibrated {
+            recalibrated.revert(root).map_err(io::Error::other)?;
+        }
         for (from, to) in self.moves.iter().rev() {
             match from {
                 Some(from) => {
@@ -190,7 +202,7 @@ pub(super) fn journal(root: &Path) -> io::Result<Vec<Change>> {
 
 /// Remembers a change.
 pub(super) fn remember(root: &Path, change: Change) -> io::Result<()> {
-    if change.moves.is_empty() {
+    if change.moves.is_empty() && change.recalibrated.is_none() {
         return Ok(());
     }
     let mut changes = journal(root)?;
@@ -199,13 +211,16 @@ pub(super) fn remember(root: &Path, change: Change) -> io::Result<()> {
     write_journal(root, &changes[first..])
 }
 
-/// Undoes the last change; `None` if there is none.
+/// Undoes the last change; `None` if there is none. New thresholds that cannot be undone any more are forgotten: their model is another
+/// now, and the changes before them can still be undone.
 pub(super) fn undo(root: &Path) -> io::Result<Option<Change>> {
     let mut changes = journal(root)?;
     let Some(last) = changes.pop() else { return Ok(None) };
-    last.revert(root)?;
-    write_journal(root, &changes)?;
-    Ok(Some(last))
+    let reverted = last.revert(root);
+    if reverted.is_ok() || last.recalibrated.is_some() {
+        write_journal(root, &changes)?;
+    }
+    reverted.map(|()| Some(last))
 }
 
 fn write_journal(root: &Path, changes: &[Change]) -> io::Result<()> {

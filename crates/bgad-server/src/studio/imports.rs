@@ -43,7 +43,7 @@ async fn import(State(studio): State<Shared>, Json(request): Json<Import>) -> Re
         }
         let found = engine::survey(&folder)?;
         let _writing = studio.write()?;
-        let mut change = Change { what: "import".to_owned(), images: 0, moves: Vec::new() };
+        let mut change = Change::new("import", 0);
         let mut skipped = Vec::new();
         for file in &found {
             match bring(&studio.root, file, request.link) {
@@ -136,7 +136,7 @@ async fn upload(State(studio): State<Shared>, Query(file): Query<Upload>, body: 
         let id = changes::free_name(&studio.root, "unlabelled", &file.name);
         durable::replace(&studio.path(&id), &body)?;
         let moves = vec![(None, id.clone())];
-        changes::remember(&studio.root, Change { what: "import".to_owned(), images: 1, moves })?;
+        changes::remember(&studio.root, Change { moves, ..Change::new("import", 1) })?;
         Ok(Json(json!({ "id": id })))
     })
     .await
@@ -194,7 +194,7 @@ mod tests {
         let (_folder, import, root) = scene();
         let files = bring(&root, &import, false).expect("copied");
         let moves = files.into_iter().map(|file| (None, file)).collect();
-        changes::remember(&root, Change { what: "import".to_owned(), images: 1, moves }).expect("remembered");
+        changes::remember(&root, Change { moves, ..Change::new("import", 1) }).expect("remembered");
         changes::undo(&root).expect("undone");
         assert!(Listing::read(&root).expect("readable").items.is_empty());
         assert!(import.image.is_file() && root.join("runs/removed/bad/dent/x.png").is_file());

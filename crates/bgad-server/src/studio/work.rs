@@ -14,6 +14,7 @@ use bgad::durable;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::changes::Change;
 use super::engine::{self, Control, Failure, Scored, TrainRequest, Wanted};
 use super::jobs::{Job, Task};
 use super::listing::{Item, Label};
@@ -332,7 +333,9 @@ async fn thresholds(State(studio): State<Shared>, Json(request): Json<SetThresho
     blocking(move || {
         studio.model_path(&request.model)?;
         let _writing = studio.write()?;
-        let calibration = engine::set_thresholds(&studio.root, &request.model, &request.wanted)?;
+        let (calibration, done) = engine::set_thresholds(&studio.root, &request.model, &request.wanted)?;
+        let change = Change { recalibrated: Some(done), ..Change::new("thresholds", 0) };
+        changes::remember(&studio.root, change)?;
         Ok(Json(json!({ "thresholds": calibration.thresholds, "false_alarms": calibration.false_alarms })))
     })
     .await

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use intake::{Import, examine, read_mask, survey};
 pub(super) use judge::{Scored, SharedJudge, open};
 pub(super) use lesson::learn;
-pub(super) use thresholds::{CONFIDENCE, Wanted, bounds, set_thresholds};
+pub(super) use thresholds::{CONFIDENCE, Recalibrated, Wanted, bounds, set_thresholds};
 pub(super) use training::{Estimate, TrainRequest, estimate, forget, train};
 
 /// Why the library did not do it; its message is for people.

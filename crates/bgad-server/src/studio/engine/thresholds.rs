@@ -7,7 +7,7 @@ use bgad::calibrate::{self, Calibration, Objective, Rate};
 use bgad::model::Model;
 use bgad::verdict::Thresholds;
 use bgad::{Detector, learn};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Failure, model_path};
 
@@ -24,7 +24,7 @@ pub(in crate::studio) fn set_thresholds(
     root: &Path,
     name: &str,
     wanted: &Wanted,
-) -> Result<Calibration, Failure> {
+) -> Result<(Calibration, Recalibrated), Failure> {
     let path = model_path(root, name);
     let mut model = Model::open(&path)?;
     let calibration = match *wanted {
@@ -39,10 +39,41 @@ pub(in crate::studio) fn set_thresholds(
             Session::open(&detector, files, confidence, &mut |_| {})?.calibrate(objective)?
         }
     };
+    let change = Recalibrated {
+        model: name.to_owned(),
+        before: (model.header.thresholds, model.header.calibration.take()),
+        after: calibration.thresholds,
+    };
     model.header.thresholds = calibration.thresholds;
     model.header.calibration = Some(calibration.clone());
     model.save(&path)?;
-    Ok(calibration)
+    Ok((calibration, change))
+}
+
+/// New thresholds of a model, and what it had before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::studio) struct Recalibrated {
+    model: String,
+    before: (Thresholds, Option<Calibration>),
+    after: Thresholds,
+}
+
+impl Recalibrated {
+    /// Gives the model back what it had; refuses if somebody else has set other thresholds meanwhile.
+    pub(in crate::studio) fn revert(&self, root: &Path) -> Result<(), Failure> {
+        let path = model_path(root, &self.model);
+        let mut model = Model::open(&path)?;
+        let found = model.header.thresholds;
+        if found != self.after {
+            return Err(format!(
+                "the thresholds of {} were set elsewhere meanwhile: expected {} and {}, found {} and {}; they stay",
+                self.model, self.after.ok, self.after.ng, found.ok, found.ng
+            )
+            .into());
+        }
+        (model.header.thresholds, model.header.calibration) = self.before.clone();
+        Ok(model.save(&path)?)
+    }
 }
 
 /// Which thresholds are wanted.
