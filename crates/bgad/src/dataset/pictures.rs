@@ -127,7 +127,7 @@ mod tests {
         let mut result = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         result.resize(33 + 8, 0);
         let result = image::marked_as_result(result);
-        let files: [(&str, &[u8]); 13] = [
+        let files: [(&str, &[u8]); 14] = [
             ("part 10.png", png),
             ("part 2.jfif", b"\xff\xd8\xff\xe0"),
             ("IMG_0001", png),
@@ -137,7 +137,8 @@ mod tests {
             ("notes.txt", b"text"),
             ("x.png.overlay.png", &result),
             ("y.png.map.npy", b"\x93NUMPY\x01\0"),
-            // Of that name, but no result: nothing is left out for its name.
+            // A result by its content or its name alone: not left out.
+            ("numbers.npy", b"\x93NUMPY\x01\0"),
             ("z.png.overlay.png", png),
             (".hidden.png", png),
             ("Thumbs.db", b"\0\0"),
@@ -166,6 +167,7 @@ mod tests {
             "empty.bin",
             "in/deep.webp",
             "lying.png",
+            "numbers.npy",
             "part 2.jfif",
             "part 10.png",
             "z.png.overlay.png",

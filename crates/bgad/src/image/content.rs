@@ -81,17 +81,21 @@ impl Content {
     }
 }
 
-/// Whether a file is a picture of a result that bgad wrote itself, or the map of one, which no picture of a part can be.
+/// Whether a file is a picture of a result that bgad wrote itself, which has its mark, or the map of one, which is told by name and content: a
+/// file of numbers of any other name is not left out.
 pub(crate) fn is_result(path: &Path) -> bool {
     let Ok((mut file, _)) = outside::open(path) else { return false };
     let mut head = Vec::with_capacity(HEAD);
     if file.by_ref().take(HEAD as u64).read_to_end(&mut head).is_err() {
         return false;
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match format(&head) {
         Some(ImageFormat::Png) => is_marked(&head),
-        Some(ImageFormat::Tiff) => file.rewind().is_ok() && tiff_kind::is_map(BufReader::new(file)),
-        _ => head.starts_with(b"\x93NUMPY"),
+        Some(ImageFormat::Tiff) => {
+            name.ends_with(".map.tiff") && file.rewind().is_ok() && tiff_kind::is_map(BufReader::new(file))
+        }
+        _ => name.ends_with(".map.npy") && head.starts_with(b"\x93NUMPY"),
     }
 }
 
