@@ -34,9 +34,11 @@ if [ ! -x "$place/rustc" ]; then
     dpkg -x "$package" "$place/root"
   done
   rm -rf "$place/packages"
+  libraries=$(dirname "$(find "$place/root" -name 'librustc_driver-*.so' -print -quit)")
+  compiler=$(find "$place/root" -path '*/bin/rustc' -print -quit)
   cat > "$place/rustc" <<END
 #!/bin/sh
-LD_LIBRARY_PATH="$place/root/usr/lib/x86_64-linux-gnu" exec "$place/root/usr/bin/rustc" --sysroot "$place/root/usr" "\$@"
+LD_LIBRARY_PATH="$libraries" exec "$compiler" --sysroot "${compiler%/bin/rustc}" "\$@"
 END
   chmod +x "$place/rustc"
 fi

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use bgad::model::{ModelError, TestVectorError};
 use bgad::record::Recipe;
-use bgad::{Detector, Frame, Layout, outside};
+use bgad::{Detector, Frame, Layout, Model};
 
 use crate::drift::Drift;
 use crate::picture::Judged;
@@ -96,10 +96,9 @@ impl Version {
     pub(crate) fn open(model: &str, number: u64, path: &Path) -> Result<Version, VersionError> {
         let read = |source| VersionError::Read { path: path.to_owned(), source };
         let stamp = Stamp::of(path).map_err(read)?;
-        let bytes = outside::read(path, outside::MAX_MODEL).map_err(read)?;
-        let detector = Detector::open(path)?;
-        let again = outside::read(path, outside::MAX_MODEL).map_err(read)?;
-        if Stamp::of(path).map_err(read)? != stamp || again != bytes {
+        let (opened, bytes) = Model::open_with_bytes(path)?;
+        let detector = Detector::new(&opened)?;
+        if Stamp::of(path).map_err(read)? != stamp {
             return Err(VersionError::Changing { path: path.to_owned() });
         }
         verify(&detector, path)?;

@@ -7,7 +7,7 @@
 //! How parts are combined is a [`Rule`]: by `surprise` in models of today, by `sum` in model files of format 1.
 
 mod area;
-mod background;
+mod baseline;
 mod combination;
 mod head;
 mod level;
@@ -27,7 +27,7 @@ use crate::image::InputSize;
 use crate::pyramid::{FeatureMap, Pyramid};
 
 pub use area::{ScoringArea, area_of};
-pub use background::{Background, half};
+pub use baseline::Baseline;
 pub use combination::Score;
 pub(crate) use combination::{Combination, Reading, View};
 pub use head::LinearHead;
@@ -196,8 +196,8 @@ impl Scorer {
     }
 
     /// What the likelihoods of an image are measured from, a level each and the companion last; empty if it is not.
-    pub fn backgrounds(&self) -> &[Background] {
-        &self.combination.backgrounds
+    pub fn baselines(&self) -> &[Baseline] {
+        &self.combination.baselines
     }
 
     /// `ω`: what the linear head is worth in the map.

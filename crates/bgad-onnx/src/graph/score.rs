@@ -9,7 +9,7 @@
 
 use bgad::foreground::Foreground;
 use bgad::image::{InputSize, Window};
-use bgad::score::{Background, Between, LinearHead, RegionalGaussians, Regions, aligned, half, positions};
+use bgad::score::{Baseline, Between, LinearHead, RegionalGaussians, Regions, aligned, positions};
 
 use super::{Builder, Fixed, Value};
 
@@ -181,15 +181,15 @@ impl Builder {
         Some((self.op_with("Gather", &[&values, &at], &[Fixed::Int("axis", 1)]), seen.len()))
     }
 
-    /// The likelihood of a level, measured from the image's own background: the least of the higher half of its values.
-    pub(crate) fn levelled(&mut self, l: OnGrid, background: Option<&Background>, view: &View) -> OnGrid {
-        let Some(background) = background else { return l };
+    /// The likelihood of a level, measured from the image's own baseline: the least of the higher half of its values.
+    pub(crate) fn levelled(&mut self, l: OnGrid, baseline: Option<&Baseline>, view: &View) -> OnGrid {
+        let Some(baseline) = baseline else { return l };
         let Some((values, all)) = self.seen(&l, view) else { return l };
-        let count = self.whole_numbers(&[half(all)]);
+        let count = self.whole_numbers(&[Baseline::reaching(all)]);
         let [higher, _] = self.node("TopK", &[&values, &count], &[Fixed::Int("axis", 1)]);
         let middle = self.reduce("ReduceMin", &higher, &[1], false);
-        let shift = self.op_number("Sub", &middle, background.usual);
-        let (low, high) = (self.number(-background.reach), self.number(background.reach));
+        let shift = self.op_number("Sub", &middle, baseline.usual);
+        let (low, high) = (self.number(-baseline.reach), self.number(baseline.reach));
         let shift = self.op("Clip", &[&shift, &low, &high]);
         let axes = self.whole_numbers(&[1, 2, 3]);
         let shift = self.op("Unsqueeze", &[&shift, &axes]);

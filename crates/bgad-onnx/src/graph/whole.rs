@@ -65,7 +65,7 @@ impl Builder {
         let grids = scorer.levels().iter().map(|level| level.grid);
         let features: Vec<OnGrid> =
             maps.into_iter().zip(grids).map(|(value, grid)| OnGrid { value, grid }).collect();
-        let backgrounds = scorer.backgrounds();
+        let baselines = scorer.baselines();
         let mut shifted = Vec::new();
         let mut companion = None;
         let maxima = scorer.constants().max_logp_per_level();
@@ -74,12 +74,12 @@ impl Builder {
             self.scope(format!("level{i}"));
             let white = self.whitened(level.whitening.as_ref(), &features[i].value);
             let l = self.likelihood(&level.flow, &white, level.grid);
-            let l = self.levelled(OnGrid { value: l, grid: level.grid }, backgrounds.get(i), view);
+            let l = self.levelled(OnGrid { value: l, grid: level.grid }, baselines.get(i), view);
             shifted.push(OnGrid { value: self.op_number("Sub", &l.value, *max), ..l });
             if let Some((flow, max)) = scorer.companion().filter(|_| i == last) {
                 self.scope("companion");
                 let l = self.likelihood(flow, &white, level.grid);
-                let l = self.levelled(OnGrid { value: l, grid: level.grid }, backgrounds.get(i + 1), view);
+                let l = self.levelled(OnGrid { value: l, grid: level.grid }, baselines.get(i + 1), view);
                 companion = Some(self.op_number("Sub", &l.value, max));
             }
         }

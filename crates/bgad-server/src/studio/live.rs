@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bgad::dataset::content_hash;
 use bgad::verdict::Verdict;
-use bgad::{durable, outside};
+use bgad::{Detector, Model, durable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -306,8 +306,8 @@ async fn promote(State(studio): State<Shared>, Json(request): Json<Promote>) -> 
             }
         };
         // What cannot be opened is not promoted.
-        super::engine::open(&path)?;
-        let bytes = outside::read(&path, outside::MAX_MODEL)?;
+        let (opened, bytes) = Model::open_with_bytes(&path)?;
+        Detector::new(&opened)?;
         let version = history.last().map_or(1, |last| last.version + 1);
         let to = served(&studio.root, version);
         if let Some(folder) = to.parent() {

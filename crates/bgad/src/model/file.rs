@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT_VERSION, Header, Model};
 use crate::flow::{Flow, FlowShape, Whitening};
-use crate::score::{Background, PartKind, Rule, Scale};
+use crate::score::{Baseline, PartKind, Rule, Scale};
 
 /// Key of the JSON text in the file's metadata.
 pub(crate) const KEY: &str = "bgad";
@@ -32,7 +32,7 @@ pub(super) struct ScoreHeader {
     pub companion_max: Option<f32>,
     /// A level each and the companion last; empty if likelihoods are taken as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub backgrounds: Vec<Background>,
+    pub baselines: Vec<Baseline>,
     pub parts: Vec<PartHeader>,
     /// What the linear head is worth in the map.
     #[serde(default)]
@@ -117,7 +117,7 @@ impl Model {
             score: ScoreHeader {
                 rule: combination.rule,
                 companion_max: combination.companion_max,
-                backgrounds: combination.backgrounds.clone(),
+                baselines: combination.baselines.clone(),
                 parts: parts.collect(),
                 head_weight: combination.head_weight,
                 total: combination.total,

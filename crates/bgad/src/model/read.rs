@@ -39,7 +39,7 @@ impl FirstFormat {
         ScoreHeader {
             rule: Rule::Sum,
             companion_max: self.companion_max,
-            backgrounds: Vec::new(),
+            baselines: Vec::new(),
             parts: parts.map(|(part, scale)| PartHeader { part, scale }).collect(),
             head_weight: 0.0,
             total: Scale::IDENTITY,
@@ -83,7 +83,7 @@ impl Model {
             pixels: header.options.score_pixels,
             constants: header.constants.clone(),
             companion_max: score.companion_max,
-            backgrounds: score.backgrounds,
+            baselines: score.baselines,
             parts: score.parts.iter().map(|part| (part.part, part.scale)).collect(),
             head_weight: score.head_weight,
             total: score.total,
@@ -149,11 +149,11 @@ impl ScoreHeader {
             return wrong("the score constant of a companion is finite");
         }
         let levels = header.levels.len() + usize::from(self.companion_max.is_some());
-        if !self.backgrounds.is_empty() && self.backgrounds.len() != levels {
-            return wrong("a score has a background for each level, or none");
+        if !self.baselines.is_empty() && self.baselines.len() != levels {
+            return wrong("a score has a baseline for each level, or none");
         }
-        if !self.backgrounds.iter().all(|background| background.is_sound()) {
-            return wrong("the background of a level is finite");
+        if !self.baselines.iter().all(|baseline| baseline.is_sound()) {
+            return wrong("the baseline of a level is finite");
         }
         let scales = self.parts.iter().map(|part| part.scale).chain([self.total]);
         if !scales
@@ -170,7 +170,7 @@ impl ScoreHeader {
         if kinds.first() != Some(&PartKind::Peak) || distinct.len() != kinds.len() {
             return wrong("a score has the peak of its map first, and no part twice");
         }
-        if tiles && (kinds.len() > 1 || !self.backgrounds.is_empty()) {
+        if tiles && (kinds.len() > 1 || !self.baselines.is_empty()) {
             return wrong("a score of tiles is made of their map alone");
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::background::Background;
+use super::baseline::{Baseline, middle};
 use super::map::{AnomalyMap, LevelLogp, ScoreConstants, anomaly_map};
 use super::scale::Scale;
 use super::{PartKind, Rule, sum, surprise};
@@ -24,7 +24,7 @@ pub(crate) struct Combination {
     /// `M` of the companion.
     pub companion_max: Option<f32>,
     /// What the likelihoods of an image are measured from, a level each and the companion last; empty if it is not.
-    pub backgrounds: Vec<Background>,
+    pub baselines: Vec<Baseline>,
     /// The parts and what each is worth; the peak is the first.
     pub parts: Vec<(PartKind, Scale)>,
     /// What the linear head is worth in the map.
@@ -44,6 +44,17 @@ pub(crate) struct Reading {
     pub regional: Vec<Vec<f32>>,
     /// Grid and values of each linear head.
     pub heads: Vec<((usize, usize), Vec<f32>)>,
+}
+
+impl Reading {
+    /// What each flow says, the companion last.
+    fn likelihoods(&self) -> impl Iterator<Item = &[f32]> {
+        self.levels.iter().map(Vec::as_slice).chain(self.companion.as_deref())
+    }
+
+    fn likelihoods_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.levels.iter_mut().map(Vec::as_mut_slice).chain(self.companion.as_deref_mut())
+    }
 }
 
 /// What is looked at of an image.
@@ -94,17 +105,14 @@ impl Combination {
         }
     }
 
-    /// A reading measured from the image's own background.
+    /// A reading whose likelihoods are measured from the image's own baseline.
     fn levelled<'a>(&self, reading: &'a Reading, view: &View<'_>) -> Cow<'a, Reading> {
-        if self.backgrounds.is_empty() {
+        if self.baselines.is_empty() {
             return Cow::Borrowed(reading);
         }
         let mut levelled = reading.clone();
-        let levels = levelled.levels.iter_mut().zip(&self.grids);
-        let companion = levelled.companion.iter_mut().map(|l| (l, self.coarsest_grid()));
-        let all = levels.map(|(l, grid)| (l, *grid)).chain(companion);
-        for ((l, grid), background) in all.zip(&self.backgrounds) {
-            background.level(l, view.on_grid(grid).as_deref());
+        for (i, (l, baseline)) in levelled.likelihoods_mut().zip(&self.baselines).enumerate() {
+            baseline.level(l, view.on_grid(self.grid_of(i)).as_deref());
         }
         Cow::Owned(levelled)
     }
@@ -166,6 +174,11 @@ impl Combination {
         self.parts.iter().find(|(part, _)| *part == kind).map(|(_, scale)| *scale)
     }
 
+    /// The grid of a flow: those of the levels, then the companion's.
+    fn grid_of(&self, flow: usize) -> (usize, usize) {
+        self.grids.get(flow).copied().unwrap_or_else(|| self.coarsest_grid())
+    }
+
     pub(super) fn coarsest_grid(&self) -> (usize, usize) {
         *self.grids.last().expect("one level at least")
     }
@@ -174,11 +187,11 @@ impl Combination {
         *self.constants.max_logp_per_level().last().expect("one level at least")
     }
 
-    /// Sets what images are measured from, and all scales, from good images that were not learned from; `distances` are those of training images, each held out, of each part of
-    /// regions. A part in which good images do not differ tells nothing and is left out, of the readings too; which parts of regions are left is
-    /// returned.
+    /// Sets the baselines and all scales from good images that were not learned from; `distances` are those of training images, each held out, of
+    /// each part of regions. A part in which good images do not differ tells nothing and is left out, of the readings too; which parts of regions
+    /// are left is returned.
     pub(crate) fn fit(&mut self, reference: &mut [(Reading, View<'_>)], distances: &[Vec<f32>]) -> Vec<bool> {
-        self.backgrounds = self.backgrounds_of(reference);
+        self.baselines = self.baselines_of(reference);
         let levelled =
             reference.iter().map(|(reading, view)| (self.levelled(reading, view).into_owned(), *view));
         let mut levelled: Vec<_> = levelled.collect();
@@ -214,17 +227,16 @@ impl Combination {
         kept
     }
 
-    /// The background of each level, and of the companion; none if one of them cannot be told.
-    fn backgrounds_of(&self, reference: &[(Reading, View<'_>)]) -> Vec<Background> {
-        let of = |grid: (usize, usize), l: &dyn Fn(&Reading) -> Option<&[f32]>| {
-            let seen: Vec<_> = reference.iter().map(|(_, view)| view.on_grid(grid)).collect();
-            let images =
-                reference.iter().zip(&seen).filter_map(|((r, _), seen)| Some((l(r)?, seen.as_deref())));
-            Background::of_good(images)
+    /// The baseline of each level, and of the companion; none if one of them cannot be told.
+    fn baselines_of(&self, reference: &[(Reading, View<'_>)]) -> Vec<Baseline> {
+        let of = |i: usize| {
+            let middle_of = |(reading, view): &(Reading, View<'_>)| {
+                middle(reading.likelihoods().nth(i)?, view.on_grid(self.grid_of(i)).as_deref())
+            };
+            Baseline::of_good(reference.iter().filter_map(middle_of).collect())
         };
-        let levels = (0..self.grids.len()).map(|i| of(self.grids[i], &|r| Some(&r.levels[i])));
-        let companion = self.companion_max.map(|_| of(self.coarsest_grid(), &|r| r.companion.as_deref()));
-        levels.chain(companion).collect::<Option<_>>().unwrap_or_default()
+        let flows = self.grids.len() + usize::from(self.companion_max.is_some());
+        (0..flows).map(of).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Sets all scales of a score of tiles from the peaks of the maps of good images; their scores.
@@ -260,7 +272,7 @@ mod tests {
             pixels: 4,
             constants: ScoreConstants::new(vec![1.0, 2.0]).expect("finite"),
             companion_max: Some(1.5),
-            backgrounds: Vec::new(),
+            baselines: Vec::new(),
             parts: vec![(PartKind::Peak, Scale::IDENTITY), (PartKind::Coarsest, Scale::IDENTITY)],
             head_weight: 0.0,
             total: Scale::IDENTITY,
@@ -282,9 +294,9 @@ mod tests {
         let mut combination = combination();
         let mut good: Vec<_> = (0..20).map(|i| (reading(i, 0.3 * (i % 7) as f32), VIEW)).collect();
         combination.fit(&mut good, &[]);
-        let reach = combination.backgrounds.iter().map(|background| background.reach);
+        let reach = combination.baselines.iter().map(|baseline| baseline.reach);
         let reach = reach.fold(f32::INFINITY, f32::min);
-        assert!(combination.backgrounds.len() == 3 && reach > 0.1, "{:?}", combination.backgrounds);
+        assert!(combination.baselines.len() == 3 && reach > 0.1, "{:?}", combination.baselines);
         let nats = |shift: f32| combination.score(&reading(3, shift), &VIEW).nats;
         let (usual, darker) = (nats(0.9), nats(0.9 - reach / 3.0));
         assert!((usual - darker).abs() < 1e-4, "{usual} {darker}");

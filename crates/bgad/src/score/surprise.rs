@@ -12,7 +12,7 @@
 //! t(x)     = ln 2 + (x − median) / e of S + E over good images that were not learned from
 //! ```
 //!
-//! Likelihoods are those of `background`: measured from the image's own middle.
+//! Likelihoods are measured from the image's own middle: `baseline`.
 //!
 //! The map of all levels and the linear head say where. The coarsest level, the cells and the whole image say whether: too coarsely for a
 //! place, so what they find is put where the image's own map is highest, steeply enough that other places keep their order.

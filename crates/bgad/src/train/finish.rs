@@ -60,7 +60,7 @@ impl Trainer<'_> {
                 pixels: options.score_pixels,
                 constants: constants.clone(),
                 companion_max,
-                backgrounds: Vec::new(),
+                baselines: Vec::new(),
                 parts,
                 head_weight: if images.kept.is_empty() { 0.0 } else { HEAD_WEIGHT },
                 total: Scale::IDENTITY,
