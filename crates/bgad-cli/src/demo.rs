@@ -16,16 +16,16 @@ use std::time::Instant;
 use std::{fs, io};
 
 use bgad::Frame;
-use bgad::backbone::Backbone;
 use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
+use bgad::image::InputSize;
 use bgad::model::Model;
-use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Schedule, TrainOptions};
+use bgad::options::{Recipe, Schedule, TrainOptions};
 use bgad::overlay::{self, ColourScale, Look, Style};
-use bgad::record::Recipe;
-use bgad::train::{self, Material, Run, train};
+use bgad::record;
+use bgad::train::{self, Trainer};
 use bgad::verdict::Verdict;
 use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::*;
@@ -126,25 +126,14 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
     let split = draw_parts(plan, args.seed, &folder.join("data"))?;
     split.write(&folder.join("split.json"), &folder.join("data"))?;
 
-    let mut options = TrainOptions::preset_for(Preset::Fast, split.train.len(), split.anomalies.len());
-    options.seed = args.seed;
-    options.schedule = plan.schedule;
-    let options = options.check()?;
-    writeln!(out, "2  Training, {} passes", options.schedule.passes())?;
+    let input = Some(InputSize::square(256));
+    let recipe = Recipe { schedule: Some(plan.schedule), input, ..Recipe::default() };
+    let trainer = Trainer::of(split.clone(), &folder.join("data"), &recipe, args.seed)?;
+    writeln!(out, "2  Training, {} passes", trainer.options().schedule.passes())?;
     out.flush()?;
     let train_started = Instant::now();
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        material: &Material::default(),
-        checkpoint: None,
-        resume: false,
-        cache_limit: DEFAULT_CACHE_LIMIT,
-        stop: &|| false,
-    };
     let mut told = Ok(());
-    let model = train(&run, &options, &mut |event| {
+    let model = trainer.train(&|| false, &mut |event| {
         if told.is_ok() {
             told = tell(&event, train_started, out);
         }
@@ -173,7 +162,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
         plan,
         seed: args.seed,
         folder,
-        options: &options,
+        options: trainer.options(),
         evaluation,
         detector,
         train_secs,
@@ -327,7 +316,7 @@ fn draw_results(detector: &Detector, evaluation: &Evaluation, folder: &Path) -> 
         fs::create_dir_all(&inside).map_err(|error| at(&inside, error))?;
     }
     let (_, bytes) = Model::open_with_bytes(&folder.join("model.bgad"))?;
-    let recipe = Recipe::of("model.bgad", &bytes, detector.header());
+    let recipe = record::Recipe::of("model.bgad", &bytes, detector.header());
     let draw = |scored: &ScoredImage| -> Result<(), Box<dyn Error + Send + Sync>> {
         let frame = Frame::open(&scored.sample.path)?;
         let found = detector.inspect(&frame)?;

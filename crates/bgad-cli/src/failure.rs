@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 
 use bgad::printable;
+pub(crate) use bgad::printable::chain;
 
 /// Anything that ends a command.
 pub(crate) type Failure = Box<dyn Error>;
@@ -31,21 +32,6 @@ impl Error for Context {
 /// Puts a sentence in front of an error.
 pub(crate) fn context(message: impl Into<String>, source: impl Into<Failure>) -> Failure {
     Box::new(Context { message: message.into(), source: source.into() })
-}
-
-/// The error and its causes. A cause that is part of the text already is not said twice.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// So many of something, in words: `1 image`, `2 images`.

@@ -25,8 +25,6 @@ pub(crate) struct TrainProgress {
     measured: (u8, f64, f64),
     /// Files that could not be used.
     pub(crate) skipped: usize,
-    /// Whether a checkpoint of this run is on the disk.
-    pub(crate) checkpoint: bool,
 }
 
 #[derive(PartialEq)]
@@ -40,7 +38,7 @@ impl TrainProgress {
     /// Bars if stderr is a terminal.
     pub(crate) fn new() -> TrainProgress {
         let bar = io::stderr().is_terminal().then(|| ProgressBar::new(0));
-        TrainProgress { bar, phase: Phase::Start, measured: (0, 0.0, 0.0), skipped: 0, checkpoint: false }
+        TrainProgress { bar, phase: Phase::Start, measured: (0, 0.0, 0.0), skipped: 0 }
     }
 
     /// Takes a report of the library.
@@ -51,12 +49,10 @@ impl TrainProgress {
                 self.skipped += 1;
                 self.say(&format!("skipped: {}", failure::chain(error)));
             }
-            Event::Resumed { passes } => {
-                self.checkpoint = true;
-                self.say(&format!("going on after pass {passes}"));
-            }
+            Event::Resumed { passes } => self.say(&format!("going on after pass {passes}")),
             Event::Pass(report) => self.pass(&report),
-            Event::Checkpoint(_) => self.checkpoint = true,
+            Event::Checkpoint(_) => {}
+            Event::Leftover(error) => self.say(&failure::chain(error)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! From what was typed to the options and the backbone of a training.
 
+use bgad::Error;
 use bgad::backbone::Backbone;
 use bgad::image::BitDepthChoice;
 use bgad::options::{Checked, OptionError, Recipe, TrainOptions};
@@ -10,6 +11,14 @@ use crate::failure::Failure;
 /// The options, or what is wrong with them.
 pub(crate) fn checked(options: TrainOptions) -> Result<Checked, Failure> {
     options.check().map_err(|error| as_typed(&error))
+}
+
+/// An error of the library, with options by the names that can be typed.
+pub(crate) fn in_typed_names(error: Error) -> Failure {
+    match error {
+        Error::Options(error) => as_typed(&error),
+        error => error.into(),
+    }
 }
 
 /// What is wrong with an option, by the name that can be typed.

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bgad::calibrate::session::{fewest_images, strongest_promise};
-use bgad::dataset::{Setting, Split, SplitRecord};
+use bgad::dataset::{Setting, Split};
 use bgad::image::BitDepth;
 use bgad::model::Model;
-use bgad::options::DEFAULT_CACHE_LIMIT;
-use bgad::train::{self, Kept, Output, OutputError, Plan, Run};
+use bgad::options::{DEFAULT_CACHE_LIMIT, Recipe};
+use bgad::train::{Kept, Output, Trainer, Unfinished};
 
 use crate::args::TrainArgs;
 use crate::calibrate::{CONFIDENCE, rate_as_typed, thresholds_in_words};
@@ -35,14 +35,50 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         ));
     }
     machine::use_threads(args.threads)?;
-    let mut split = choice::split(&args.data, &args.choice)?;
-    let recipe = args.recipe.recipe();
-    let Plan { options, input, unsound } = Plan::new(&recipe, args.choice.seed, &mut split);
-    choice::name_unsound(&unsound, split.anomalies.len());
-    let record = SplitRecord::of(&split, &args.data)?;
-    record.check_contents()?;
+    let (images, recipe) = (args.choice.choice(), args.recipe.recipe());
+    let trainer = Trainer::open(&args.data, &images, &recipe)
+        .map_err(recipe::in_typed_names)?
+        .with_material(args.material.material())
+        .with_cache_limit(args.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT));
+    say_what_is_planned(&trainer, &recipe);
+
+    stop_on_interrupt()?;
+    let stop = || STOPS.load(Ordering::Relaxed) > 0;
+    if !args.resume
+        && let Some(secs) = trainer.estimate(&stop)
+    {
+        say(format_args!("takes about {}", duration(secs)));
+    }
+    let mut progress = TrainProgress::new();
+    let trained = trainer.train_to(&files, args.resume, &stop, &mut |event| progress.event(event));
+    progress.finish();
+    let model = trained.map_err(|Unfinished { error, kept }| {
+        let kept = match kept {
+            None => return Failure::from(*error),
+            Some(Kept::OfAnother) => format!("the checkpoint {} is kept", files.checkpoint.display()),
+            Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
+            Some(Kept::Checkpoint) => format!(
+                "the checkpoint {} is kept: the same command with --resume goes on from there",
+                files.checkpoint.display()
+            ),
+        };
+        Failure::from(format!("{}; {kept}", chain(&*error)))
+    })?;
+    summary(args, &files, &model, trainer.split(), started)?;
+    let skipped = progress.skipped + trainer.unsound().len();
+    if skipped > 0 {
+        say(failure::skipped(skipped, "the model was trained without them"));
+    }
+    Ok(Outcome::of(0, skipped))
+}
+
+/// What is not used, what is used for what, and how the images are looked at.
+fn say_what_is_planned(trainer: &Trainer, recipe: &Recipe) {
+    let (split, options) = (trainer.split(), trainer.options());
+    trainer.notes().iter().for_each(|note| say(format_args!("note: {note}")));
+    choice::name_unsound(trainer.unsound(), split.anomalies.len());
     say(format_args!("{}", split.counts()));
-    if let Some(input) = &input {
+    if let Some(input) = trainer.input() {
         say(format_args!("input {input}"));
         if input.asks_for_tiles() {
             say("note: --tiles would look closer, at the price of time");
@@ -54,53 +90,6 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
             options.bit_depth
         ));
     }
-    let options = recipe::checked(options)?;
-    let backbone = args.recipe.backbone()?;
-
-    stop_on_interrupt()?;
-    let mut progress = TrainProgress::new();
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        material: &args.material.material(),
-        checkpoint: Some(&files.checkpoint),
-        resume: args.resume,
-        cache_limit: args.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
-        stop: &|| STOPS.load(Ordering::Relaxed) > 0,
-    };
-    if !args.resume
-        && let Some(secs) = train::estimate(&run, &options)
-    {
-        say(format_args!("takes about {}", duration(secs)));
-    }
-    let trained = train::train(&run, &options, &mut |event| progress.event(event));
-    progress.finish();
-    let saved = trained.map_err(Failure::from).and_then(|mut model| {
-        match files.save(&mut model, record, &split, &args.data) {
-            // The model is whole.
-            Err(error @ OutputError::Leftover { .. }) => say(chain(&error)),
-            saved => saved?,
-        }
-        Ok(model)
-    });
-    let model = saved.map_err(|error| {
-        let kept = match files.kept_after(error.as_ref(), args.resume || progress.checkpoint) {
-            None => return error,
-            Some(Kept::OfAnother) => format!("the checkpoint {} is kept", files.checkpoint.display()),
-            Some(Kept::Nothing) => "there is no checkpoint of this run yet, nothing was written".to_owned(),
-            Some(Kept::Checkpoint) => format!(
-                "the checkpoint {} is kept: the same command with --resume goes on from there",
-                files.checkpoint.display()
-            ),
-        };
-        Failure::from(format!("{}; {kept}", chain(error.as_ref())))
-    })?;
-    summary(args, &files, &model, &split, started)?;
-    let skipped = progress.skipped + unsound.len();
-    if skipped > 0 {
-        say(failure::skipped(skipped, "the model was trained without them"));
-    }
-    Ok(Outcome::of(0, skipped))
 }
 
 /// The first Ctrl-C ends training at the next step, the second ends the program.

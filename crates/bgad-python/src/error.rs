@@ -1,13 +1,12 @@
 //! Exceptions, and which error of the library becomes which. Their text is what the command line would say.
 
-use std::error::Error;
-
 use bgad::calibrate::CalibrationError;
 use bgad::calibrate::session::SessionError;
 use bgad::dataset::{ChoiceError, DatasetError, MaskFault, UnsoundMask};
 use bgad::evaluation::EvaluationError;
 use bgad::learn::LearnError;
 use bgad::options::{self, RecipeError};
+pub(crate) use bgad::printable::chain;
 use bgad::train::OutputError;
 use bgad::{FrameError, image, train};
 use pyo3::create_exception;
@@ -34,21 +33,6 @@ create_exception!(bgad, TrainError, BgadError, "A training that ended without a 
 create_exception!(bgad, CalibrateError, BgadError, "What was asked of the thresholds cannot be promised.");
 create_exception!(bgad, LearningError, BgadError, "A lesson that was not learned; the model is as it was.");
 
-/// The error and its causes. A cause that is part of the text already is not said twice.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// An error of the library as an exception.
 pub(crate) trait IntoPyErr {
     fn into_py_err(self) -> PyErr;
@@ -62,6 +46,30 @@ pub(crate) trait OrRaise<T> {
 impl<T, E: IntoPyErr> OrRaise<T> for Result<T, E> {
     fn or_raise(self) -> PyResult<T> {
         self.map_err(IntoPyErr::into_py_err)
+    }
+}
+
+impl IntoPyErr for bgad::Error {
+    fn into_py_err(self) -> PyErr {
+        use bgad::Error;
+        match self {
+            Error::Data(error) => error.into_py_err(),
+            Error::Choice(error) => error.into_py_err(),
+            Error::Options(error) => error.into_py_err(),
+            Error::Recipe(error) => error.into_py_err(),
+            Error::Train(error) => error.into_py_err(),
+            Error::Output(error) => error.into_py_err(),
+            Error::Model(error) => error.into_py_err(),
+            Error::Frame(error) => error.into_py_err(),
+            Error::Image(error) => error.into_py_err(),
+            Error::Calibration(error) => error.into_py_err(),
+            Error::Session(error) => error.into_py_err(),
+            Error::Learn(error) => error.into_py_err(),
+            Error::Evaluation(error) => error.into_py_err(),
+            Error::Split(error) => DataError::new_err(chain(&error)),
+            Error::Folder(error) => error.into(),
+            error => BgadError::new_err(chain(&error)),
+        }
     }
 }
 

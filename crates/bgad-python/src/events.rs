@@ -26,6 +26,7 @@ pub(crate) fn of_training(event: &train::Event<'_>) -> Value {
         Event::Encoded { done, total } => json!({"event": "encoded", "done": done, "total": total}),
         Event::Skipped(error) => skipped(*error),
         Event::Resumed { passes } => json!({"event": "resumed", "pass": passes}),
+        Event::Leftover(error) => note(chain(*error)),
         Event::Checkpoint(path) => json!({"event": "checkpoint", "path": path}),
         Event::Pass(pass) => json!({
             "event": "pass",

@@ -1,10 +1,10 @@
 //! `bgad.train`: from a folder or a list of samples to a model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bgad::dataset::{Choice, ForegroundSource, Kind, Sample, Split, SplitRecord};
+use bgad::dataset::{Choice, ForegroundSource, Kind, Sample, Split};
 use bgad::options::{DEFAULT_CACHE_LIMIT, Recipe};
-use bgad::train::{Event, Kept, Material, Output, OutputError, Plan, Run};
+use bgad::train::{Event, Kept, Material, Output, Trainer, Unfinished};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -70,20 +70,17 @@ impl Data {
         Ok(Data::Samples(Split { train, anomalies, hold_out: none(), test_good: none(), test_bad: none() }))
     }
 
-    /// The images, the folder that they are recorded from, and what should be said about them.
-    fn split(self, choice: &Choice) -> PyResult<(Split, PathBuf, Vec<String>)> {
-        match self {
+    fn trainer(self, choice: &Choice, recipe: &Recipe) -> PyResult<Trainer> {
+        let trainer = match self {
+            Data::Folder(folder) => Trainer::open(&folder, choice, recipe),
             Data::Samples(mut split) => {
                 if let Some(share) = choice.hold_out {
                     split.hold_out(share, choice.seed);
                 }
-                Ok((split, PathBuf::from("."), Vec::new()))
+                Trainer::of(split, Path::new("."), recipe, choice.seed)
             }
-            Data::Folder(folder) => {
-                let chosen = choice.of(&folder).or_raise()?;
-                Ok((chosen.split, folder, chosen.notes))
-            }
-        }
+        };
+        trainer.or_raise()
     }
 }
 
@@ -167,41 +164,24 @@ impl Job<'_> {
                 "training anew; {checkpoint} of an earlier run will be replaced (resume=True goes on from it)"
             )));
         }
-        let (mut split, root, notes) = data.split(&self.choice)?;
-        notes.into_iter().for_each(|text| watch.tell(note(text)));
-        let Plan { options, unsound, .. } = Plan::new(&self.recipe, self.choice.seed, &mut split);
-        unsound.iter().for_each(|mask| watch.tell(events::skipped(mask)));
-        let record = SplitRecord::of(&split, &root)?;
-        record.check_contents().or_raise()?;
-        let options = options.check().or_raise()?;
-        let backbone = self.recipe.backbone().or_raise()?;
-        let run = Run {
-            split: &split,
-            backbone: &backbone,
-            material: &self.material,
-            checkpoint: Some(&files.checkpoint),
-            resume: self.choices.resume,
-            cache_limit: self.choices.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT),
-            stop: &|| watch.stopped(),
-        };
-        let mut checkpoint = self.choices.resume;
-        let mut skipped: Vec<String> = unsound.iter().map(|mask| chain(mask)).collect();
-        let trained = bgad::train::train(&run, &options, &mut |event| {
-            checkpoint |= matches!(event, Event::Checkpoint(_) | Event::Resumed { .. });
+        let trainer = data.trainer(&self.choice, &self.recipe)?;
+        let trainer = trainer
+            .with_material(self.material.clone())
+            .with_cache_limit(self.choices.cache_limit.unwrap_or(DEFAULT_CACHE_LIMIT));
+        trainer.notes().iter().for_each(|text| watch.tell(note(text.clone())));
+        trainer.unsound().iter().for_each(|mask| watch.tell(events::skipped(mask)));
+        let mut skipped: Vec<String> = trainer.unsound().iter().map(|mask| chain(mask)).collect();
+        let mut on_event = |event: Event<'_>| {
             if let Event::Skipped(error) = &event {
                 skipped.push(chain(*error));
             }
             watch.tell(events::of_training(&event));
-        });
-        let mut model = trained.map_err(|error| match files.kept_after(&error, checkpoint) {
-            None => error.into_py_err(),
-            Some(kept) => TrainError::new_err(format!("{}; {}", chain(&error), said(kept, files))),
+        };
+        let trained = trainer.train_to(files, self.choices.resume, &|| watch.stopped(), &mut on_event);
+        let model = trained.map_err(|Unfinished { error, kept }| match kept {
+            None => (*error).into_py_err(),
+            Some(kept) => TrainError::new_err(format!("{}; {}", chain(&*error), said(kept, files))),
         })?;
-        match files.save(&mut model, record, &split, &root) {
-            // The model is whole.
-            Err(error @ OutputError::Leftover { .. }) => watch.tell(note(chain(&error))),
-            saved => saved.or_raise()?,
-        }
         Ok(json!({
             "model": files.model,
             "split": files.split,

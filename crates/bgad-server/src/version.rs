@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use bgad::model::{ModelError, TestVectorError};
+pub(crate) use bgad::printable::chain;
 use bgad::record::Recipe;
 use bgad::{Detector, Frame, Layout, Model};
 
@@ -75,20 +76,6 @@ pub enum VersionError {
         /// Which numbers.
         source: TestVectorError,
     },
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl Version {

@@ -1,7 +1,8 @@
-//! Names from outside as they may be shown: a terminal, a table or a spreadsheet must not obey them.
+//! Errors in full, and names from outside as they may be shown: a terminal, a table or a spreadsheet must not obey them.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
@@ -14,6 +15,21 @@ pub fn path(path: &Path) -> Shown<'_> {
 /// A text for a message, as [`path`] shows a path.
 pub fn text(text: &str) -> Shown<'_> {
     Shown(Cow::Borrowed(text))
+}
+
+/// An error and its causes, on one line. A cause that is part of the text already is not said twice.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// A text for a cell of a CSV file: a spreadsheet takes what begins with `=`, `+`, `-`, `@`, a tabulator or a line break for a

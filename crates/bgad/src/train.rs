@@ -19,6 +19,7 @@ mod checkpoint;
 mod error;
 mod estimate;
 mod finish;
+mod flow_trainer;
 mod images;
 mod level;
 mod making;
@@ -44,13 +45,14 @@ use crate::image::{ImageError, Mask};
 use crate::model::Model;
 use crate::options::{Checked, Schedule, TrainOptions};
 pub use error::TrainError;
-pub use estimate::estimate;
+use estimate::estimate;
+use flow_trainer::FlowTrainer;
 use images::Images;
 pub use level::LevelReport;
 pub use making::{FromHost, Maker};
 pub use output::{Kept, Output, OutputError, is_replaceable};
 pub use plan::Plan;
-use trainer::Trainer;
+pub use trainer::{Trainer, Unfinished};
 
 /// What training works on, besides its options.
 pub struct Run<'a> {
@@ -144,6 +146,8 @@ pub enum Event<'a> {
     Pass(PassReport),
     /// A checkpoint has been written.
     Checkpoint(&'a Path),
+    /// Everything is written; the checkpoint, which is of no use any more, could not be removed.
+    Leftover(&'a OutputError),
 }
 
 /// One pass over the images.
@@ -196,7 +200,7 @@ pub fn train(
     let roi = run.material.roi(options).map_err(TrainError::Material)?;
     let mut images = Images::encode(run, run.split.train.len(), options, roi.as_ref(), progress)?;
     let whitenings = images.whiten(run, options)?;
-    let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
+    let mut trainer = FlowTrainer::new(run, options, &images, roi, whitenings)?;
     let mut first_pass = 0;
     if let Some(checkpoint) = resumed {
         first_pass = checkpoint.state.passes;
@@ -232,7 +236,7 @@ pub fn fine_tune(
     let mut images = Images::encode(run, first, options, roi.as_ref(), progress)?;
     let whitenings: Vec<_> = known.scorer.levels.iter().map(|level| level.whitening.clone()).collect();
     images.apply(&whitenings, run)?;
-    let mut trainer = Trainer::new(run, options, &images, roi, whitenings)?;
+    let mut trainer = FlowTrainer::new(run, options, &images, roi, whitenings)?;
     trainer.first_phase = 0;
     trainer.area = known.header.area.clone();
     trainer.take_flows(known);

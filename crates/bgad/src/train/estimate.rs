@@ -8,8 +8,8 @@
 
 use std::time::Instant;
 
+use super::flow_trainer::{FlowTrainer, shown_with_anomalies};
 use super::images::Images;
-use super::trainer::{Trainer, shown_with_anomalies};
 use super::{Event, Run, TrainError, reference};
 use crate::dataset::Split;
 use crate::options::{Checked, TrainOptions};
@@ -19,7 +19,7 @@ const GOOD: usize = 4;
 
 /// Seconds that [`train`](super::train()) will take with these options, `None` if the images that are tried cannot be used: the training
 /// says why. It takes about as long as a hundredth of the training. Writes nothing.
-pub fn estimate(run: &Run<'_>, options: &Checked) -> Option<f64> {
+pub(super) fn estimate(run: &Run<'_>, options: &Checked) -> Option<f64> {
     tried(run, options).ok().flatten()
 }
 
@@ -45,7 +45,7 @@ fn tried(run: &Run<'_>, options: &Checked) -> Result<Option<f64>, TrainError> {
     }
     let whitenings = images.whiten(&small, &once)?;
     let share = images.normal.len() as f64 / few.train.len() as f64;
-    let mut trainer = Trainer::new(&small, &once, &images, roi, whitenings)?;
+    let mut trainer = FlowTrainer::new(&small, &once, &images, roi, whitenings)?;
     let mut step = |pass: usize| -> Result<f64, TrainError> {
         let report = trainer.pass(pass, &images, &small)?;
         Ok(report.secs / report.images.max(1) as f64)

@@ -1,10 +1,10 @@
 //! From trained flows to a model: constants, boundary, the parts of the score with their scales, thresholds.
 
+use super::flow_trainer::FlowTrainer;
 use super::images::Images;
 use super::output;
 use super::reference::{self, Shown};
 use super::standing::Standing;
-use super::trainer::Trainer;
 use super::{Run, TrainError};
 use crate::backbone::LevelShape;
 use crate::boundary::Boundary;
@@ -24,7 +24,7 @@ const HEAD_STRIDE: usize = 8;
 /// What a head is worth in the map where its scale rests on images that were kept from the flows.
 const HEAD_WEIGHT: f32 = 0.5;
 
-impl Trainer<'_> {
+impl FlowTrainer<'_> {
     /// Freezes the flows into a model, and measures its score on good images that they have not learned from.
     pub(super) fn finish(self, images: &Images, run: &Run<'_>) -> Result<Model, TrainError> {
         let Standing { boundaries, constants, companion_max, .. } = self.standing(images, run.isa())?;

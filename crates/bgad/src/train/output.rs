@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::TrainError;
-use crate::dataset::{DatasetError, Split, SplitRecord};
+use crate::Error;
+use crate::dataset::{DatasetError, Split};
 use crate::durable;
 use crate::model::{Model, ModelError};
 use crate::record;
@@ -71,20 +72,12 @@ impl Output {
         }
     }
 
-    /// Writes the model with the record of its split, and the split of the folder `data` beside it, and removes the checkpoint.
+    /// Writes the model, the split of the folder `data` beside it, and removes the checkpoint.
     ///
     /// # Errors
     ///
     /// An [`OutputError`]; the checkpoint is then kept.
-    pub fn save(
-        &self,
-        model: &mut Model,
-        mut record: SplitRecord,
-        split: &Split,
-        data: &Path,
-    ) -> Result<(), OutputError> {
-        record.keep_trained(&model.header.training.trained_on);
-        model.header.training.split = Some(record);
+    pub fn save(&self, model: &Model, split: &Split, data: &Path) -> Result<(), OutputError> {
         model.save(&self.model)?;
         // The model carries its split; the file is for people and other tools.
         split.write(&self.split, data)?;
@@ -94,18 +87,14 @@ impl Output {
 
     /// What a run that ended with `error` leaves behind, if that is worth a word. `written` says whether a checkpoint of
     /// this run, or of the one that it resumed, has been written.
-    pub fn kept_after(&self, error: &(dyn std::error::Error + 'static), written: bool) -> Option<Kept> {
-        let other = |error: &TrainError| {
-            matches!(error, TrainError::OtherOptions { .. } | TrainError::OtherRun { .. })
-        };
-        if error.downcast_ref().is_some_and(other) {
-            Some(Kept::OfAnother)
-        } else if written && self.checkpoint.is_file() {
-            Some(Kept::Checkpoint)
-        } else if matches!(error.downcast_ref(), Some(TrainError::Stopped)) {
-            Some(Kept::Nothing)
-        } else {
-            None
+    pub(super) fn kept_after(&self, error: &Error, written: bool) -> Option<Kept> {
+        match error {
+            Error::Train(TrainError::OtherOptions { .. } | TrainError::OtherRun { .. }) => {
+                Some(Kept::OfAnother)
+            }
+            _ if written && self.checkpoint.is_file() => Some(Kept::Checkpoint),
+            Error::Train(TrainError::Stopped) => Some(Kept::Nothing),
+            _ => None,
         }
     }
 }

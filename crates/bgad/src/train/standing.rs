@@ -4,8 +4,8 @@ use bgad_kernels::Isa;
 use rayon::prelude::*;
 
 use super::cache::{self, Encoded, Marks};
+use super::flow_trainer::FlowTrainer;
 use super::images::Images;
-use super::trainer::Trainer;
 use super::{Run, TrainError};
 use crate::boundary::Boundary;
 use crate::foreground::Foreground;
@@ -29,7 +29,7 @@ pub(super) struct Standing {
     likelihoods: Vec<Vec<Vec<f32>>>,
 }
 
-impl Trainer<'_> {
+impl FlowTrainer<'_> {
     /// The flows as they are, to score with: the cached features are white already.
     fn scoring(&self, isa: Isa) -> Vec<ScoringLevel> {
         let levels = self.levels.iter().zip(&self.grids);

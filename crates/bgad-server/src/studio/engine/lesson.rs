@@ -77,7 +77,7 @@ pub(in crate::studio) fn learn(
             told.event(event);
         }
     });
-    let mut learned = match learned {
+    let learned = match learned {
         Err(learn::LearnError::Train(TrainError::Stopped)) => return Ok(None),
         learned => learned?,
     };
@@ -97,8 +97,7 @@ pub(in crate::studio) fn learn(
         Counts { escapes, defective: counts.defective, false_alarms, good: counts.good }
     });
     let output = Output::beside(&model_path(root, to), false)?;
-    let record = learned.model.header.training.split.take().ok_or("the model has lost its split")?;
-    output.save(&mut learned.model, record, &learned.split, &learned.data)?;
+    output.save(&learned.model, &learned.split, &learned.data)?;
     let thresholds = learned.thresholds;
     Ok(Some(Lesson { from: from.to_owned(), to: to.to_owned(), learned: images, before, after, thresholds }))
 }

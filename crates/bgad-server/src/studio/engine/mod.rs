@@ -17,6 +17,7 @@ mod training;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+pub(super) use bgad::printable::chain;
 use serde::{Deserialize, Serialize};
 
 pub(super) use intake::{Import, examine, read_mask, survey};
@@ -53,16 +54,4 @@ pub(super) trait Control: Sync {
 
 fn model_path(root: &Path, name: &str) -> PathBuf {
     root.join("models").join(format!("{name}.bgad"))
-}
-
-/// An error with what caused it.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use bgad::backbone::Backbone;
-use bgad::dataset::{Choice, Split, SplitRecord};
+use bgad::Error;
+use bgad::dataset::{Choice, Split};
 use bgad::image::InputSize;
-use bgad::options::{DEFAULT_BACKBONE, DEFAULT_CACHE_LIMIT, Preset, Recipe, Schedule, TrainOptions};
-use bgad::train::{self, Event, Material, Output, PassReport, Plan, Run, TrainError};
+use bgad::options::{Preset, Recipe, Schedule};
+use bgad::train::{self, Event, Material, Output, PassReport, TrainError, Trainer, Unfinished};
 use serde::{Deserialize, Serialize};
 
 use super::{Control, Failure, Progress, chain, model_path};
@@ -53,8 +53,7 @@ impl TrainRequest {
         Ok(choice.of(root)?.split)
     }
 
-    /// The options for the images of a split; `control` is told of known defects that leave it.
-    fn options(&self, split: &mut Split, control: &dyn Control) -> Result<TrainOptions, Failure> {
+    fn recipe(&self) -> Result<Recipe, Failure> {
         let preset = match self.preset.as_str() {
             "quick" => Preset::Quick,
             "fast" => Preset::Fast,
@@ -62,10 +61,14 @@ impl TrainRequest {
         };
         let schedule = self.schedule.as_deref().map(Schedule::from_str).transpose()?;
         let input = self.input.as_deref().map(InputSize::from_str).transpose()?;
-        let recipe = Recipe { preset, schedule, input, ..Recipe::default() };
-        let plan = Plan::new(&recipe, self.seed, split);
-        plan.unsound.iter().for_each(|mask| control.skipped(chain(mask)));
-        Ok(plan.options)
+        Ok(Recipe { preset, schedule, input, ..Recipe::default() })
+    }
+
+    /// A training on these images; `control` is told of known defects that are left out.
+    fn trainer(&self, split: Split, root: &Path, control: &dyn Control) -> Result<Trainer, Failure> {
+        let trainer = Trainer::of(split, root, &self.recipe()?, self.seed)?.with_material(material(root));
+        trainer.unsound().iter().for_each(|mask| control.skipped(chain(mask)));
+        Ok(trainer)
     }
 }
 
@@ -80,19 +83,9 @@ pub(in crate::studio) fn estimate(
     request: &TrainRequest,
     control: &dyn Control,
 ) -> Result<Estimate, Failure> {
-    let mut split = request.split(root)?;
-    let options = request.options(&mut split, control)?.check()?;
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        material: &material(root),
-        checkpoint: None,
-        resume: false,
-        cache_limit: DEFAULT_CACHE_LIMIT,
-        stop: &|| control.stop(),
-    };
-    let secs = train::estimate(&run, &options);
+    let trainer = request.trainer(request.split(root)?, root, control)?;
+    let (split, options) = (trainer.split(), trainer.options());
+    let secs = trainer.estimate(&|| control.stop());
     Ok(Estimate {
         secs: secs.ok_or("the first images cannot be read: check the images before training")?,
         good: split.train.len(),
@@ -118,33 +111,22 @@ pub(in crate::studio) fn train(
     let plan = plan_path(root, &request.name);
     // After an interruption the same images go on, whatever has come since.
     let resume = output.checkpoint.is_file() && plan.is_file();
-    let mut split = match resume {
+    let split = match resume {
         true => Split::read_weak(&plan, root)?,
         false => request.split(root)?,
     };
-    let options = request.options(&mut split, control)?.check()?;
-    let record = SplitRecord::of(&split, root)?;
-    record.check_contents()?;
+    let trainer = request.trainer(split, root, control)?;
     if !resume {
         train::remove_checkpoint(&output.checkpoint)?;
-        split.write(&plan, root)?;
+        trainer.split().write(&plan, root)?;
     }
-    let backbone = Backbone::embedded(DEFAULT_BACKBONE)?;
-    let run = Run {
-        split: &split,
-        backbone: &backbone,
-        material: &material(root),
-        checkpoint: Some(&output.checkpoint),
-        resume,
-        cache_limit: DEFAULT_CACHE_LIMIT,
-        stop: &|| control.stop(),
-    };
     let mut told = TrainReport::new(control);
-    let mut model = match train::train(&run, &options, &mut |event| told.event(event)) {
-        Err(TrainError::Stopped) => return Ok(false),
+    match trainer.train_to(&output, resume, &|| control.stop(), &mut |event| told.event(event)) {
+        Err(Unfinished { error, .. }) if matches!(*error, Error::Train(TrainError::Stopped)) => {
+            return Ok(false);
+        }
         trained => trained?,
     };
-    output.save(&mut model, record, &split, root)?;
     train::remove_checkpoint(&plan)?;
     Ok(true)
 }
@@ -185,7 +167,8 @@ impl<'a> TrainReport<'a> {
             }
             Event::Skipped(error) => self.control.skipped(chain(error)),
             Event::Pass(report) => self.pass(&report),
-            Event::Resumed { .. } | Event::Checkpoint(_) => {}
+            // A checkpoint that stays is in nobody's way.
+            Event::Resumed { .. } | Event::Checkpoint(_) | Event::Leftover(_) => {}
         }
     }
 
