@@ -58,7 +58,7 @@ pub use split::{Setting, SettingError, Split, SplitOptions};
 pub use split_record::{ImageRecord, Role, SplitRecord, SplitRecordError};
 pub use textures::textures;
 
-use crate::printable;
+use crate::{names, printable};
 use folder::{Entry, Survey};
 use masks::MaskIndex;
 
@@ -355,7 +355,8 @@ fn defect_samples(survey: &mut Survey, folder: &Entry) -> Result<Vec<Sample>, Da
     if let (Some(_), Some(gt)) = (folder::named(&entries, RGB), folder::named(&entries, GT)) {
         let masks = survey.list(&gt.path)?;
         for sample in &mut found {
-            let stem = sample.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = sample.path.file_stem().unwrap_or_default().to_string_lossy();
+            let stem = names::composed(&stem);
             sample.mask = masks.iter().find(|mask| mask.stem() == stem).map(|mask| mask.path.clone());
         }
     }

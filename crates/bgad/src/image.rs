@@ -26,6 +26,7 @@ mod mask;
 mod pages;
 mod resize;
 mod size;
+mod tiff_directory;
 mod tiff_kind;
 
 use std::path::Path;

@@ -56,6 +56,7 @@ pub mod tiles;
 #[doc(hidden)]
 pub mod backbone;
 pub(crate) mod machine;
+pub(crate) mod names;
 #[doc(hidden)]
 pub mod pyramid;
 #[doc(hidden)]

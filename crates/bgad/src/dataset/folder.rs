@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{DatasetError, Finding};
 use crate::image::Content;
-use crate::outside;
+use crate::{names, outside};
 
 /// Names that promise a picture: a file of such a name that is none was cut short or overwritten, which is worth an error.
 const PROMISED: &[&str] =
@@ -40,6 +40,7 @@ pub(super) const DEEPEST: usize = 32;
 /// A file or folder inside a listed folder.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// Accents composed, so that it may differ from the end of the path.
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) is_folder: bool,
@@ -100,14 +101,15 @@ impl Survey {
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 // Split files are JSON, which cannot hold such a name.
                 self.found(&path, "not used: the name is not valid UTF-8");
                 continue;
             };
-            if is_clutter(&name) {
+            if is_clutter(name) {
                 continue;
             }
+            let name = names::composed(name).into_owned();
             // Follows links: a data set is often a folder of links to pictures elsewhere.
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => entries.push(Entry { name, is_folder: true, path }),

@@ -16,6 +16,7 @@ use super::folder::{self, Survey};
 use super::{DatasetError, masks};
 use crate::foreground::{Foreground, SetKind};
 use crate::image::{InputImage, InputSize, Mask};
+use crate::names;
 
 /// Where foregrounds come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,8 +117,12 @@ fn index(root: &Path) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
 
 /// The names under which a picture's mask may stand, the most exact first.
 fn names(image: &Path) -> Vec<String> {
-    let parts: Vec<String> =
-        image.iter().rev().take(3).map(|part| part.to_string_lossy().into_owned()).collect();
+    let parts: Vec<String> = image
+        .iter()
+        .rev()
+        .take(3)
+        .map(|part| names::composed(&part.to_string_lossy()).into_owned())
+        .collect();
     let stem = parts.first().map(|name| folder::stem(name)).unwrap_or_default();
     (0..parts.len())
         .rev()

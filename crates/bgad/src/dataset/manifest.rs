@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{BAD, Dataset, DatasetError, GOOD, Kind, Layout, Sample};
-use crate::{outside, printable};
+use crate::{names, outside, printable};
 
 /// VisA's list in the folder of a class.
 pub(super) const VISA: &str = "image_anno.csv";
@@ -106,9 +106,8 @@ pub(super) fn open(file: &Path, base: &Path) -> Result<Dataset, DatasetError> {
         let line = line_of(row);
         let field = |column: Option<usize>| value(row, column);
         let existing = |name: &str| -> Result<PathBuf, DatasetError> {
-            let found = [name.to_owned(), name.replace('\\', "/")].map(|name| base.join(name));
-            let found = found.into_iter().find(|path| path.is_file());
-            found.ok_or_else(|| wrong(line, format!("no file {}", printable::text(name))))
+            names::file_below(base, name)
+                .ok_or_else(|| wrong(line, format!("no file {}", printable::text(name))))
         };
         let name = field(Some(columns.image)).ok_or_else(|| wrong(line, "no image".to_owned()))?;
         let label = field(Some(columns.label)).ok_or_else(|| wrong(line, format!("no label of {name}")))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::folder::{self, Entry, Survey};
 use super::{Dataset, DatasetError, GOOD, Sample, TEST};
 use crate::image::{ImageProblem, Labels, labels};
-use crate::{outside, printable};
+use crate::{names, outside, printable};
 
 /// What a mask's name has after the stem of its image, the most usual first; upper and lower case do not matter.
 const SUFFIXES: &[&str] = &["_mask", "-mask", ".mask", "_gt", "_label", "_seg"];
@@ -32,11 +32,11 @@ pub(super) fn of(stem: &str) -> Option<&str> {
     after.or_else(|| before().map(|stem| &stem[PREFIX.len()..])).filter(|stem| !stem.is_empty())
 }
 
-/// All masks of a data folder, by defect type (empty for masks outside any type's folder) and stem in lower case.
+/// All masks of a data folder, by defect type (empty for masks outside any type's folder) and stem, both folded.
 #[derive(Debug, Default)]
 pub(super) struct MaskIndex {
     masks: BTreeMap<(String, String), Vec<PathBuf>>,
-    /// Files that hold the masks of several images, with their defect type.
+    /// Files that hold the masks of several images, with their defect type, folded.
     shared: Vec<(String, PathBuf, Arc<Labels>)>,
     /// Why a file of labels cannot be read.
     broken: BTreeMap<PathBuf, String>,
@@ -113,7 +113,7 @@ impl MaskIndex {
     fn add_labels(&mut self, defect: &str, path: &Path) {
         match labels(path) {
             Ok(labels) if matches!(*labels, Labels::Many(_)) => {
-                self.shared.push((defect.to_owned(), path.to_owned(), labels));
+                self.shared.push((names::folded(defect), path.to_owned(), labels));
                 return;
             }
             Ok(_) => {}
@@ -131,7 +131,7 @@ impl MaskIndex {
     }
 
     fn add(&mut self, defect: &str, stem: &str, path: &Path) {
-        let key = (defect.to_owned(), stem.to_lowercase());
+        let key = (names::folded(defect), names::folded(stem));
         self.masks.entry(key).or_default().push(path.to_owned());
     }
 
@@ -147,7 +147,7 @@ impl MaskIndex {
         let mut fitting: Vec<Candidate> = Vec::new();
         for folder in [defect, ""] {
             for name in &names {
-                let found = self.masks.get(&(folder.to_owned(), name.to_lowercase()));
+                let found = self.masks.get(&(names::folded(folder), names::folded(name)));
                 let exact =
                     |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem.to_string_lossy() == *name);
                 let (exact, other): (Vec<&PathBuf>, Vec<&PathBuf>) =
@@ -156,7 +156,7 @@ impl MaskIndex {
                 let taken = if exact.is_empty() { other } else { exact };
                 fitting.extend(taken.into_iter().map(|path| Candidate { path: path.clone(), entry: None }));
             }
-            for (_, path, labels) in self.shared.iter().filter(|(of, ..)| of == folder) {
+            for (_, path, labels) in self.shared.iter().filter(|(of, ..)| *of == names::folded(folder)) {
                 let Labels::Many(many) = &**labels else { continue };
                 match many.find(image) {
                     Ok(Some(entry)) if many.images[entry.0].marked => {
@@ -170,7 +170,11 @@ impl MaskIndex {
                 break;
             }
         }
-        let own = self.folders.iter().filter(|folder| folder.file_name().is_some_and(|name| name == stem));
+        let is_own = |folder: &&PathBuf| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            names::composed(&name) == names::composed(stem)
+        };
+        let own = self.folders.iter().filter(is_own);
         fitting.extend(own.map(|folder| Candidate { path: folder.clone(), entry: None }));
         Ok(fitting)
     }

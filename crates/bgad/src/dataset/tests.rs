@@ -262,6 +262,42 @@ fn images_without_masks_and_masks_without_images_are_findings() {
     );
 }
 
+/// Archives of macOS hold names of which the umlauts are written as a letter and its dots.
+#[test]
+fn names_of_both_normal_forms_are_the_same() {
+    let folder = Folder::with(&[
+        "good/1.png",
+        "good/2.png",
+        "bad/prüfung.png",
+        "masks/pru\u{308}fung_mask.png",
+        "bad/Lo\u{308}cher/gro\u{308}ße.png",
+        "masks/löcher/größe.png",
+        "bad/Ölfleck/1.png",
+        "masks/O\u{308}lfleck/1/a.png",
+        "masks/O\u{308}lfleck/1/b.png",
+    ]);
+    let dataset = folder.open();
+    assert!(dataset.findings.is_empty(), "{:?}", dataset.findings);
+    assert!(dataset.test_bad.iter().all(|sample| sample.mask.is_some()), "{:?}", dataset.test_bad);
+
+    // Where both forms are there, each image gets its own, and one mask goes to none of two.
+    let both =
+        ["good/1.png", "good/2.png", "bad/a\u{308}.png", "bad/ä.png", "masks/a\u{308}.png", "masks/ä.png"];
+    for sample in Folder::with(&both).open().test_bad {
+        let mask = sample.mask.expect("its own");
+        assert_eq!(mask.file_name(), sample.path.file_name());
+    }
+    let contested = Folder::with(&both[..5]).open().findings;
+    assert!(contested.iter().any(|finding| finding.problem.contains("fits several images")), "{contested:?}");
+
+    let listed = Folder::with(&["gu\u{308}t.png", "gut2.png", "bad/prüfung.png", "m/pru\u{308}fung.png"]);
+    let list =
+        "image_path,label,mask_path\ngüt.png,good,\ngut2.png,good,\nbad/pru\u{308}fung.png,ö,m/prüfung.png\n";
+    fs::write(listed.0.join("list.csv"), list).unwrap();
+    let dataset = Dataset::open(&listed.0.join("list.csv")).unwrap();
+    assert!(dataset.test_bad[0].mask.is_some());
+}
+
 #[test]
 fn no_masks_at_all_is_one_finding() {
     let folder = Folder::with(&["good/1.png", "bad/1.png", "bad/2.png"]);

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{ImageError, ImageProblem, Mask, OriginalSize};
-use crate::{outside, printable};
+use crate::{names, outside, printable};
 use canvas::Canvas;
 use coco::Coco;
 use label_me::LabelMe;
@@ -126,7 +126,7 @@ impl Many {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, image) in images.iter().enumerate() {
             for last in image.names.iter().filter_map(|name| parts(name).next()) {
-                let known = by_name.entry(last.to_owned()).or_default();
+                let known = by_name.entry(names::composed(last).into_owned()).or_default();
                 if known.last() != Some(&i) {
                     known.push(i);
                 }
@@ -142,7 +142,12 @@ impl Many {
         let common = |i: usize| {
             let names = self.images[i].names.iter();
             names
-                .map(|name| parts(name).zip(parts(&path)).take_while(|(a, b)| a == b).count())
+                .map(|name| {
+                    parts(name)
+                        .zip(parts(&path))
+                        .take_while(|(a, b)| names::composed(a) == names::composed(b))
+                        .count()
+                })
                 .max()
                 .unwrap_or(0)
         };
@@ -177,7 +182,7 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn name_of(image: &Path) -> String {
-    image.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    names::composed(&image.file_name().unwrap_or_default().to_string_lossy()).into_owned()
 }
 
 /// Which file, and which of its versions.

@@ -6,6 +6,7 @@ use ::image::{ImageFormat, ImageReader};
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
+use super::tiff_directory::Directory;
 use super::{content, jpeg};
 
 /// Pages that are counted at most.
@@ -18,7 +19,9 @@ const COPY_OR_MASK: u32 = 0b101;
 /// What a file holds, if it is more than one picture. Smaller copies of the first do not count.
 pub(super) fn more_than_one(bytes: &[u8], format: ImageFormat) -> Option<String> {
     match format {
-        ImageFormat::Tiff => tiff_pages(bytes),
+        ImageFormat::Tiff => tiff_pages(bytes)
+            .or_else(|| behind(bytes, Directory::first(bytes)?.end_of_file()))
+            .or_else(|| stack(bytes)),
         ImageFormat::WebP => {
             // The bit for animation in the extended header.
             let animated =
@@ -100,6 +103,15 @@ fn tiff_pages(bytes: &[u8]) -> Option<String> {
         (_, true) => Some(format!("{pages} pages, the first a thumbnail")),
         _ => Some(format!("{pages} pages")),
     }
+}
+
+/// ImageJ may write one page for a whole stack and the pixels of the others behind it: only its description tells.
+fn stack(bytes: &[u8]) -> Option<String> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
+    let description = decoder.find_tag(Tag::ImageDescription).ok()??.into_string().ok()?;
+    let lines = description.strip_prefix("ImageJ=")?.lines();
+    let images: usize = lines.filter_map(|line| line.strip_prefix("images=")?.parse().ok()).next()?;
+    (images > 1).then(|| format!("a stack of {images} images"))
 }
 
 type TiffDecoder<'a> = Decoder<Cursor<&'a [u8]>>;

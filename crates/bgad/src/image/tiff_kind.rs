@@ -7,6 +7,8 @@ use std::io::{Read, Seek};
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
+use super::tiff_directory::Directory;
+
 /// Tags that tell.
 const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
@@ -17,10 +19,10 @@ const FORMAT: u16 = 339;
 
 /// Bits, samples, colours and compression of the first page; `None` if its tags cannot be read.
 pub(super) fn in_words(bytes: &[u8]) -> Option<String> {
-    let tags = Tags::of(bytes)?;
-    let bits = tags.first(BITS).unwrap_or(1);
-    let samples = tags.first(SAMPLES).unwrap_or(1);
-    let sort = match tags.first(FORMAT).unwrap_or(1) {
+    let tags = Directory::first(bytes)?;
+    let bits = tags.number(BITS).unwrap_or(1);
+    let samples = tags.number(SAMPLES).unwrap_or(1);
+    let sort = match tags.number(FORMAT).unwrap_or(1) {
         1 => "",
         2 => "signed ",
         3 => "floating-point ",
@@ -30,8 +32,8 @@ pub(super) fn in_words(bytes: &[u8]) -> Option<String> {
     let channels = if samples == 1 { "1 channel".to_owned() } else { format!("{samples} channels") };
     Some(format!(
         "a TIFF with {channels} of {sort}{bits}-bit samples, {}, {}",
-        colours_in_words(tags.first(COLOURS).unwrap_or(1)),
-        compression_in_words(tags.first(COMPRESSION).unwrap_or(1))
+        colours_in_words(tags.number(COLOURS).unwrap_or(1)),
+        compression_in_words(tags.number(COMPRESSION).unwrap_or(1))
     ))
 }
 
@@ -45,76 +47,16 @@ pub(super) fn is_map(file: impl Read + Seek) -> bool {
 
 /// Whether it has channels beside its colours and their transparency: a decoder would leave them out.
 pub(super) fn has_channels_that_are_not_read(bytes: &[u8]) -> bool {
-    let Some(tags) = Tags::of(bytes) else { return false };
-    let colours = match tags.first(COLOURS) {
+    let Some(tags) = Directory::first(bytes) else { return false };
+    let colours = match tags.number(COLOURS) {
         Some(2 | 6) => 3,
         Some(5) => 4,
         _ => 1,
     };
-    let extra = tags.first(SAMPLES).unwrap_or(1).saturating_sub(colours);
+    let extra = tags.number(SAMPLES).unwrap_or(1).saturating_sub(colours);
     // One that is transparency: said to be so, or not said to be anything else.
-    let transparent = u64::from(matches!(tags.first(EXTRA), None | Some(1 | 2)));
+    let transparent = u64::from(matches!(tags.number(EXTRA), None | Some(1 | 2)));
     extra > transparent
-}
-
-/// The first directory of a file.
-struct Tags<'a> {
-    bytes: &'a [u8],
-    little: bool,
-    big: bool,
-    /// Where its entries begin, and how many there are.
-    entries: (usize, usize),
-}
-
-impl Tags<'_> {
-    fn of(bytes: &[u8]) -> Option<Tags<'_>> {
-        let little = bytes.first_chunk::<2>()? == b"II";
-        let mut tags = Tags { bytes, little, big: false, entries: (0, 0) };
-        tags.big = tags.number(2, 2)? == 43;
-        let directory = if tags.big { tags.number(8, 8)? } else { tags.number(4, 4)? };
-        let directory = usize::try_from(directory).ok()?;
-        let width = if tags.big { 8 } else { 2 };
-        let count = usize::try_from(tags.number(directory, width)?).ok()?;
-        tags.entries = (directory + width, count.min(usize::from(u16::MAX)));
-        Some(tags)
-    }
-
-    /// An unsigned number of so many bytes.
-    fn number(&self, at: usize, width: usize) -> Option<u64> {
-        let bytes = self.bytes.get(at..at.checked_add(width)?)?;
-        let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        Some(match self.little {
-            true => bytes.iter().rev().fold(0, join),
-            false => bytes.iter().fold(0, join),
-        })
-    }
-
-    /// The first value of a tag.
-    fn first(&self, tag: u16) -> Option<u64> {
-        let (start, count) = self.entries;
-        let (size, inline) = if self.big { (20, 12) } else { (12, 8) };
-        let entry = (0..count)
-            .map_while(|i| start.checked_add(i * size))
-            .take_while(|at| *at < self.bytes.len())
-            .find(|at| self.number(*at, 2) == Some(u64::from(tag)))?;
-        let width = match self.number(entry + 2, 2)? {
-            1 => 1,
-            3 => 2,
-            4 => 4,
-            16 => 8,
-            _ => return None,
-        };
-        let (values, room) = match self.big {
-            true => (self.number(entry + 4, 8)?, 8),
-            false => (self.number(entry + 4, 4)?, 4),
-        };
-        // What does not fit into the entry lies elsewhere.
-        let at = match values.checked_mul(width as u64)? <= room {
-            true => entry + inline,
-            false => usize::try_from(self.number(entry + inline, room as usize)?).ok()?,
-        };
-        self.number(at, width)
-    }
 }
 
 fn colours_in_words(interpretation: u64) -> String {

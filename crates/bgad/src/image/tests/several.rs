@@ -165,3 +165,38 @@ fn kinds_that_are_not_read_are_named_in_words() {
         assert!(found.ends_with(kind), "{found}");
     }
 }
+
+#[test]
+fn a_second_tiff_behind_the_first_is_seen() {
+    use tiff::encoder::{TiffEncoder, TiffKindBig, colortype::Gray8};
+    let mut big = Cursor::new(Vec::new());
+    let mut file = TiffEncoder::<_, TiffKindBig>::new_generic(&mut big).expect("a TIFF");
+    file.write_image::<Gray8>(2, 2, &[1, 2, 3, 4]).expect("a page");
+    for page in [tiff(2, 2, 8, 1, false, &[], &[1, 2, 3, 4]), big.into_inner()] {
+        assert!(InputImage::decode(&page, size(2, 2)).is_ok());
+        let found = problem(&[&page[..], &page].concat());
+        assert!(matches!(&found, ImageProblem::Pages { found } if found.contains("behind")), "{found:?}");
+        // A smaller one may be a preview, and noise is no picture.
+        for harmless in [&tiff(1, 1, 8, 1, false, &[], &[1])[..], b"noise"] {
+            assert!(InputImage::decode(&[&page[..], harmless].concat(), size(2, 2)).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_stack_with_one_page_is_told_by_its_description() {
+    use tiff::encoder::{TiffEncoder, colortype::Gray8};
+    let described = |text: &str| {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut file = TiffEncoder::new(&mut bytes).expect("a TIFF");
+        let mut page = file.new_image::<Gray8>(2, 2).expect("a page");
+        page.encoder().write_tag(tiff::tags::Tag::ImageDescription, text).expect("a tag");
+        page.write_data(&[1, 2, 3, 4]).expect("its pixels");
+        bytes.into_inner()
+    };
+    let found = problem(&described("ImageJ=1.54f\nimages=12\nslices=12\n"));
+    assert!(matches!(&found, ImageProblem::Pages { found } if found == "a stack of 12 images"), "{found:?}");
+    for one in ["ImageJ=1.54f\nimages=1\n", "ImageJ=1.54f\nmin=0\n", "images=12\n"] {
+        assert!(InputImage::decode(&described(one), size(2, 2)).is_ok(), "{one}");
+    }
+}
