@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A window's nine values of one row lie side by side, so a row of the result is three matrix products whose left
-//! factors overlap. Rows come padded, as for the depthwise convolution.
+//! factors overlap. Rows come padded, as for the depthwise convolution. The bias comes last: in trained networks it is
+//! many times the sum, and a sum that begins with it is rounded 27 times as if it were as large.
 
 use crate::gemm::{Activation, panels};
 use crate::isa::{Isa, Kernel};
@@ -122,8 +123,7 @@ impl Tile for Panel<'_, '_> {
             // are whole vectors; every vector begins below the last channel, and stores stop there.
             unsafe {
                 let at: [usize; ROWS] = std::array::from_fn(|o| (first + o).min(columns - 1) * STEP);
-                let start: [S::V; VECTORS] = std::array::from_fn(|v| simd.load(bias.add(v * S::LANES)));
-                let mut acc = [start; ROWS];
+                let mut acc = [[simd.splat(0.0); VECTORS]; ROWS];
                 let mut w = panel;
                 for row in rows {
                     for j in 0..WINDOW {
@@ -138,7 +138,8 @@ impl Tile for Panel<'_, '_> {
                     }
                 }
                 for (o, acc) in acc.iter().enumerate().take(columns - first) {
-                    for (v, &y) in acc.iter().enumerate() {
+                    for (v, &sum) in acc.iter().enumerate() {
+                        let y = simd.add(sum, simd.load(bias.add(v * S::LANES)));
                         let channel = self.channel + v * S::LANES;
                         let to = out.add((first + o) * channels + channel);
                         simd.store_up_to(to, channels - channel, activation.apply(simd, y));
@@ -180,6 +181,21 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+    #[test]
+    fn a_large_bias_costs_one_rounding() {
+        for isa in Isa::available() {
+            let weights: Vec<f32> = (0..40 * 27).map(|i| (i as f32 * 0.7).sin() * 1e-2).collect();
+            let (bias, row) = (vec![1e4; 40], [1f32 / 3.0; 9]);
+            let mut out = [0.0; 40];
+            Stem::new(isa, 40, Activation::None, &weights, &bias).row([&row; 3], &mut out);
+            for (y, weights) in out.iter().zip(weights.chunks(27)) {
+                let sum: f64 = weights.iter().map(|w| f64::from(*w) * f64::from(row[0])).sum();
+                // Numbers of this size lie 2⁻¹⁰ apart.
+                let error = (f64::from(*y) - (1e4 + sum)).abs();
+                assert!(error <= 0.5001 / 1024.0, "{}: off by {error}", isa.name());
             }
         }
     }
