@@ -7,6 +7,7 @@ use std::time::Instant;
 use bgad::calibrate::session;
 use bgad::detector::Detector;
 use bgad::evaluation::{self, Evaluation};
+use bgad::learn::feedback::Answered;
 use bgad::learn::{Event, FineTuning, Found, LearnError, Learned, Lesson, Plan, Promise, split_of};
 use bgad::model::Model;
 
@@ -73,8 +74,8 @@ fn found(args: &LearnArgs) -> Result<Found, Failure> {
         )
         .into());
     }
-    if args.defect.is_empty() && args.good.is_empty() {
-        return Err("nothing to learn: give --defect with --mask, or --good".into());
+    if args.defect.is_empty() && args.good.is_empty() && args.from_feedback.is_empty() {
+        return Err("nothing to learn: give --defect with --mask, --good or --from-feedback".into());
     }
     let defects = args.defect.iter().cloned().zip(args.mask.iter().cloned()).collect();
     let inputs = Inputs::find(&args.good);
@@ -85,7 +86,17 @@ fn found(args: &LearnArgs) -> Result<Found, Failure> {
     if let (true, Some(folder)) = (good.is_empty(), args.good.first()) {
         return Err(format!("{}: found no image to learn from", folder.display()).into());
     }
-    Ok(Found { defects, good })
+    let mut found = Found { defects, good };
+    for folder in &args.from_feedback {
+        let Answered { found: more, left } = Answered::read(folder)?;
+        left.iter().for_each(|left| say(format_args!("not learned: {left}")));
+        if more.defects.is_empty() && more.good.is_empty() {
+            return Err(format!("{}: no answer there teaches anything", folder.display()).into());
+        }
+        found.defects.extend(more.defects);
+        found.good.extend(more.good);
+    }
+    Ok(found)
 }
 
 fn learn(args: &LearnArgs, plan: Plan<'_>) -> Result<Learned, Failure> {

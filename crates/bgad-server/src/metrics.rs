@@ -200,3 +200,36 @@ impl Metrics {
         text
     }
 }
+
+/// The text format of Prometheus (0.0.4) of an OpenMetrics text: there a counter's help and type carry the whole name of its samples, and
+/// units and the end are not written.
+pub(crate) fn as_text_format(openmetrics: &str) -> String {
+    let is_counter = |name: &str| openmetrics.contains(&format!("# TYPE {name} counter\n"));
+    let mut text = String::with_capacity(openmetrics.len());
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match [words.next(), words.next(), words.next(), words.next()] {
+            [Some("#"), Some("UNIT"), ..] | [Some("#"), Some("EOF"), ..] => continue,
+            [Some("#"), Some(what), Some(name), Some(said)] if is_counter(name) => {
+                let _ = write!(text, "# {what} {name}_total {said}");
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_format_names_counters_as_their_samples() {
+        let openmetrics = "# HELP a Some a.\n# TYPE a counter\na_total{b=\"# HELP a c\"} 3\n# HELP a_seconds Time.\n# TYPE a_seconds histogram\n\
+                           # UNIT a_seconds seconds\na_seconds_sum 1\n# EOF\n";
+        let text = "# HELP a_total Some a.\n# TYPE a_total counter\na_total{b=\"# HELP a c\"} 3\n# HELP a_seconds Time.\n\
+                    # TYPE a_seconds histogram\na_seconds_sum 1\n";
+        assert_eq!(as_text_format(openmetrics), text);
+    }
+}

@@ -1,6 +1,7 @@
 //! What the line has found since goes into a model, if that makes it no worse.
 //!
 //! ```text
+//! answers    what operators said of parts on a line                     feedback::Answered
 //! lesson     images with their masks, checked                           Lesson::read
 //! plan       known split + lesson - leaks, and what can be refused      Plan::new
 //! learning   fine-tuning, calibration made again, before and after      Plan::run
@@ -11,6 +12,7 @@
 //! the model has written all there is: a repeated lesson is recognised by its content.
 
 mod error;
+pub mod feedback;
 mod lesson;
 
 use std::path::{Path, PathBuf};

@@ -18,7 +18,8 @@ Examples:
   bgad learn part.bgad --defect missed.png --mask missed_mask.png
   bgad learn part.bgad --defect missed.png --mask missed_mask.png --quick
   bgad learn part.bgad --good stopped/ -o better.bgad
-  bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json")]
+  bgad learn part.bgad --defect a.png --mask a.json --defect b.png --mask b.json
+  bgad learn part.bgad --from-feedback line1/ -o better.bgad")]
 pub(crate) struct LearnArgs {
     /// Model file written by `bgad train`.
     #[arg(value_name = "MODEL")]
@@ -35,6 +36,11 @@ pub(crate) struct LearnArgs {
     /// Image of a good part, or a folder of them.
     #[arg(long, value_name = "IMAGE|FOLDER")]
     pub(crate) good: Vec<PathBuf>,
+
+    /// Folder that `bgad watch` writes to: pictures of parts that operators called good, and of those that they called a defect, if
+    /// where it is stands beside the picture as ID_mask.png. May be given more than once.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from_feedback: Vec<PathBuf>,
 
     /// Where the data folder of the training is now, if it was moved.
     #[arg(long, value_name = "DATA")]

@@ -1,12 +1,14 @@
 //! What the line has found since goes into the model.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use bgad::model::Model;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
 use crate::scene::{SIDE, SMALL, Scene};
+use crate::serve::Running;
 
 /// A model of good images alone with some held out, and a dark scratch that it has never seen.
 fn scene(name: &str, more: &[&str]) -> Scene {
@@ -118,4 +120,86 @@ fn what_cannot_be_learned_is_said_and_leaves_the_model() {
     let ran = scene
         .run(&[&good[..], &["--data", "moved", "--learning-rate", "0.003", "--schedule", "6x2"]].concat());
     ran.exits(2).says(&["not written", "--force"]);
+}
+
+#[test]
+fn what_operators_answered_is_learned() {
+    let scene = scene("from_feedback", &[]);
+    fs::create_dir(scene.path("frames")).expect("a folder");
+    let watch = [
+        "watch",
+        "frames",
+        "--model",
+        "m.bgad",
+        "--out",
+        "line",
+        "--settle",
+        "0.1",
+        "--keep-ok",
+        "1",
+        "--triggered",
+    ];
+    let running = Running::start(&scene, &watch);
+    scene.picture("other.png", 4712, None);
+    for (part, picture) in [("p1", "other.png"), ("p2", "found/new.png")] {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| running.post(&format!("/trigger?part_id={part}"), b""));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            fs::copy(scene.path(picture), scene.path("frames/.partly")).expect("a copy");
+            fs::rename(scene.path("frames/.partly"), scene.path(&format!("frames/{part}.png")))
+                .expect("its name");
+            asked.join().expect("an answer").ok();
+        });
+    }
+    let answer = |part: &str, answer: &str| {
+        running.post("/feedback", format!(r#"{{"part_id":"{part}","answer":"{answer}"}}"#).as_bytes()).ok();
+    };
+    answer("p2", "defect");
+    let learn = ["learn", "m.bgad", "--from-feedback", "line", "--force", "--quick", "-o", "new.bgad"];
+    // Where the defect is nobody has said yet.
+    scene.run(&learn).exits(2).says(&["_mask.png", "teaches anything"]);
+    answer("p1", "good");
+    answer("p3", "good");
+    answer("p4", "unsure");
+    let ran = scene.run(&learn).exits(0);
+    ran.says(&[
+        "\"p2\": a defect; draw where it is",
+        "\"p3\": no picture",
+        "\"p4\": the operator could not tell",
+    ]);
+    let learned = |file: &str| {
+        let [good, defects] =
+            ["train", "anomalies"].map(|of| split(&scene, file)[of].as_array().map_or(0, Vec::len));
+        (good, defects)
+    };
+    let (good, defects) = learned("m.split.json");
+    assert_eq!(learned("new.split.json"), (good + 1, defects));
+
+    let kept = glob(&scene, "line/images", ".png");
+    let of_defect =
+        kept.iter().find(|path| fs::read(path).ok() == fs::read(scene.path("found/new.png")).ok());
+    let of_defect = of_defect.expect("the picture was kept");
+    fs::copy(scene.path("found/where.png"), of_defect.with_file_name(mask_name(of_defect))).expect("a mask");
+    // With training: without a linear head a defect needs it.
+    let learn = ["learn", "new.bgad", "--from-feedback", "line", "--force", "-o", "newer.bgad"];
+    let ran = scene.run(&learn).exits(0);
+    ran.says(&["has learned from this image already"]);
+    assert_eq!(learned("newer.split.json"), (good + 1, defects + 1));
+    scene
+        .run(&["learn", "m.bgad", "--from-feedback", "nothing"])
+        .exits(2)
+        .says(&["feedback.jsonl", "cannot be read"]);
+}
+
+fn mask_name(picture: &Path) -> String {
+    format!("{}_mask.png", picture.file_stem().expect("a name").to_string_lossy())
+}
+
+/// Files in the folders of a folder.
+fn glob(scene: &Scene, folder: &str, ending: &str) -> Vec<PathBuf> {
+    let entries = |folder: PathBuf| {
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+    };
+    let files = entries(scene.path(folder)).flat_map(entries);
+    files.filter(|path| path.to_string_lossy().ends_with(ending)).collect()
 }

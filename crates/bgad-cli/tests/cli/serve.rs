@@ -302,6 +302,12 @@ fn every_refusal_is_json_that_clients_can_parse() {
     running.ask("POST", "/v2/models/m/infer", &["Inference-Header-Content-Length: 99"], b"{}").refused(400);
     assert_eq!(running.get("/v2/health/ready").ok().json(), json!({ "live": true, "ready": true }));
     let text = String::from_utf8(running.get("/metrics").ok().body).unwrap();
+    assert!(
+        text.contains("# HELP bgad_requests_total ") && !text.contains("# EOF"),
+        "the older format: {text}"
+    );
+    let accept = ["Accept: application/openmetrics-text; version=1.0.0"];
+    let text = String::from_utf8(running.ask("GET", "/metrics", &accept, b"").ok().body).unwrap();
     for name in [
         "bgad_requests_total{model=\"m\"",
         "bgad_rejected_total{reason=\"invalid\"}",

@@ -5,15 +5,17 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Multipart, Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
+use bgad::learn::feedback::Said;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accept::Form;
 use super::body::receive;
-use crate::feedback::{LONGEST_ID, Said};
+use crate::feedback::LONGEST_ID;
+use crate::metrics::as_text_format;
 use crate::picture::{Order, Picture};
 use crate::record::{PartInfo, Record};
 use crate::refusal::Refusal;
@@ -51,9 +53,15 @@ pub(super) async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], OPENAPI).into_response()
 }
 
-pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Response {
+/// As OpenMetrics for those who ask for it, as Prometheus does; else in the older format, which every agent reads.
+pub(super) async fn metrics(State(server): State<Arc<Server>>, asked: HeaderMap) -> Response {
     let text = server.metrics.text(&server.library, &server.workers);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let mut accepted = asked.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (kind, text) = if accepted.any(|value| value.contains("application/openmetrics-text")) {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", as_text_format(&text))
+    };
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
 

@@ -1,9 +1,13 @@
-"""schemathesis against the OpenAPI file, which the server itself gives out."""
+"""schemathesis against the OpenAPI file, which the server itself gives out, and promtool against the metrics."""
 
 import os
+import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+
+import pytest
 
 
 def test_schemathesis_finds_nothing(server, scene):
@@ -18,3 +22,12 @@ def test_schemathesis_finds_nothing(server, scene):
          "--max-examples", examples, "--generation-deterministic", "--no-color"],
         cwd=scene, capture_output=True, text=True)
     assert told.returncode == 0, told.stdout[-6000:] + told.stderr[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_finds_nothing(server):
+    with urllib.request.urlopen(f"http://{server.at['http']}/metrics") as answer:
+        metrics = answer.read()
+    assert b"bgad_requests_total{" in metrics
+    told = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True)
+    assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
