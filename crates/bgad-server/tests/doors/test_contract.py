@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -25,9 +26,15 @@ def test_schemathesis_finds_nothing(server, scene):
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
-def test_promtool_finds_nothing(server):
+def test_promtool_finds_nothing(server, pictures):
+    # Counters that have counted.
+    for body in (pictures[0][0], b"no picture"):
+        try:
+            urllib.request.urlopen(f"http://{server.at['http']}/inspect?model=part", data=body).read()
+        except urllib.error.HTTPError as error:
+            assert error.code == 400
     with urllib.request.urlopen(f"http://{server.at['http']}/metrics") as answer:
         metrics = answer.read()
-    assert b"bgad_requests_total{" in metrics
+    assert b"bgad_requests_total{" in metrics and b"bgad_rejected_total{" in metrics
     told = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True)
     assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
