@@ -7,7 +7,7 @@ use bgad::calibrate::session::strongest_promise;
 use bgad::dataset::Role;
 use bgad::detector::Detector;
 use bgad::evaluation::{
-    self, Conclusion, Evaluation, Event, Scoring, TestSet, ThresholdRole, threshold_table,
+    self, Conclusion, Evaluation, Event, Scoring, TestSet, ThresholdRole, lower_end_of_ok, threshold_table,
 };
 use bgad::model::{Header, Model};
 
@@ -156,7 +156,7 @@ fn conclude(
             writeln!(out, "{:>12.3}  {passed:>16}  {stopped:>16}{role}", row.threshold)?;
         }
     }
-    let commands = what_to_try(args, header, conclusion, rows.first().map(|row| row.threshold));
+    let commands = what_to_try(args, header, conclusion, lower_end_of_ok(&rows, c.good));
     if !commands.is_empty() {
         writeln!(out, "\nnext")?;
         commands.iter().try_for_each(|command| writeln!(out, "  {command}"))?;
@@ -169,7 +169,7 @@ fn what_to_try(
     args: &EvaluateArgs,
     header: &Header,
     conclusion: Conclusion,
-    lowest: Option<f32>,
+    lower: Option<f32>,
 ) -> Vec<String> {
     let model = quoted(&args.model);
     let mut commands = Vec::new();
@@ -180,9 +180,10 @@ fn what_to_try(
     if let (None, Some(rate)) = (&header.calibration, strongest_promise(held_out, CONFIDENCE)) {
         commands.push(format!("bgad calibrate {model} --max-false-alarms {}", rate_as_typed(rate)));
     }
-    if let (true, Some(threshold)) = (conclusion.escapes > 0, lowest.filter(|t| *t < header.thresholds.ok)) {
+    if let Some(ok) = lower {
         let tried = quoted(&args.model.with_extension("stricter.bgad"));
-        commands.push(format!("bgad calibrate {model} -o {tried} --ok={threshold} --ng={threshold}"));
+        let ng = header.thresholds.ng;
+        commands.push(format!("bgad calibrate {model} -o {tried} --ok={ok:.3} --ng={ng:.3}"));
     }
     if args.report.is_none() && (conclusion.escapes > 0 || conclusion.stopped > 0) {
         let split = args.split.as_ref().map_or(String::new(), |file| format!(" --split {}", quoted(file)));

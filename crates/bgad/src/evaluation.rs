@@ -21,7 +21,7 @@ use crate::metrics::{self, PixelScores};
 use crate::score::{AnomalyMap, MaxLogp, Score, ScoreConstantsError, authors_form};
 use crate::verdict::Verdict;
 
-pub use conclusion::{Conclusion, ThresholdRole, ThresholdRow, threshold_table};
+pub use conclusion::{Conclusion, ThresholdRole, ThresholdRow, lower_end_of_ok, threshold_table};
 pub use test_set::TestSet;
 
 /// Images that are scored between two reports.

@@ -10,6 +10,8 @@ use crate::verdict::{Thresholds, Verdict};
 
 /// Shares of false alarms that are worth a row of the table.
 const SHARES: [f64; 4] = [0.01, 0.02, 0.05, 0.1];
+/// A lower end of OK is not proposed if a person would look at a larger share of good parts.
+const LOOKED_AT_AT_MOST: f64 = 0.1;
 /// Nine images in ten beyond all experience are not parts of this product.
 const FOREIGN_SHARE: f64 = 0.9;
 /// With fewer images nothing is said of the product.
@@ -146,6 +148,19 @@ pub fn threshold_table(evaluation: &Evaluation, thresholds: Thresholds) -> Vec<T
     rows
 }
 
+/// The end of OK that catches most of the defects that pass now, while at most one good part in ten is looked at; `None` if none does better
+/// than the one there is. `rows` are those of [`threshold_table`], `good` how many good images they are of.
+pub fn lower_end_of_ok(rows: &[ThresholdRow], good: usize) -> Option<f32> {
+    let is_end_of_ok =
+        |row: &&ThresholdRow| matches!(row.role, Some(ThresholdRole::Ok | ThresholdRole::Both));
+    let now = rows.iter().find(is_end_of_ok)?;
+    let is_bearable = |row: &&ThresholdRow| row.false_alarms as f64 <= LOOKED_AT_AT_MOST * good as f64;
+    rows.iter()
+        .filter(|row| row.threshold < now.threshold && row.escapes < now.escapes)
+        .find(is_bearable)
+        .map(|row| row.threshold)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -232,5 +247,18 @@ mod tests {
         assert_eq!(rows, want);
         assert!(found.is_sorted_by(|a, b| a.threshold <= b.threshold));
         assert_eq!(threshold_table(&evaluation(&[], &[]), THRESHOLDS).len(), 2);
+    }
+
+    #[test]
+    fn a_lower_end_of_ok_is_proposed_only_where_it_is_bearable() {
+        let lower = |good: &[f32], bad: &[f32]| {
+            let rows = threshold_table(&evaluation(good, bad), THRESHOLDS);
+            lower_end_of_ok(&rows, good.len())
+        };
+        let good: Vec<f32> = (0..20).map(|i| i as f32 / 10.0).collect();
+        // Two of twenty good parts are above 1.7, the defect of 1.75 too; that of 0.5 has a price.
+        assert_eq!(lower(&good, &[0.5, 1.75, 9.0]), Some(1.7));
+        assert_eq!(lower(&good, &[0.5, 9.0]), None, "nothing bearable catches more");
+        assert_eq!(lower(&good, &[2.5, 9.0]), None, "nothing passes");
     }
 }
