@@ -45,13 +45,15 @@ pub use rank::Rank;
 const ID_DIGITS: usize = 32;
 
 /// The names that [`Record::parts`] may have.
-pub const PART_NAMES: [&str; 5] = [
-    PartKind::Peak.name(),
-    PartKind::Coarsest.name(),
-    PartKind::Cells.name(),
-    PartKind::Whole.name(),
-    PartKind::Head.name(),
-];
+pub const PART_NAMES: [&str; PartKind::ALL.len()] = {
+    let mut names = [""; PartKind::ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = PartKind::ALL[i].name();
+        i += 1;
+    }
+    names
+};
 
 /// Which model spoke: the recipe of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

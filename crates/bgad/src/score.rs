@@ -61,6 +61,10 @@ pub enum PartKind {
 }
 
 impl PartKind {
+    /// All there are.
+    pub const ALL: [PartKind; 5] =
+        [PartKind::Peak, PartKind::Coarsest, PartKind::Cells, PartKind::Whole, PartKind::Head];
+
     /// The regions it looks at, if it is a part of regions.
     pub(crate) fn regions(self) -> Option<Regions> {
         match self {

@@ -126,7 +126,7 @@ pub(super) fn raw(
                 image += added;
                 added
             }
-            PartKind::Coarsest | PartKind::Cells | PartKind::Whole => {
+            _ => {
                 let value = value(combination, kind, reading, view).unwrap_or(f32::NAN);
                 let added = above(scale.nats_of(value), 0.0);
                 image += added;
