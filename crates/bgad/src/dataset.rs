@@ -47,7 +47,7 @@ use std::path::{Path, PathBuf};
 pub use choice::{Choice, ChoiceError, Chosen, read_split};
 pub use counts::{DatasetCounts, SplitCounts};
 pub use error::DatasetError;
-pub use folder::is_clutter;
+pub use folder::{is_clutter, promises_picture};
 pub(crate) use foregrounds::read as read_area;
 pub use foregrounds::{ForegroundSource, Foregrounds};
 pub use hash::{SameContent, content_hash};

@@ -90,3 +90,22 @@ fn no_command_says_that_it_is_done_when_it_is_not() {
     }
     assert!(tried > 30, "only {tried}");
 }
+
+#[test]
+fn every_command_has_its_row() {
+    // Those that run until they are stopped, and the demonstration, have tests of their own.
+    const OTHERS: [&str; 4] = ["demo", "serve", "studio", "watch"];
+    let scene = Scene::new("every_command_has_its_row");
+    let help = scene.run(&["--help"]).exits(0).stdout;
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    // What goes on below a command is indented further.
+    let commands = commands.filter(|line| !line.starts_with("    "));
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"train"), "{commands:?}");
+    let rows = documented();
+    for command in commands.iter().filter(|command| !OTHERS.contains(command)) {
+        let has_row = |(row, _): &(String, _)| row.split(' ').next() == Some(command);
+        assert!(rows.iter().any(has_row), "docs/robustness.md has no row for `bgad {command}`");
+    }
+}

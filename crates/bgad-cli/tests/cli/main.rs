@@ -27,3 +27,4 @@ mod failures;
 mod first_hour;
 mod proposals;
 mod source;
+mod words;

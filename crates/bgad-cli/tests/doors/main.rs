@@ -1,4 +1,4 @@
-//! What takes longer: every write of a command failed, one by one, on the real binary.
+//! What takes longer: every write of a command failed, one by one, and commands in any order, on the real binary.
 
 #[path = "../cli/scene/base.rs"]
 mod scene;
@@ -6,3 +6,5 @@ mod scene;
 mod faults;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(unix)]
+mod sequences;

@@ -75,7 +75,12 @@ pub(super) fn label(root: &Path, items: &[Item], target: &Target) -> io::Result<
     let mut ids = Vec::with_capacity(items.len());
     for item in items {
         let name = item.id.rsplit_once('/').map_or(item.id.as_str(), |(_, name)| name);
-        if item.id == format!("{folder}/{name}") {
+        // Good is good in any folder below.
+        let is_there = match target.label {
+            Label::Bad => item.id == format!("{folder}/{name}"),
+            label => item.label == label,
+        };
+        if is_there {
             ids.push(item.id.clone());
             continue;
         }

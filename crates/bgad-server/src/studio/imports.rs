@@ -8,12 +8,13 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{post, put};
 use axum::{Json, Router};
+use bgad::image::Content;
 use bgad::{durable, outside};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::changes::{self, Change};
-use super::listing::{NO_TYPE, is_image, mask_path};
+use super::listing::{NO_TYPE, mask_path};
 use super::reply::{Refusal, Reply, blocking};
 use super::{Shared, engine, pictures};
 
@@ -129,8 +130,9 @@ async fn upload(State(studio): State<Shared>, Query(file): Query<Upload>, body: 
         if let Some(why) = changes::refuse_name(&file.name) {
             return Err(Refusal::bad(format!("{:?} cannot be the name of an image: {why}", file.name)));
         }
-        if !is_image(&file.name) || image::guess_format(&body).is_err() {
-            return Err(Refusal::bad(format!("{}: expected a PNG, JPEG, BMP or TIFF image", file.name)));
+        if Content::of(&body) != Content::Picture {
+            let wanted = "expected a PNG, JPEG, BMP, TIFF, WebP or PNM image";
+            return Err(Refusal::bad(format!("{}: {wanted}", file.name)));
         }
         let _writing = studio.write()?;
         let id = changes::free_name(&studio.root, "unlabelled", &file.name);

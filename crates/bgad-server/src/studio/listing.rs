@@ -1,10 +1,10 @@
 //! What a project folder holds: images with their labels and masks, model files.
 //!
 //! ```text
-//! good/*              good parts
+//! good/**             good parts, also in folders below, one for each day for instance
 //! bad/TYPE/*, bad/*   defective parts
 //! masks/TYPE/STEM_mask.png, masks/STEM_mask.png
-//! unlabelled/*        not looked at yet; a camera may write here
+//! unlabelled/**       not looked at yet; a camera may write here
 //! models/*.bgad       runs/*    what the studio keeps about its work
 //! ```
 //!
@@ -17,11 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use bgad::dataset::Dataset;
+use bgad::dataset::{Dataset, is_clutter, is_judged, promises_picture};
 use serde::Serialize;
 
-/// Extensions of image files that bgad reads.
-const IMAGES: &[&str] = &["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
 /// Defects in `bad/` itself have this type, as everywhere in bgad.
 pub(super) const NO_TYPE: &str = "bad";
 
@@ -62,7 +60,7 @@ pub(super) struct Listing {
 
 /// A number that changes when a file of the project appears, goes or changes.
 pub(super) fn fingerprint(root: &Path) -> u64 {
-    let mut sum = 0u64;
+    let (mut sum, mut searched) = (0u64, BTreeSet::new());
     let mut stack: Vec<PathBuf> =
         ["good", "bad", "masks", "unlabelled", "models"].iter().map(|name| root.join(name)).collect();
     stack.extend(["roi.png", "ignore.png"].map(|name| root.join(name)));
@@ -71,6 +69,9 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
         let mut hasher = DefaultHasher::new();
         path.hash(&mut hasher);
         if meta.is_dir() {
+            if !searched.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                continue;
+            }
             if let Ok(entries) = fs::read_dir(&path) {
                 let visible = |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with('.');
                 stack.extend(entries.flatten().filter(|e| visible(&e.file_name())).map(|e| e.path()));
@@ -85,11 +86,12 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
 }
 
 impl Listing {
-    /// Reads the folders; no image is opened.
+    /// Reads the folders; no image is opened whose name says that it is one.
     pub(super) fn read(root: &Path) -> io::Result<Listing> {
         let mut listing = Listing::default();
-        listing.add_folder(root, "good", Label::Good, None)?;
-        listing.add_folder(root, "unlabelled", Label::Unlabelled, None)?;
+        for (folder, label) in [("good", Label::Good), ("unlabelled", Label::Unlabelled)] {
+            listing.add_all(root, folder, label)?;
+        }
         listing.add_folder(root, "bad", Label::Bad, Some(NO_TYPE))?;
         for (name, is_folder) in entries(&root.join("bad"))? {
             if is_folder {
@@ -106,12 +108,27 @@ impl Listing {
         Ok(listing)
     }
 
-    fn add_folder(&mut self, root: &Path, folder: &str, label: Label, kind: Option<&str>) -> io::Result<()> {
-        for (name, is_folder) in entries(&root.join(folder))? {
-            if is_folder || !is_image(&name) {
+    /// A folder and those below it, each of which is searched once, however many links lead to it.
+    fn add_all(&mut self, root: &Path, folder: &str, label: Label) -> io::Result<()> {
+        let (mut searched, mut open) = (BTreeSet::new(), vec![folder.to_owned()]);
+        while let Some(folder) = open.pop() {
+            let path = root.join(&folder);
+            if !searched.insert(path.canonicalize().unwrap_or(path)) {
                 continue;
             }
+            self.add_folder(root, &folder, label, None)?;
+            let below = entries(&root.join(&folder))?.into_iter().filter(|(_, is_folder)| *is_folder);
+            open.extend(below.map(|(name, _)| format!("{folder}/{name}")));
+        }
+        Ok(())
+    }
+
+    fn add_folder(&mut self, root: &Path, folder: &str, label: Label, kind: Option<&str>) -> io::Result<()> {
+        for (name, is_folder) in entries(&root.join(folder))? {
             let id = format!("{folder}/{name}");
+            if is_folder || !is_image(&root.join(&id)) {
+                continue;
+            }
             // Gone since the folder was read: the next look will tell.
             let Ok(meta) = fs::metadata(root.join(&id)) else { continue };
             let modified = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -161,10 +178,11 @@ pub(super) fn below(root: &Path, path: &Path) -> Option<String> {
     Some(parts?.join("/"))
 }
 
-/// Whether a file of this name is an image that bgad reads.
-pub(super) fn is_image(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    IMAGES.iter().any(|known| extension.eq_ignore_ascii_case(known))
+/// Whether a file is an image, or something that only reading it tells: then it is shown, and what is wrong is said. A plain
+/// name is believed, so that ten thousand files are not opened; results of bgad have longer ones.
+fn is_image(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    (promises_picture(&name) && name.matches('.').count() == 1) || is_judged(path)
 }
 
 /// Names in a folder and whether each is a folder, sorted; a folder that is not there is empty.
@@ -178,7 +196,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, bool)>> {
         let entry = entry?;
         // Names that are no UTF-8 cannot be written into JSON; doctor reports them.
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.starts_with('.') {
+        if !is_clutter(&name) {
             names.push((name, entry.path().is_dir()));
         }
     }
@@ -204,6 +222,9 @@ mod tests {
         for file in [
             "good/a.png",
             "good/notes.txt",
+            "good/Thumbs.db",
+            "good/monday/b.png",
+            "unlabelled/line 2/tuesday/v.jpeg",
             "bad/x.jpg",
             "bad/scratch/y.png",
             "masks/scratch/y_mask.png",
@@ -214,9 +235,21 @@ mod tests {
             fs::create_dir_all(path.parent().expect("below")).expect("folders");
             fs::write(path, file).expect("a file");
         }
+        // By content where the name says nothing; what cannot be read is shown as well.
+        image::GrayImage::new(2, 2)
+            .save_with_format(root.join("good/frame"), image::ImageFormat::Pnm)
+            .expect("saved");
+        image::GrayImage::new(2, 2)
+            .save_with_format(root.join("good/w.webp"), image::ImageFormat::WebP)
+            .expect("saved");
+        fs::write(root.join("unlabelled/x.gif"), b"GIF89a\0\0\0").expect("a file");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(root.join("good"), root.join("good/monday/again")).expect("a link");
         let listing = Listing::read(root).expect("readable");
         let ids: Vec<&str> = listing.items.keys().map(String::as_str).collect();
-        assert_eq!(ids, ["bad/scratch/y.png", "bad/x.jpg", "good/a.png", "unlabelled/u.bmp"]);
+        let good = ["good/a.png", "good/frame", "good/monday/b.png", "good/w.webp"];
+        let unlabelled = ["unlabelled/line 2/tuesday/v.jpeg", "unlabelled/u.bmp", "unlabelled/x.gif"];
+        assert_eq!(ids, [&["bad/scratch/y.png", "bad/x.jpg"][..], &good, &unlabelled].concat());
         let scratch = &listing.items["bad/scratch/y.png"];
         assert_eq!(
             (scratch.kind.as_deref(), scratch.mask.as_deref()),

@@ -9,7 +9,9 @@ use bgad::outside;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageReader};
+use image::{
+    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageFormat, ImageReader,
+};
 use serde::Serialize;
 
 /// Side of the square that a thumbnail fits into, pixels.
@@ -74,11 +76,10 @@ pub(super) fn thumbnail(path: &Path) -> io::Result<Encoded> {
 /// If the image cannot be read.
 pub(super) fn picture(path: &Path, window: Option<[f32; 2]>) -> io::Result<Encoded> {
     if window.is_none() && facts(path)?.bits == 8 {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        let kind = match extension.as_str() {
-            "png" => Some("image/png"),
-            "jpg" | "jpeg" => Some("image/jpeg"),
-            "bmp" => Some("image/bmp"),
+        let kind = match reader(path)?.format() {
+            Some(ImageFormat::Png) => Some("image/png"),
+            Some(ImageFormat::Jpeg) => Some("image/jpeg"),
+            Some(ImageFormat::Bmp) => Some("image/bmp"),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -111,9 +112,7 @@ pub(super) fn picture(path: &Path, window: Option<[f32; 2]>) -> io::Result<Encod
 /// If the image cannot be read.
 pub(super) fn upright_png(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    upright(path)?
-        .write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png)
-        .map_err(io::Error::other)?;
+    upright(path)?.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).map_err(io::Error::other)?;
     Ok(bytes)
 }
 

@@ -65,8 +65,8 @@ impl Entry {
     }
 }
 
-/// Whether a file of this name should be a picture.
-pub(super) fn promises_picture(name: &str) -> bool {
+/// Whether the name of a file says that it is a picture.
+pub fn promises_picture(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     PROMISED.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
