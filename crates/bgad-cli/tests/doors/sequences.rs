@@ -56,7 +56,9 @@ fn deed(scene: &Scene, chance: &mut Chance) -> String {
             fs::set_permissions(&source, permissions).expect("its mode");
         }
     };
-    let clear = || match target.is_dir() {
+    // A link to a folder is no folder.
+    let is_folder = fs::symlink_metadata(&target).is_ok_and(|found| found.is_dir());
+    let clear = || match is_folder {
         true => fs::remove_dir(&target).expect("an empty folder"),
         false => drop(fs::remove_file(&target)),
     };
