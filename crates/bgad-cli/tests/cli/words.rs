@@ -47,7 +47,8 @@ fn without_findings(page: &str) -> String {
             "what is flagged",
             "anomaly map",
         ];
-        !(line.starts_with('|') && line.contains('#')) && !starts.iter().any(|start| line.starts_with(start))
+        let is_of_figures = line.starts_with('|') && line.contains('#');
+        !is_of_figures && !starts.iter().any(|start| line.starts_with(start))
     };
     page.lines().filter(depends).collect::<Vec<_>>().join("\n")
 }
