@@ -66,7 +66,7 @@ test("what is dropped on the page is an unlabelled image", { timeout: 60_000 }, 
     dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
   }, bytes);
   await until(() => existsSync(join(to, "unlabelled/camera.png")), "the image is there");
-  await page.getByText("notes.png: expected a PNG, JPEG, BMP or TIFF image").waitFor();
+  await page.getByText("notes.png: expected a PNG, JPEG, BMP, TIFF, WebP or PNM image").waitFor();
   await page.context().close();
   await studio.stop();
 });
