@@ -20,7 +20,6 @@ use bgad::dataset::{Kind, Sample, Split};
 use bgad::detector::Detector;
 use bgad::durable;
 use bgad::evaluation::{self, Evaluation, ScoredImage, Scoring, evaluate};
-use bgad::image::InputSize;
 use bgad::model::Model;
 use bgad::options::{Recipe, Schedule, TrainOptions};
 use bgad::overlay::{self, ColourScale, Look, Style};
@@ -126,8 +125,7 @@ fn run_plan(plan: &Plan, args: &DemoArgs, out: &mut impl Write) -> Result<(), Bo
     let split = draw_parts(plan, args.seed, &folder.join("data"))?;
     split.write(&folder.join("split.json"), &folder.join("data"))?;
 
-    let input = Some(InputSize::square(256));
-    let recipe = Recipe { schedule: Some(plan.schedule), input, ..Recipe::default() };
+    let recipe = Recipe { schedule: Some(plan.schedule), ..Recipe::default() };
     let trainer = Trainer::of(split.clone(), &folder.join("data"), &recipe, args.seed)?;
     writeln!(out, "2  Training, {} passes", trainer.options().schedule.passes())?;
     out.flush()?;

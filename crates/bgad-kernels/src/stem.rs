@@ -184,6 +184,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn a_large_bias_costs_one_rounding() {
         for isa in Isa::available() {

@@ -7,12 +7,13 @@ use crate::evaluation::EvaluationError;
 use crate::frame::FrameError;
 use crate::image::ImageError;
 use crate::learn::LearnError;
+use crate::learn::feedback::FeedbackError;
 use crate::model::ModelError;
 use crate::options::{OptionError, RecipeError};
 use crate::threads::ThreadsError;
 use crate::train::{OutputError, TrainError};
 
-/// Any error of this library. Its text and its causes are those of the error in it.
+/// What can go wrong in one of the four steps. Its text and its causes are those of the error in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,6 +56,9 @@ pub enum Error {
     /// A lesson that was not learned.
     #[error(transparent)]
     Learn(#[from] LearnError),
+    /// Answers of operators that cannot be read.
+    #[error(transparent)]
+    Feedback(#[from] FeedbackError),
     /// Images to test on that give no figures.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),

@@ -23,8 +23,9 @@ pub(super) struct FileHeader {
     pub score: ScoreHeader,
 }
 
-/// What a score is made of, but for its tensors.
+/// What a score is made of, but for its tensors. A field that this version does not know would change the score unseen.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ScoreHeader {
     pub rule: Rule,
     /// `M` of the companion; `None` if there is none.
@@ -124,5 +125,24 @@ impl Model {
             },
         };
         tensors.to_bytes(KEY, serde_json::to_string(&json).expect("a header of numbers and texts"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_would_change_the_score_unseen_is_refused_by_name() {
+        let header = |more: &str| {
+            let json = format!(
+                r#"{{"rule": "surprise", "parts": [{{"part": "peak", "usual": 1, "gain": 2}}], "total": {{"usual": 0, "gain": 1}}{more}}}"#
+            );
+            serde_json::from_str::<ScoreHeader>(&json).map(|score| score.parts.len())
+        };
+        assert_eq!(header("").expect("a score"), 1);
+        let refused =
+            header(r#", "backgrounds": [{"usual": 1, "reach": 0.1}]"#).expect_err("unknown").to_string();
+        assert!(refused.contains("unknown field `backgrounds`"), "{refused}");
     }
 }

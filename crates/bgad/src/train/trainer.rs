@@ -17,15 +17,6 @@ use crate::model::Model;
 use crate::options::{Checked, DEFAULT_CACHE_LIMIT, Recipe};
 
 /// A training that is ready to run: images, options and network are there and checked.
-///
-/// ```no_run
-/// use bgad::{Choice, Recipe, Trainer};
-///
-/// let trainer = Trainer::open("tiles".as_ref(), &Choice::default(), &Recipe::default())?;
-/// let model = trainer.train(&|| false, &mut |event| eprintln!("{event:?}"))?;
-/// model.save("tiles.bgad".as_ref())?;
-/// # Ok::<(), bgad::Error>(())
-/// ```
 #[derive(Debug)]
 pub struct Trainer {
     split: Split,
