@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { link, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { browser, call, encodePng, open, start, temporary } from "./studio.mjs";
 
 const PATIENCE = Number(process.env.PATIENCE ?? Infinity);
@@ -25,9 +25,13 @@ before(async () => {
   place = await temporary();
 });
 
+// Also after a test that failed: a program that goes on running would keep the tests from ending.
+afterEach(async () => {
+  await studio?.stop();
+});
+
 after(async () => {
   await chrome?.close();
-  await studio?.stop();
   await place?.remove();
 });
 
@@ -93,7 +97,6 @@ test("ten thousand images are there at once and scroll without a stutter", { tim
   assert.ok(painted[0] < PAINT * Math.min(PATIENCE, 3), `first paint after ${painted[0]} ms`);
   assert.ok(p99 < FRAME * PATIENCE, `frames of ${p99} ms`);
   await page.context().close();
-  await studio.stop();
 });
 
 test("a picture of 8192 x 8192 is drawn on without lag", { timeout: 300_000 }, async () => {

@@ -26,6 +26,11 @@ export function reveal(row: number, height: number, scroll: number, view: number
   return scroll;
 }
 
+/** Whether nothing that was in view is now, as when the scroll bar is dragged: what is passed by then need not be drawn. */
+export function hasJumped(before: number, scroll: number, view: number): boolean {
+  return Math.abs(scroll - before) > view;
+}
+
 /** The index that a key moves to; `undefined` if it is no such key. */
 export function step(key: string, at: number, count: number, columns: number, perPage: number): number | undefined {
   const clamp = (to: number) => Math.max(0, Math.min(count - 1, to));

@@ -10,7 +10,7 @@ import { match, type Shortcut } from "../src/keys";
 import de from "../src/locales/de.json";
 import en from "../src/locales/en.json";
 import { arrange, filter } from "../src/store";
-import { layout, reveal, step } from "../src/virtual";
+import { hasJumped, layout, reveal, step } from "../src/virtual";
 
 const score = (id: string, label: Label, value: number, role: Role = "test"): Score => ({ id, label, type: null, score: value, verdict: "OK", role });
 
@@ -164,6 +164,13 @@ describe("the virtual grid", () => {
     expect(reveal(0, 120, 300, 600)).toBe(0);
     expect(reveal(4, 120, 300, 600)).toBe(300);
     expect(reveal(9, 120, 300, 600)).toBe(600);
+  });
+
+  it("knows a jump, after which nothing of before is in view", () => {
+    expect(hasJumped(0, 160, 600)).toBe(false);
+    expect(hasJumped(600, 0, 600)).toBe(false);
+    expect(hasJumped(0, 601, 600)).toBe(true);
+    expect(hasJumped(9000, 0, 600)).toBe(true);
   });
 });
 

@@ -6,7 +6,10 @@ import { nameOfCheck, t } from "../i18n";
 import { useShortcuts } from "../keys";
 import { attempt, checksById, defectType, filter, focused, go, items, label, loadItems, NO_FILTER, project, say, scoreById, selected, shown, thumbSize, types, type Sort } from "../store";
 import { Button, Choice, Dialog, Empty, LabelChip, nameOf, Select, VerdictChip } from "../ui";
-import { layout, reveal, step } from "../virtual";
+import { hasJumped, layout, reveal, step } from "../virtual";
+
+/** How long a gallery that jumps stays where it is before it asks for pictures, ms. */
+const REST = 80;
 
 /** Height of what is written under a thumbnail, pixels. */
 const CAPTION = 44;
@@ -147,7 +150,7 @@ function Filters({ onImport }: { onImport: () => void }): JSX.Element {
 
 function Gallery(): JSX.Element {
   const scroller = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ width: 800, height: 600, scroll: 0 });
+  const [view, setView] = useState({ width: 800, height: 600, scroll: 0, jumps: false });
   const list = shown.value;
   const size = thumbSize.value;
   const cell = { width: size + 12, height: size + CAPTION };
@@ -157,12 +160,24 @@ function Gallery(): JSX.Element {
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return undefined;
-    const measure = () => setView({ width: element.clientWidth, height: element.clientHeight, scroll: element.scrollTop });
+    let before = 0;
+    let rest: ReturnType<typeof setTimeout> | undefined;
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height, scrollTop: scroll } = element;
+      const jumps = hasJumped(before, scroll, height);
+      before = scroll;
+      if (jumps) {
+        clearTimeout(rest);
+        rest = setTimeout(() => setView((now) => ({ ...now, jumps: false })), REST);
+      }
+      setView((now) => ({ width, height, scroll, jumps: jumps || now.jumps }));
+    };
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     element.addEventListener("scroll", measure, { passive: true });
     measure();
     return () => {
+      clearTimeout(rest);
       observer.disconnect();
       element.removeEventListener("scroll", measure);
     };
@@ -242,7 +257,7 @@ function Gallery(): JSX.Element {
     >
       <div class="gallery-body" role="presentation" style={{ height: `${grid.height}px` }}>
         {list.slice(grid.first, grid.last).map((item, i) => (
-          <Tile key={item.id} item={item} index={grid.first + i} columns={grid.columns} width={grid.cellWidth} cell={cell} size={size} onFocus={focus} count={list.length} />
+          <Tile key={item.id} item={item} index={grid.first + i} columns={grid.columns} width={grid.cellWidth} cell={cell} size={size} pictured={!view.jumps} onFocus={focus} count={list.length} />
         ))}
       </div>
     </div>
@@ -262,11 +277,13 @@ type TileProps = {
   width: number;
   cell: { width: number; height: number };
   size: number;
+  /** Whether its picture is asked for yet. */
+  pictured: boolean;
   count: number;
   onFocus: (index: number, extend: boolean) => void;
 };
 
-function Tile({ item, index, columns, width, cell, size, count, onFocus }: TileProps): JSX.Element {
+function Tile({ item, index, columns, width, cell, size, pictured, count, onFocus }: TileProps): JSX.Element {
   const score = scoreById.value.get(item.id);
   const left = (index % columns) * width;
   const top = Math.floor(index / columns) * cell.height;
@@ -287,7 +304,7 @@ function Tile({ item, index, columns, width, cell, size, count, onFocus }: TileP
       onDblClick={() => go("edit", item.id)}
     >
       <div class="thumb" style={{ height: `${size}px` }}>
-        <img src={api.thumb(item)} alt="" decoding="async" draggable={false} />
+        {pictured && <img src={api.thumb(item)} alt="" decoding="async" draggable={false} />}
         {item.mask && (
           <span class="has-mask" title={t("mask.with")}>
             ◐<span class="hidden">{t("mask.with")}</span>
