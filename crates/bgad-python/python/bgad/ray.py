@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset
 
 import ray
 import ray.data
@@ -31,6 +32,9 @@ from bgad._detector import Detector
 from bgad._operate import evaluate as evaluate_model
 from bgad._table import begin, inspect_table
 from bgad._train import train
+
+# Rows that an actor judges between two looks at what else there is to do.
+BATCH = 64
 
 
 class Inspector:
@@ -69,7 +73,7 @@ def inspect(
     *,
     workers: int = 1,
     threads: int = 1,
-    block_rows: int = 1024,
+    block_rows: int | None = None,
     column: str = "path",
     row: str = "row",
     root: str | None = None,
@@ -78,7 +82,7 @@ def inspect(
     """Inspects the images of a Parquet list and writes Parquet files into the folder ``output``, one row for each image.
 
     ``manifest`` is a file or a folder of files; blocks of ``block_rows`` rows are what the workers share, and
-    what a worker that dies costs.
+    what a worker that dies costs. Without a number they are of 1024 rows, or fewer if not every worker had sixteen.
 
     The list has a column of paths and a column ``row`` of numbers, each only once, by which a resumed run knows what is done.
     Up to ``workers`` actors take ``threads`` cores each; the cluster needs two cores more, by
@@ -107,13 +111,16 @@ def inspect(
     try:
         # Paths and rows of results are little work: actors may take every core of the cluster.
         listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
-        # A block of the list is small in bytes and long in work: as Ray cuts it, one actor would do it all.
-        listed.repartition(target_num_rows_per_block=block_rows).map_batches(
+        # A block of the list is small in bytes and long in work: as Ray cuts it, one actor would do it all. An actor takes several blocks ahead,
+        # and others only start while blocks wait.
+        listed_rows = pyarrow.dataset.dataset(os.path.abspath(manifest), format="parquet").count_rows()
+        rows = block_rows or min(1024, max(BATCH, -(-listed_rows // (16 * workers))))
+        listed.repartition(target_num_rows_per_block=rows).map_batches(
             Inspector,
             fn_constructor_args=(data,),
             fn_constructor_kwargs={"column": column, "root": root, "keep": (row,), "threads": threads},
             batch_format="pyarrow",
-            batch_size=64,
+            batch_size=BATCH,
             num_cpus=threads,
             # Ray lists the files of the manifest with a core of its own: one that is free until more than one actor is needed.
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
