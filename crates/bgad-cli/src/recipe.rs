@@ -31,7 +31,7 @@ fn as_typed(error: &OptionError) -> Failure {
 impl RecipeArgs {
     pub(crate) fn recipe(&self) -> Recipe {
         let MethodArgs { learning_rate, beta, tau, normalizer, lambda, blocks, .. } = self.method;
-        let MethodArgs { boundary, stepping, step_positions, score_pixels, score_parts, .. } = self.method;
+        let MethodArgs { stepping, step_positions, score_pixels, score_parts, .. } = self.method;
         let &MethodArgs { focal, no_focal, whiten, no_whiten, batch_images, .. } = &self.method;
         let recipe = Recipe {
             preset: self.preset(),
@@ -54,7 +54,6 @@ impl RecipeArgs {
             focal: choice(focal, no_focal),
             whiten: choice(whiten, no_whiten),
             blocks,
-            boundary,
             stepping,
             step_positions,
             batch_images,

@@ -23,7 +23,7 @@ mod perlin_noise;
 use std::fmt;
 
 pub use blend::Blend;
-pub use cutpaste::{Pasting, cut_paste};
+pub use cutpaste::cut_paste;
 pub use nsa::nsa;
 pub use operation::Operation;
 pub use perlin::perlin;

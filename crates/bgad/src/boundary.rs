@@ -31,12 +31,6 @@ impl Boundary {
         let (_, &mut b_n, _) = hat_l.select_nth_unstable_by(rank, f32::total_cmp);
         Some(Boundary { normal: b_n, anomalous: b_n - tau })
     }
-
-    /// The exponential average that `running` boundaries keep: a share `1 - momentum` of `new` enters.
-    pub fn averaged(self, new: Boundary, momentum: f32) -> Boundary {
-        let mix = |old: f32, new: f32| momentum * old + (1.0 - momentum) * new;
-        Boundary { normal: mix(self.normal, new.normal), anomalous: mix(self.anomalous, new.anomalous) }
-    }
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! The two asymmetric focal weights.
 //!
 //! ```text
-//! q = l / ν
-//! w_n = 1 if q > −0.2 else 11.7 (1 − e^q)^½ |q|         hard normals count more
-//! w_a = 1 if q ≤ −1   else 0.53 (1 + e^q)² / |q|        hard anomalies count more; |q| at least 1e-3
+//! hat l = l / ν
+//! w_n = 1 if hat l > −0.2 else 11.7 (1 − e^(hat l))^½ |hat l|    hard normals count more
+//! w_a = 1 if hat l ≤ −1   else 0.53 (1 + e^(hat l))² / |hat l|   hard anomalies count more; |hat l| at least 1e-3
 //! ```
 //!
-//! Both are constants to the gradient. The second is unbounded as q → 0; the cap keeps it finite.
+//! Both are constants to the gradient. The second is unbounded as hat l → 0; the cap keeps it finite.
 
-/// Smallest |q| in the weight of an anomaly.
-const SMALLEST_Q: f32 = 1e-3;
+/// Smallest |hat l| in the weight of an anomaly.
+const SMALLEST: f32 = 1e-3;
 
-/// `w_n` of a normal position with normalised likelihood `q`.
-pub fn normal_weight(q: f32) -> f32 {
-    if q > -0.2 { 1.0 } else { 11.7 * (1.0 - q.exp()).sqrt() * q.abs() }
+/// `w_n` of a normal position with normalised likelihood `hat_l`.
+pub fn normal_weight(hat_l: f32) -> f32 {
+    if hat_l > -0.2 { 1.0 } else { 11.7 * (1.0 - hat_l.exp()).sqrt() * hat_l.abs() }
 }
 
-/// `w_a` of an anomalous position with normalised likelihood `q`.
-pub fn anomaly_weight(q: f32) -> f32 {
-    if q <= -1.0 { 1.0 } else { 0.53 * (1.0 + q.exp()).powi(2) / q.abs().max(SMALLEST_Q) }
+/// `w_a` of an anomalous position with normalised likelihood `hat_l`.
+pub fn anomaly_weight(hat_l: f32) -> f32 {
+    if hat_l <= -1.0 { 1.0 } else { 0.53 * (1.0 + hat_l.exp()).powi(2) / hat_l.abs().max(SMALLEST) }
 }
 
 #[cfg(test)]
@@ -31,19 +31,19 @@ mod tests {
         let golden = Golden::open("loss");
         let (normal, anomalous) = (golden.f32("weights.normal"), golden.f32("weights.abnormal"));
         for (i, l) in golden.f32("weights.logp").into_iter().enumerate() {
-            let q = l / 10.0;
-            // Near q = 0 the recorded weight divides by a rounded q: a few units of the last place.
+            let hat_l = l / 10.0;
+            // Near 0 the recorded weight divides by a rounded hat l: a few units of the last place.
             let close = |got: f32, want: f32| (got - want).abs() <= 2e-6 * want;
-            assert!(close(normal_weight(q), normal[i]), "w_n({q}) is not {}", normal[i]);
-            assert!(close(anomaly_weight(q), anomalous[i]), "w_a({q}) is not {}", anomalous[i]);
+            assert!(close(normal_weight(hat_l), normal[i]), "w_n({hat_l}) is not {}", normal[i]);
+            assert!(close(anomaly_weight(hat_l), anomalous[i]), "w_a({hat_l}) is not {}", anomalous[i]);
         }
     }
 
     #[test]
     fn stays_finite_at_the_extremes() {
-        for q in [-1e30, -100.0, -1.0, -0.2, -1e-20, 0.0, 1e-20, 1.0, 20.0] {
-            assert!(normal_weight(q).is_finite() && normal_weight(q) >= 0.0, "w_n({q})");
-            assert!(anomaly_weight(q).is_finite() && anomaly_weight(q) >= 0.0, "w_a({q})");
+        for hat_l in [-1e30, -100.0, -1.0, -0.2, -1e-20, 0.0, 1e-20, 1.0, 20.0] {
+            assert!(normal_weight(hat_l).is_finite() && normal_weight(hat_l) >= 0.0, "w_n({hat_l})");
+            assert!(anomaly_weight(hat_l).is_finite() && anomaly_weight(hat_l) >= 0.0, "w_a({hat_l})");
         }
         assert_eq!(anomaly_weight(0.0), anomaly_weight(0.0f32.next_up()));
     }

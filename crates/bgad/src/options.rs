@@ -1,6 +1,5 @@
 //! What a user may choose about training: every default and every limit, once.
 
-mod normalizer;
 mod pseudo_kinds;
 mod recipe;
 mod schedule;
@@ -9,13 +8,11 @@ mod settings;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::augment::{Blend, Operation};
+use crate::augment::Blend;
 use crate::image::{BitDepth, InputSize};
 use crate::pyramid::Levels;
-use normalizer::NORMALIZER_ALLOWED;
-pub use normalizer::Normalizer;
 pub use pseudo_kinds::PseudoKinds;
 pub use recipe::{Recipe, RecipeError};
 use schedule::SCHEDULE_ALLOWED;
@@ -53,16 +50,6 @@ pub enum Stepping {
     SamePositions,
     /// Positions in proportion to the size of the level's map: every level takes the same number of steps.
     SameSteps,
-}
-
-/// Which boundary the loss of a step uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BoundaryRule {
-    /// The boundary of the step's own normal positions: the authors' way.
-    Batch,
-    /// An exponential average over the steps of a level.
-    Running,
 }
 
 /// A named set of training choices.
@@ -114,13 +101,12 @@ pub struct TrainOptions {
     /// `τ`: gap between the two boundaries, in units of `l / ν`. Positive.
     pub tau: f32,
     /// `ν`: log-likelihoods are divided by it before the boundary. Positive.
-    pub normalizer: Normalizer,
+    #[serde(deserialize_with = "normalizer")]
+    pub normalizer: f32,
     /// `λ`: weight of the push-pull term. Not negative.
     pub lambda: f32,
     /// Whether hard positions count more.
     pub focal: bool,
-    /// Which boundary a step uses.
-    pub boundary: BoundaryRule,
     /// How often a pass shows each real anomaly. At least 1.
     pub repeats: usize,
     /// Strategy 0: whether real anomalies are shown as they are.
@@ -128,9 +114,6 @@ pub struct TrainOptions {
     pub repeat: bool,
     /// Strategy 1: whether as many pasted anomalies are shown again.
     pub cutpaste: bool,
-    /// How far the operations go that vary a pasted anomaly, as a multiple of their usual ranges. 0 to 2.
-    #[serde(default = "usual_strength")]
-    pub augment_strength: f32,
     /// Strategy 2: which anomalies are made without any real one.
     #[serde(default)]
     pub pseudo: PseudoKinds,
@@ -171,8 +154,26 @@ fn all_levels() -> Levels {
     Levels::ALL
 }
 
-fn usual_strength() -> f32 {
-    1.0
+/// The authors' `ν`.
+const NORMALIZER: f32 = 10.0;
+
+/// A number; models of 0.1 may say `auto`, an estimate that is no more: what is learned on top of them takes the usual one.
+fn normalizer<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f32),
+        Auto(Auto),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Auto {
+        Auto,
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Number(number) => number,
+        Written::Auto(Auto::Auto) => NORMALIZER,
+    })
 }
 
 fn pseudo_share() -> f32 {
@@ -207,14 +208,12 @@ impl TrainOptions {
             whiten: false,
             beta: 0.05,
             tau: 0.1,
-            normalizer: Normalizer::Fixed(10.0),
+            normalizer: NORMALIZER,
             lambda: 1.0,
             focal: false,
-            boundary: BoundaryRule::Batch,
             repeats: 5,
             repeat: true,
             cutpaste: true,
-            augment_strength: usual_strength(),
             pseudo: PseudoKinds::default(),
             pseudo_share: pseudo_share(),
             tile_overlap: None,
@@ -287,7 +286,7 @@ impl TrainOptions {
     pub fn check(self) -> Result<Checked, OptionError> {
         let in_unit = |v: f32, low: f32, high: f32| v.is_finite() && (low..=high).contains(&v);
         let o = &self;
-        let rules: [(&'static str, bool, String, &'static str); 17] = [
+        let rules: [(&'static str, bool, String, &'static str); 16] = [
             (
                 "input",
                 [o.input.height, o.input.width].iter().all(|n| (32..=4096).contains(n)),
@@ -318,12 +317,9 @@ impl TrainOptions {
             ("tau", o.tau > 0.0 && o.tau.is_finite(), o.tau.to_string(), "a positive number"),
             (
                 "normalizer",
-                match o.normalizer {
-                    Normalizer::Fixed(number) => number > 0.0 && number.is_finite(),
-                    Normalizer::Estimated => true,
-                },
+                o.normalizer > 0.0 && o.normalizer.is_finite(),
                 o.normalizer.to_string(),
-                NORMALIZER_ALLOWED,
+                "a positive number",
             ),
             ("lambda", in_unit(o.lambda, 0.0, 1e3), o.lambda.to_string(), "0 to 1000"),
             (
@@ -333,12 +329,6 @@ impl TrainOptions {
                 }),
                 "given".to_owned(),
                 "without a score of the part alone and without kept proportions",
-            ),
-            (
-                "augment_strength",
-                in_unit(o.augment_strength, 0.0, Operation::MOST_STRENGTH),
-                o.augment_strength.to_string(),
-                "0 to 2",
             ),
             (
                 "pseudo_share",
@@ -404,6 +394,8 @@ impl std::error::Error for OptionError {}
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -432,8 +424,10 @@ mod tests {
         assert_eq!(with(|o| o.beta = f32::NAN), Err("beta"));
         assert_eq!(with(|o| o.beta = 0.6), Err("beta"));
         assert_eq!(with(|o| o.tau = 0.0), Err("tau"));
-        assert_eq!(with(|o| o.augment_strength = 2.5), Err("augment_strength"));
-        assert_eq!(with(|o| o.augment_strength = f32::NAN), Err("augment_strength"));
+        for wrong in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            let options = TrainOptions { normalizer: wrong, ..TrainOptions::preset(Preset::Fast) };
+            assert_eq!(options.check().map(|_| ()).map_err(|e| e.option), Err("normalizer"), "{wrong}");
+        }
         assert_eq!(with(|o| o.blocks = 0), Err("blocks"));
         assert_eq!(with(|o| o.input = InputSize::square(16)), Err("input"));
         assert_eq!(with(|o| o.learning_rate = -1.0), Err("learning_rate"));
@@ -492,7 +486,6 @@ mod tests {
             "score_parts",
             "levels",
             "repeat",
-            "augment_strength",
             "pseudo",
             "pseudo_share",
             "blend",
@@ -502,6 +495,15 @@ mod tests {
         for name in new {
             json.as_object_mut().expect("an object").remove(name).expect(name);
         }
-        assert_eq!(serde_json::from_value::<TrainOptions>(json).expect("older options"), now);
+        let read = |json: &Value| serde_json::from_value::<TrainOptions>(json.clone());
+        assert_eq!(read(&json).expect("older options"), now);
+        // Choices that are no more.
+        let older = json.as_object_mut().expect("an object");
+        older.insert("augment_strength".to_owned(), 2.into());
+        older.insert("boundary".to_owned(), "running".into());
+        older.insert("normalizer".to_owned(), "auto".into());
+        assert_eq!(read(&json).expect("older options"), now);
+        json["normalizer"] = "median".into();
+        assert!(read(&json).is_err());
     }
 }

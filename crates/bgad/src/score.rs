@@ -189,7 +189,7 @@ impl Scorer {
         &self.combination.parts
     }
 
-    /// `K`: pixels of the map, the highest ones, that a score is made of.
+    /// `P`: pixels of the map, the highest ones, that a score is made of.
     pub fn pixels(&self) -> usize {
         self.combination.pixels
     }

@@ -138,10 +138,6 @@ pub(crate) struct AnomalyArgs {
     #[arg(long, value_name = "N")]
     pub(crate) repeats: Option<usize>,
 
-    /// How far pasted defects are varied: 1 as usual, 0 only by turns and flips, at most 2.
-    #[arg(long, value_name = "FACTOR")]
-    pub(crate) augment_strength: Option<f32>,
-
     /// Defects made without a known one: nsa (patches of good images), perlin (textures), both, or none.
     #[arg(long, value_name = "LIST")]
     pub(crate) pseudo: Option<PseudoKinds>,
@@ -179,7 +175,6 @@ impl AnomalyArgs {
             repeat: has(Strategy::Repeat),
             cutpaste: has(Strategy::Cutpaste).or(choice(self.cutpaste, self.no_cutpaste)),
             repeats: self.repeats,
-            augment_strength: self.augment_strength,
             pseudo,
             pseudo_share: self.pseudo_share,
             blend: self.blend,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bgad::image::{BitDepthChoice, InputSize};
-use bgad::options::{BoundaryRule, Normalizer, Preset, Schedule, ScoreParts, Stepping};
+use bgad::options::{Preset, Schedule, ScoreParts, Stepping};
 use bgad::pyramid::Levels;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -86,9 +86,9 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "GAP")]
     pub(crate) tau: Option<f32>,
 
-    /// What log-likelihoods are divided by before the boundary: a number, or auto for the median of good positions.
-    #[arg(long, value_name = "NUMBER|auto")]
-    pub(crate) normalizer: Option<Normalizer>,
+    /// What log-likelihoods are divided by before the boundary.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) normalizer: Option<f32>,
 
     /// Weight of the push-pull term.
     #[arg(long, value_name = "WEIGHT")]
@@ -113,10 +113,6 @@ pub(crate) struct MethodArgs {
     /// Coupling blocks per level.
     #[arg(long, value_name = "N")]
     pub(crate) blocks: Option<usize>,
-
-    /// Boundary of a step: of its own positions (batch), or an average over steps (running).
-    #[arg(long, value_parser = PossibleValuesParser::new(["batch", "running"]).map(boundary))]
-    pub(crate) boundary: Option<BoundaryRule>,
 
     /// Steps of coarse levels: as many positions as the finest level, or as many steps.
     #[arg(long, value_parser = PossibleValuesParser::new(["same-positions", "same-steps"]).map(stepping))]
@@ -160,10 +156,6 @@ impl RecipeArgs {
     pub(crate) fn preset(&self) -> Preset {
         if self.quick { Preset::Quick } else { self.preset }
     }
-}
-
-fn boundary(name: String) -> BoundaryRule {
-    if name == "running" { BoundaryRule::Running } else { BoundaryRule::Batch }
 }
 
 fn stepping(name: String) -> Stepping {

@@ -202,17 +202,15 @@ fn an_instruction_set_can_be_asked_for() {
 #[test]
 fn levels_and_normalizer_are_the_users_choice() {
     let scene = Scene::with_data("levels_and_normalizer");
-    scene.train(&["--levels", "2,3", "--normalizer", "auto"]).exits(0);
+    scene.train(&["--levels", "2,3", "--normalizer", "2"]).exits(0);
     let model = Model::open(&scene.path("m.bgad")).expect("a model");
     let grids: Vec<_> = model.header.levels.iter().map(|level| (level.height, level.width)).collect();
     let all = Model::open(&trained().path("m.bgad")).expect("a model").header.levels;
     assert_eq!(grids, [(all[1].height, all[1].width), (all[2].height, all[2].width)]);
     for level in &model.header.levels {
-        // The gap is a tenth of what a normal position usually has, of each level.
+        // The gap is a tenth of the normalizer.
         let nats = level.boundary_nats_per_channel;
-        let normalizer = nats.normal / level.boundary_normalized.normal;
-        assert!((0.3..3.0).contains(&normalizer), "{normalizer}");
-        assert!((nats.normal - nats.anomalous - 0.1 * normalizer).abs() < 1e-4, "{nats:?}");
+        assert!((nats.normal - nats.anomalous - 0.2).abs() < 1e-4, "{nats:?}");
     }
     scene.run(&["inspect", "m.bgad", "data/good/000.png"]);
     scene.run(&["evaluate", "m.bgad", "data", "--json", "e.json"]).exits(0);
@@ -223,8 +221,8 @@ fn levels_and_normalizer_are_the_users_choice() {
     let both =
         |option: &str, value: &str| scene.run(&["train", "data", "-o", "no.bgad", option, value]).exits(2);
     both("--levels", "0").says(&["expected levels from 1 (finest) to 3"]);
-    both("--normalizer", "median").says(&["normalizer is median, must be a positive number or auto"]);
-    both("--normalizer", "0").says(&["normalizer is 0"]);
+    both("--normalizer", "median").says(&["invalid value 'median' for '--normalizer <NUMBER>'"]);
+    both("--normalizer", "0").says(&["normalizer is 0, must be a positive number"]);
 }
 
 #[test]

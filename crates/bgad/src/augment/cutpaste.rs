@@ -24,15 +24,6 @@ const OPERATIONS: usize = 3;
 /// Places tried for one region; the one with most of the region on the part is taken, the first if all of it is.
 const TRIES: usize = 8;
 
-/// How a real defect is varied and joined to its host.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pasting {
-    /// How far the operations go, see [`Operation::scaled`].
-    pub strength: f32,
-    /// What becomes of its edge.
-    pub blend: Blend,
-}
-
 /// Pastes the defect of `source` into `host`: operations drawn at random change image and mask together, then the
 /// masked pixels go into the host. Returns the new image and the mask of the pasted pixels.
 ///
@@ -41,26 +32,25 @@ pub struct Pasting {
 ///
 /// # Panics
 ///
-/// If the four sizes differ, or the strength is out of range.
+/// If the four sizes differ.
 pub fn cut_paste(
     source: &InputImage,
     source_mask: &Mask,
     host: Host<'_>,
-    pasting: Pasting,
+    blend: Blend,
     rng: &mut impl Rng,
 ) -> Option<Made> {
     if source_mask.is_clean() {
         return None;
     }
-    let drawn = Operation::draw_distinct(rng, OPERATIONS);
-    let operations: Vec<Operation> = drawn.into_iter().map(|op| op.scaled(pasting.strength)).collect();
+    let operations = Operation::draw_distinct(rng, OPERATIONS);
     let mut changed: Option<(InputImage, Mask)> = None;
     for operation in &operations {
         let (image, mask) = changed.as_ref().map_or((source, source_mask), |(image, mask)| (image, mask));
         changed = Some(operation.apply(image, mask));
     }
     let (image, mask) = changed?;
-    let (image, mask) = paste(&image, &mask, host, pasting.blend, rng)?;
+    let (image, mask) = paste(&image, &mask, host, blend, rng)?;
     Some(Made { image, mask, recipe: Recipe::CutPaste { operations } })
 }
 

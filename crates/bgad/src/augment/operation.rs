@@ -215,9 +215,6 @@ impl Operation {
     /// How many kinds of operation there are to draw from.
     pub const FAMILIES: usize = Family::ALL.len();
 
-    /// Largest factor of [`Operation::scaled`].
-    pub const MOST_STRENGTH: f32 = 2.0;
-
     /// Draws `count` operations, no two of a kind, in the order in which to apply them.
     ///
     /// # Panics
@@ -233,55 +230,6 @@ impl Operation {
                 families[i].draw(rng)
             })
             .collect()
-    }
-
-    /// The same change going `strength` times as far: 1 is the operation itself, 0 leaves everything as it is. Turns by
-    /// quarters, flips and transpositions have no strength and stay.
-    ///
-    /// # Panics
-    ///
-    /// If `strength` is not between 0 and [`Operation::MOST_STRENGTH`].
-    #[must_use]
-    pub fn scaled(self, strength: f32) -> Operation {
-        let most = Operation::MOST_STRENGTH;
-        assert!((0.0..=most).contains(&strength), "a strength of 0 to {most}, got {strength}");
-        let pixels = |n: usize| (n as f32 * strength).round() as usize;
-        match self {
-            Self::Rotate90 { .. } | Self::FlipHorizontal | Self::FlipVertical | Self::Transpose => self,
-            Self::ShiftScaleRotate { shift_y, shift_x, scale, degrees } => Self::ShiftScaleRotate {
-                shift_y: strength * shift_y,
-                shift_x: strength * shift_x,
-                scale: scale.powf(strength),
-                degrees: strength * degrees,
-            },
-            Self::BrightnessContrast { brightness, contrast } => {
-                Self::BrightnessContrast { brightness: strength * brightness, contrast: strength * contrast }
-            }
-            Self::HueSaturationValue { hue_degrees, saturation, value } => Self::HueSaturationValue {
-                hue_degrees: strength * hue_degrees,
-                saturation: strength * saturation,
-                value: strength * value,
-            },
-            Self::GaussianNoise { std, seed } => Self::GaussianNoise { std: strength * std, seed },
-            Self::OpticalDistortion { k } => Self::OpticalDistortion { k: strength * k },
-            Self::GridDistortion { rows, columns } => Self::GridDistortion {
-                rows: rows.map(|cell| strength * cell),
-                columns: columns.map(|cell| strength * cell),
-            },
-            Self::ElasticDistortion { amplitude, cell, seed } => {
-                Self::ElasticDistortion { amplitude: strength * amplitude, cell, seed }
-            }
-            Self::BoxBlur { radius } => Self::BoxBlur { radius: pixels(radius) },
-            Self::MotionBlur { length, degrees } => {
-                Self::MotionBlur { length: 1 + pixels(length.saturating_sub(1)), degrees }
-            }
-            Self::MedianBlur { radius } => Self::MedianBlur { radius: pixels(radius) },
-            Self::Clahe { clip } => Self::Clahe { clip: strength * clip },
-            Self::Sharpen { amount } => Self::Sharpen { amount: strength * amount },
-            Self::Emboss { amount, strength: depth } => {
-                Self::Emboss { amount: strength * amount, strength: depth }
-            }
-        }
     }
 
     /// The changed image and mask, of the same size.

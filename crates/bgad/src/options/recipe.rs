@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BoundaryRule, DEFAULT_BACKBONE, Normalizer, OptionError, Preset, PseudoKinds, Schedule, ScoreParts,
-    Stepping, TrainOptions,
+    DEFAULT_BACKBONE, OptionError, Preset, PseudoKinds, Schedule, ScoreParts, Stepping, TrainOptions,
 };
 use crate::augment::Blend;
 use crate::backbone::{Backbone, BackboneError};
@@ -48,12 +47,11 @@ pub struct Recipe {
     pub learning_rate: Option<f32>,
     pub beta: Option<f32>,
     pub tau: Option<f32>,
-    pub normalizer: Option<Normalizer>,
+    pub normalizer: Option<f32>,
     pub lambda: Option<f32>,
     pub focal: Option<bool>,
     pub whiten: Option<bool>,
     pub blocks: Option<usize>,
-    pub boundary: Option<BoundaryRule>,
     pub stepping: Option<Stepping>,
     pub step_positions: Option<usize>,
     pub batch_images: Option<usize>,
@@ -62,7 +60,6 @@ pub struct Recipe {
     pub repeat: Option<bool>,
     pub cutpaste: Option<bool>,
     pub repeats: Option<usize>,
-    pub augment_strength: Option<f32>,
     pub pseudo: Option<PseudoKinds>,
     pub pseudo_share: Option<f32>,
     pub blend: Option<Blend>,
@@ -91,7 +88,6 @@ impl Recipe {
             focal: self.focal.unwrap_or(preset.focal),
             whiten: self.whiten.unwrap_or(preset.whiten),
             blocks: self.blocks.unwrap_or(preset.blocks),
-            boundary: self.boundary.unwrap_or(preset.boundary),
             stepping: self.stepping.unwrap_or(preset.stepping),
             step_positions: self.step_positions.unwrap_or(preset.step_positions),
             batch_images: self.batch_images.unwrap_or(preset.batch_images),
@@ -105,7 +101,6 @@ impl Recipe {
             repeat: self.repeat.unwrap_or(preset.repeat),
             cutpaste: self.cutpaste.unwrap_or(preset.cutpaste),
             repeats: self.repeats.unwrap_or(preset.repeats),
-            augment_strength: self.augment_strength.unwrap_or(preset.augment_strength),
             pseudo: self.pseudo.unwrap_or(preset.pseudo),
             pseudo_share: self.pseudo_share.unwrap_or(preset.pseudo_share),
             blend: self.blend.unwrap_or(preset.blend),

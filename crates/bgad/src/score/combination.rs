@@ -17,7 +17,7 @@ pub(crate) struct Combination {
     pub size: InputSize,
     /// Rows and columns of each level.
     pub grids: Vec<(usize, usize)>,
-    /// `K`: pixels of the map, the highest ones, that a score is made of.
+    /// `P`: pixels of the map, the highest ones, that a score is made of.
     pub pixels: usize,
     /// `M` of each level, nats per channel.
     pub constants: ScoreConstants,

@@ -1,4 +1,4 @@
-//! The peak of a map: the mean of its K highest values, which one odd pixel cannot move far.
+//! The peak of a map: the mean of its P highest values, which one odd pixel cannot move far.
 
 use super::map::AnomalyMap;
 

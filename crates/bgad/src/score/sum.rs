@@ -1,13 +1,13 @@
 //! The score of model files of format 1, kept so that they judge as they did.
 //!
 //! ```text
-//! places  = ½ (mean of the K highest values of the map + mean of the k highest a of the coarsest level)          nats
+//! places  = ½ (mean of the P highest values of the map + mean of the k highest a of the coarsest level)          nats
 //! a       = M − l, or where there is a companion: max(M − l, M_c − l_c)                                           nats per channel
 //! score   = places + Σ gain (d − usual)                            d: of the oddest cell, and of the whole image
 //! ```
 //!
 //! With a companion the map of `places` has `M − a` in place of `l` at the coarsest level; the map that is shown has not. `k` is the number of
-//! positions that K pixels make. What cells and the whole image add belongs to no pixel of the map, which is why later formats score
+//! positions that P pixels make. What cells and the whole image add belongs to no pixel of the map, which is why later formats score
 //! by [`surprise`](super::surprise).
 
 use super::map::{AnomalyMap, max_or_nan};

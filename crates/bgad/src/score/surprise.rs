@@ -3,7 +3,7 @@
 //! ```text
 //! s_k(x)   surprise of part k, nats                                                                    crate::score::scale
 //! m(p)     = s_peak(map(p)) + ω s_head(h(p))                                                          at each pixel p
-//! S        = mean of the K highest m(p)
+//! S        = mean of the P highest m(p)
 //! E        = Σ over coarsest, cells, whole of max(0, s_k(v_k)) + max(0, s_head(peak of h) − ln 10)
 //! score    = t(S + E)
 //! m'(p)    = min(m(p), S)

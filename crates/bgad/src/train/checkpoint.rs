@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::level::LevelTrainer;
-use crate::boundary::Boundary;
 use crate::durable;
 use crate::flow::{Flow, FlowShape};
 use crate::model::{CHECKPOINT_KEY, ModelError, Tensors, read_finite, read_flow};
@@ -24,7 +23,7 @@ use crate::score::ScoringArea;
 use crate::weights::Weights;
 
 /// Version of the layout in this module's header.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 /// How far a run has come, and of what run it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,10 +48,6 @@ pub(super) struct FlowState {
     pub channels: usize,
     /// Optimizer steps.
     pub steps: u64,
-    /// Running boundary.
-    pub running: Option<Boundary>,
-    /// `ν`.
-    pub normalizer: f32,
 }
 
 /// Writes the state of a run and its flows.

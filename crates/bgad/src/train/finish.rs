@@ -100,22 +100,19 @@ impl FlowTrainer<'_> {
 
     fn level_headers(&self, boundaries: &[Boundary], run: &Run<'_>) -> Vec<LevelHeader> {
         let shapes = run.backbone.shapes().into_iter().zip(&self.grids);
-        let levels = shapes.zip(boundaries.iter().zip(self.normalizers()));
-        let header =
-            |((shape, &(height, width)), (boundary, normalizer)): ((LevelShape, _), (&Boundary, f32))| {
-                LevelHeader {
-                    stride: shape.stride,
-                    channels: shape.channels,
-                    height,
-                    width,
-                    boundary_normalized: *boundary,
-                    boundary_nats_per_channel: Boundary {
-                        normal: boundary.normal * normalizer,
-                        anomalous: boundary.anomalous * normalizer,
-                    },
-                }
-            };
-        levels.map(header).collect()
+        let nats = |hat: f32| hat * self.options.normalizer;
+        let header = |((shape, &(height, width)), boundary): ((LevelShape, _), &Boundary)| LevelHeader {
+            stride: shape.stride,
+            channels: shape.channels,
+            height,
+            width,
+            boundary_normalized: *boundary,
+            boundary_nats_per_channel: Boundary {
+                normal: nats(boundary.normal),
+                anomalous: nats(boundary.anomalous),
+            },
+        };
+        shapes.zip(boundaries).map(header).collect()
     }
 
     /// The direction in which the known defects lie, from their white features; none without a mask.

@@ -19,7 +19,7 @@ use crate::flow::{Flow, FlowShape, Whitening};
 use crate::foreground::Foreground;
 use crate::image::InputImage;
 use crate::model::Model;
-use crate::options::{Checked, Normalizer, Stepping, TrainOptions};
+use crate::options::{Checked, Stepping, TrainOptions};
 use crate::score::ScoringArea;
 use crate::weights::sha256_hex;
 
@@ -140,9 +140,6 @@ impl<'a> FlowTrainer<'a> {
         let options = self.options;
         let schedule = options.schedule;
         let second_phase = pass >= self.first_phase;
-        if pass == self.first_phase && options.normalizer == Normalizer::Estimated {
-            self.estimate_normalizers(images, run)?;
-        }
         let pasted = if second_phase { self.pasted(pass, images, run) } else { Vec::new() };
         // A resumed run begins with a meta-epoch too.
         if second_phase && pass.is_multiple_of(schedule.sub_epochs) {
@@ -235,12 +232,7 @@ impl<'a> FlowTrainer<'a> {
     }
 
     fn state(&self, passes: usize, images: &Images, run: &Run<'_>) -> State {
-        let of_flow = |flow: &LevelTrainer| FlowState {
-            channels: flow.shape().channels,
-            steps: flow.steps,
-            running: flow.running,
-            normalizer: flow.normalizer,
-        };
+        let of_flow = |flow: &LevelTrainer| FlowState { channels: flow.shape().channels, steps: flow.steps };
         State {
             format_version: State::version(),
             options: (**self.options).clone(),
@@ -281,7 +273,7 @@ impl<'a> FlowTrainer<'a> {
                 return Err(TrainError::OtherRun { what: "flows" });
             }
             (trainer.flow, trainer.m, trainer.v) = (flow, m, v);
-            (trainer.steps, trainer.running, trainer.normalizer) = (of.steps, of.running, of.normalizer);
+            trainer.steps = of.steps;
         }
         Ok(())
     }
@@ -296,11 +288,6 @@ impl<'a> FlowTrainer<'a> {
             companion.flow = flow.clone();
             companion
         });
-    }
-
-    /// The flows in training, with `ν` of each.
-    pub(super) fn normalizers(&self) -> Vec<f32> {
-        self.levels.iter().map(|level| level.normalizer).collect()
     }
 
     /// Per pass and level, the mean loss of a step.
@@ -341,8 +328,7 @@ fn initial(run: &Run<'_>, options: &Checked, grids: &[(usize, usize)]) -> Vec<Le
             };
             let anywhere = options.tile_overlap.is_some();
             let grid = (width, height);
-            let mut trainer =
-                LevelTrainer::new(flow, grid, anywhere, positions, options.normalizer, run.isa());
+            let mut trainer = LevelTrainer::new(flow, grid, anywhere, positions, run.isa());
             let share = |most: usize| (most * height * width).div_ceil(finest);
             trainer.image_positions = options.image_positions.map(share);
             trainer

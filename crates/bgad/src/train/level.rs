@@ -12,10 +12,7 @@ use super::store::Features;
 use crate::boundary::Boundary;
 use crate::flow::{Flow, FlowShape, Positions, Prepared, Tape};
 use crate::loss::{LossParts, LossSettings, loss};
-use crate::options::{BoundaryRule, Normalizer, TrainOptions};
-
-/// Share of the old boundary that a running one keeps at each step.
-const BOUNDARY_MOMENTUM: f32 = 0.95;
+use crate::options::TrainOptions;
 
 /// One image at one level.
 #[derive(Clone, Copy)]
@@ -34,10 +31,6 @@ pub(super) struct LevelTrainer {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
     pub steps: u64,
-    /// The running boundary, if that is the rule and there is one yet.
-    pub running: Option<Boundary>,
-    /// `ν`.
-    pub normalizer: f32,
     /// Width and height of the level's map.
     grid: (usize, usize),
     /// Whether all positions are the same to the flow, as in tiles.
@@ -80,7 +73,6 @@ impl LevelTrainer {
         grid: (usize, usize),
         anywhere: bool,
         step_positions: usize,
-        normalizer: Normalizer,
         isa: Isa,
     ) -> LevelTrainer {
         let len = flow.shape.len();
@@ -89,9 +81,6 @@ impl LevelTrainer {
             m: vec![0.0; len],
             v: vec![0.0; len],
             steps: 0,
-            running: None,
-            // Nothing asks for an estimate before there is one.
-            normalizer: if let Normalizer::Fixed(number) = normalizer { number } else { 1.0 },
             grid,
             anywhere,
             step_positions,
@@ -189,14 +178,11 @@ impl LevelTrainer {
         };
         tape.forward(&prepared, &step.x, at);
         let l = &tape.logp_per_channel;
-        let boundary = if pass.second_phase && step.mask.contains(&1) {
-            self.boundary(l, &step.mask, options)
-        } else {
-            None
-        };
+        let boundary =
+            if pass.second_phase && step.mask.contains(&1) { boundary(l, &step.mask, options) } else { None };
         let settings = LossSettings {
             lambda: options.lambda,
-            normalizer: self.normalizer,
+            normalizer: options.normalizer,
             focal: options.focal && pass.second_phase,
         };
         let mut dl = vec![0.0; n];
@@ -220,22 +206,13 @@ impl LevelTrainer {
         report.loss.push += parts.push;
         report.boundary = boundary.map(|b| b.normal).or(report.boundary);
     }
+}
 
-    fn boundary(&mut self, l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
-        let mut normal: Vec<f32> =
-            l.iter().zip(mask).filter(|(_, m)| **m == 0).map(|(l, _)| l / self.normalizer).collect();
-        let found = Boundary::find(&mut normal, options.beta, options.tau);
-        match options.boundary {
-            BoundaryRule::Batch => found,
-            BoundaryRule::Running => {
-                self.running = match (self.running, found) {
-                    (Some(old), Some(new)) => Some(old.averaged(new, BOUNDARY_MOMENTUM)),
-                    (old, new) => new.or(old),
-                };
-                self.running
-            }
-        }
-    }
+/// Of the step's own normal positions.
+fn boundary(l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
+    let normal = l.iter().zip(mask).filter(|(_, m)| **m == 0);
+    let mut hat: Vec<f32> = normal.map(|(l, _)| l / options.normalizer).collect();
+    Boundary::find(&mut hat, options.beta, options.tau)
 }
 
 /// The feature vectors of one step.

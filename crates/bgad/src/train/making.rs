@@ -11,7 +11,7 @@ use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::order::{Purpose, stream};
-use crate::augment::{Host, Made, Pasting, cut_paste, nsa, perlin};
+use crate::augment::{Host, Made, cut_paste, nsa, perlin};
 use crate::foreground::Foreground;
 use crate::image::{InputImage, Mask};
 use crate::options::TrainOptions;
@@ -78,8 +78,7 @@ impl Maker<'_> {
             if index < pasted {
                 let defect = index % self.defects.len();
                 let (source, mask) = &self.defects[defect];
-                let pasting = Pasting { strength: self.options.augment_strength, blend: self.options.blend };
-                let made = cut_paste(source, mask, on, pasting, &mut rng)?;
+                let made = cut_paste(source, mask, on, self.options.blend, &mut rng)?;
                 return Some(FromHost { made, host, defect: Some(defect) });
             }
             let kinds = self.options.pseudo;

@@ -15,9 +15,6 @@ use crate::score::{AnomalyMap, LevelLogp, MaxLogp, ScoreConstants, ScoringLevel,
 /// Share of the pixels of an image of unknown defects that are taken for defective at most.
 const WEAK_SHARE: f64 = 0.002;
 
-/// Least `ν` that is believed: `l` passes 0 where features vary little, and a gap of nothing would follow.
-const LEAST_NORMALIZER: f32 = 0.1;
-
 /// What the flows say of all normal images.
 pub(super) struct Standing {
     /// Of each level, in units of `l / ν`.
@@ -53,26 +50,13 @@ impl FlowTrainer<'_> {
         for level in 0..scoring.len() {
             let mut hat = of_level(images, &likelihoods, level);
             max.observe(level, &hat);
-            hat.iter_mut().for_each(|l| *l /= self.levels[level].normalizer);
+            hat.iter_mut().for_each(|l| *l /= options.normalizer);
             boundaries.push(Boundary::find(&mut hat, options.beta, options.tau).expect("normal positions"));
         }
         let constants = max.constants().map_err(TrainError::Constants)?;
         let companion = self.scoring_companion(isa);
         let companion_max = companion.map(|companion| max_of_companion(&companion, images)).transpose()?;
         Ok(Standing { boundaries, constants, companion_max, likelihoods })
-    }
-
-    /// Brings the median `|l|` of the normal positions of each level to 1, under the flows as they are.
-    pub(super) fn estimate_normalizers(&mut self, images: &Images, run: &Run<'_>) -> Result<(), TrainError> {
-        let likelihoods = likelihoods(&self.scoring(run.isa()), &images.normal)?;
-        for (level, trainer) in self.levels.iter_mut().enumerate() {
-            let mut sizes = of_level(images, &likelihoods, level);
-            sizes.iter_mut().for_each(|l| *l = l.abs());
-            let middle = sizes.len() / 2;
-            let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
-            trainer.normalizer = median.max(LEAST_NORMALIZER);
-        }
-        Ok(())
     }
 
     /// Where the flows as they are see the defects of images that are known to be defective and no more: the highest pixels of the map, as
