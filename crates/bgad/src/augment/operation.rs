@@ -9,7 +9,7 @@
 //!
 //! The ten groups of the authors' pipeline, after albumentations. An operation is data: what was drawn can be shown,
 //! compared and applied again. Groups are drawn without repetition, so three operations are three different kinds of
-//! change. To add one: a variant here, its family, and its arm in `draw`, [`Operation::scaled`] and [`Operation::apply`].
+//! change. To add one: a variant here, its family, and its arms in `draw` and [`Operation::apply`].
 //!
 //! The canvas never changes. A quarter turn or a transposition of an image that is not square is cut, or filled up by
 //! reflection, around the centre; what of the mask leaves the canvas is lost. A grey image stays grey.
