@@ -67,6 +67,11 @@ def test_an_archive_has_every_row_once_though_a_worker_is_killed(archive, model,
         bgad.ray.inspect(model, archive / "lists", tmp_path / "out")
 
 
+@pytest.mark.parametrize(("rows", "workers", "block"), [(10, 2, 64), (2000, 2, 64), (20_000, 2, 625), (10**8, 32, 1024)])
+def test_every_worker_has_blocks_to_take(rows, workers, block):
+    assert bgad.ray._rows_a_block(rows, workers) == block
+
+
 def test_models_are_those_of_the_command_line_though_a_worker_is_killed(tmp_path):
     table = []
     for number in range(MODELS):

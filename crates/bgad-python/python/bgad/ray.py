@@ -33,8 +33,8 @@ from bgad._operate import evaluate as evaluate_model
 from bgad._table import begin, inspect_table
 from bgad._train import train
 
-# Rows that an actor judges between two looks at what else there is to do.
-BATCH = 64
+_BATCH = 64
+"""Rows that an actor judges at a time."""
 
 
 class Inspector:
@@ -111,22 +111,26 @@ def inspect(
     try:
         # Paths and rows of results are little work: actors may take every core of the cluster.
         listed = ray.data.read_parquet(os.path.abspath(manifest), columns=[row, column], num_cpus=0)
-        # A block of the list is small in bytes and long in work: as Ray cuts it, one actor would do it all. An actor takes several blocks ahead,
-        # and others only start while blocks wait.
-        listed_rows = pyarrow.dataset.dataset(os.path.abspath(manifest), format="parquet").count_rows()
-        rows = block_rows or min(1024, max(BATCH, -(-listed_rows // (16 * workers))))
-        listed.repartition(target_num_rows_per_block=rows).map_batches(
+        # A block of the list is small in bytes and long in work: as Ray cuts it, one actor would do it all.
+        if block_rows is None:
+            block_rows = _rows_a_block(pyarrow.dataset.dataset(os.path.abspath(manifest), format="parquet").count_rows(), workers)
+        listed.repartition(target_num_rows_per_block=block_rows).map_batches(
             Inspector,
             fn_constructor_args=(data,),
             fn_constructor_kwargs={"column": column, "root": root, "keep": (row,), "threads": threads},
             batch_format="pyarrow",
-            batch_size=BATCH,
+            batch_size=_BATCH,
             num_cpus=threads,
             # Ray lists the files of the manifest with a core of its own: one that is free until more than one actor is needed.
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
         ).write_parquet(os.path.abspath(folder), ray_remote_args={"num_cpus": 0})
     finally:
         context.checkpoint_config = before
+
+
+def _rows_a_block(rows: int, workers: int) -> int:
+    """Sixteen blocks for each worker, as far as a block is worth it: an actor takes blocks ahead, and another starts only while some wait."""
+    return min(1024, max(_BATCH, -(-rows // (16 * workers))))
 
 
 def train_many(

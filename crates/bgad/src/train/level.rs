@@ -178,8 +178,8 @@ impl LevelTrainer {
         };
         tape.forward(&prepared, &step.x, at);
         let l = &tape.logp_per_channel;
-        let boundary =
-            if pass.second_phase && step.mask.contains(&1) { boundary(l, &step.mask, options) } else { None };
+        let separates = pass.second_phase && step.mask.contains(&1);
+        let boundary = separates.then(|| of_normals(l, &step.mask, options)).flatten();
         let settings = LossSettings {
             lambda: options.lambda,
             normalizer: options.normalizer,
@@ -208,8 +208,8 @@ impl LevelTrainer {
     }
 }
 
-/// Of the step's own normal positions.
-fn boundary(l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
+/// The boundary of the step's own normal positions.
+fn of_normals(l: &[f32], mask: &[u8], options: &TrainOptions) -> Option<Boundary> {
     let normal = l.iter().zip(mask).filter(|(_, m)| **m == 0);
     let mut hat: Vec<f32> = normal.map(|(l, _)| l / options.normalizer).collect();
     Boundary::find(&mut hat, options.beta, options.tau)
